@@ -1,0 +1,202 @@
+//! What a signature, a derived key or a hash is for: the one table of context strings.
+//!
+//! A string that stands here is used for one purpose only, so bytes made for one purpose never pass for
+//! another. The strings share the prefix `lanyard/`; certificate requests start with the byte 0x30 and
+//! libp2p's own signatures with strings of its own, so these three languages have no word in common.
+
+use core::fmt;
+
+use data_encoding::HEXLOWER;
+use hkdf::Hkdf;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+/// The purpose of a signature, a derived key or a hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Label {
+    /// An authority's answer to a key request, signed by the authority node.
+    AuthorityKey,
+    /// HPKE info of a sealed certificate request.
+    CertificateRequest,
+    /// The key of the sealed answer to a certificate request, exported from the request's HPKE context.
+    CertificateAnswer,
+    /// The key under which an authority seals its retry tokens to itself.
+    RetryToken,
+    /// The salt with which an invite code is stretched.
+    InviteCode,
+    /// The stored hash of an invite's secret.
+    InviteSecret,
+    /// The key schedule of a password-authenticated key exchange.
+    Pake,
+    /// The hash of a message that a later one refers to.
+    MessageHash,
+    /// A ticket grant, signed by its minter.
+    TicketGrant,
+    /// The commitment to a ticket's secret that the grant's signature covers.
+    TicketCommitment,
+    /// HPKE info of the half of a ticket that is for the requester.
+    TicketForClient,
+    /// The key under which a provider seals the other half to itself.
+    TicketForService,
+    /// The key of the tag that names a ticket's service to its provider alone.
+    TicketService,
+    /// The hash of a ticket's terms.
+    TicketTerms,
+    /// The prologue of a channel handshake.
+    Channel,
+    /// The pre-shared key of a channel handshake.
+    ChannelPsk,
+    /// The record keys of a channel.
+    ChannelRecord,
+    /// The next record key after a ratchet.
+    ChannelRatchet,
+}
+
+impl Label {
+    /// Every label, in order.
+    pub const ALL: [Self; 18] = [
+        Self::AuthorityKey,
+        Self::CertificateRequest,
+        Self::CertificateAnswer,
+        Self::RetryToken,
+        Self::InviteCode,
+        Self::InviteSecret,
+        Self::Pake,
+        Self::MessageHash,
+        Self::TicketGrant,
+        Self::TicketCommitment,
+        Self::TicketForClient,
+        Self::TicketForService,
+        Self::TicketService,
+        Self::TicketTerms,
+        Self::Channel,
+        Self::ChannelPsk,
+        Self::ChannelRecord,
+        Self::ChannelRatchet,
+    ];
+
+    /// The context string, always `lanyard/<purpose>/<version>`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AuthorityKey => "lanyard/authority-key/1",
+            Self::CertificateRequest => "lanyard/certificate-request/1",
+            Self::CertificateAnswer => "lanyard/certificate-answer/1",
+            Self::RetryToken => "lanyard/retry-token/1",
+            Self::InviteCode => "lanyard/invite-code/1",
+            Self::InviteSecret => "lanyard/invite-secret/1",
+            Self::Pake => "lanyard/pake/1",
+            Self::MessageHash => "lanyard/message-hash/1",
+            Self::TicketGrant => "lanyard/ticket-grant/1",
+            Self::TicketCommitment => "lanyard/ticket-commitment/1",
+            Self::TicketForClient => "lanyard/ticket-for-client/1",
+            Self::TicketForService => "lanyard/ticket-for-service/1",
+            Self::TicketService => "lanyard/ticket-service/1",
+            Self::TicketTerms => "lanyard/ticket-terms/1",
+            Self::Channel => "lanyard/channel/1",
+            Self::ChannelPsk => "lanyard/channel-psk/1",
+            Self::ChannelRecord => "lanyard/channel-record/1",
+            Self::ChannelRatchet => "lanyard/channel-ratchet/1",
+        }
+    }
+
+    /// `label ‖ 0x00 ‖ parts`, each part behind its length as four little-endian bytes.
+    ///
+    /// No label is a prefix of another followed by a zero byte, and every part says where it ends, so two
+    /// different lists never give the same bytes.
+    #[must_use]
+    pub fn join(self, parts: &[&[u8]]) -> Vec<u8> {
+        let size = parts.iter().map(|part| part.len() + 4).sum::<usize>();
+        let mut bytes = Vec::with_capacity(self.as_str().len() + 1 + size);
+        bytes.extend_from_slice(self.as_str().as_bytes());
+        bytes.push(0);
+        for part in parts {
+            bytes.extend_from_slice(&(part.len() as u32).to_le_bytes());
+            bytes.extend_from_slice(part);
+        }
+        bytes
+    }
+
+    /// SHA-256 over [`Label::join`].
+    #[must_use]
+    pub fn hash(self, parts: &[&[u8]]) -> Digest {
+        Digest(Sha256::digest(self.join(parts)).into())
+    }
+
+    /// A key of `N` bytes by HKDF-SHA256 (RFC 5869) with this label and `context` as info.
+    #[must_use]
+    #[expect(
+        clippy::expect_used,
+        reason = "callers ask for at most 96 of the 8,160 bytes that HKDF can give"
+    )]
+    pub fn derive<const N: usize>(self, salt: &[u8], key: &[u8], context: &[&[u8]]) -> Zeroizing<[u8; N]> {
+        let mut derived = Zeroizing::new([0; N]);
+        Hkdf::<Sha256>::new(Some(salt), key)
+            .expand(&self.join(context), derived.as_mut_slice())
+            .expect("HKDF gives up to 255 blocks");
+        derived
+    }
+}
+
+/// A SHA-256 digest.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// The plain SHA-256 of `bytes`, for what is hashed in other protocols' ways (a certificate, a key).
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// The digest's bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// 64 lower-case hexadecimal digits.
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn labels_are_unique_and_none_is_a_prefix_of_another() {
+        let strings = Label::ALL.map(Label::as_str);
+        assert_eq!(strings.iter().collect::<BTreeSet<_>>().len(), Label::ALL.len());
+        for a in strings {
+            assert!(a.starts_with("lanyard/") && a.ends_with("/1"), "{a}");
+            assert!(strings.iter().all(|b| a == *b || !b.starts_with(a)), "{a}");
+        }
+    }
+
+    #[test]
+    fn joined_parts_do_not_run_into_each_other() {
+        assert_ne!(Label::Pake.join(&[b"ab", b"c"]), Label::Pake.join(&[b"a", b"bc"]));
+        assert_ne!(Label::Pake.join(&[b""]), Label::Pake.join(&[]));
+    }
+
+    #[test]
+    fn derives_distinct_keys_per_label_and_context() {
+        let a = Label::Pake.derive::<32>(b"salt", b"key", &[b"a"]);
+        assert_ne!(*a, *Label::Pake.derive::<32>(b"salt", b"key", &[b"b"]));
+        assert_ne!(*a, *Label::ChannelPsk.derive::<32>(b"salt", b"key", &[b"a"]));
+    }
+}
