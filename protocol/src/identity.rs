@@ -462,14 +462,14 @@ mod tests {
     #[test]
     fn sealing_key_follows_rfc_7748() {
         let bytes = |hex: &[u8]| -> [u8; 32] { HEXLOWER.decode(hex).unwrap().try_into().unwrap() };
-        let alice = bytes(b"77076d0a7318a57d3c16c17251b26645df4c2f92ebc0992ac177fba51db92c2a");
-        let bob = bytes(b"5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb");
-        let (alice, bob) = (SealingKey::from_bytes(&alice), SealingKey::from_bytes(&bob));
+        let bob = SealingKey::from_bytes(&bytes(
+            b"5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb",
+        ));
+        let bob_public = bytes(b"de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f");
+        assert_eq!(bob.public_key(), SealingPublicKey(bob_public));
         let alice_public = bytes(b"8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a");
-        assert_eq!(alice.public_key(), SealingPublicKey(alice_public));
         let shared = bytes(b"4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742");
-        assert_eq!(alice.agree(&bob.public_key()).as_deref(), Ok(&shared));
-        assert_eq!(bob.agree(&alice.public_key()).as_deref(), Ok(&shared));
+        assert_eq!(bob.agree(&SealingPublicKey(alice_public)).as_deref(), Ok(&shared));
     }
 
     /// G6: a secret never prints itself.

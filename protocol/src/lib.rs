@@ -7,4 +7,5 @@
 pub mod codec;
 pub mod identity;
 pub mod label;
+pub mod record;
 pub mod time;

@@ -1,0 +1,99 @@
+//! What a node keeps: tables of records, and the writes that change them.
+
+/// The tables of a node's store. A table's number is part of the store's format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Table {
+    /// The node's own secret keys.
+    Keys = 1,
+    /// The node's certificate, its network and the time it has seen signed.
+    Membership = 2,
+    /// The CA key, its certificate and the admission rules: on an authority only.
+    Authority = 3,
+    /// Invites that were given out, by what identifies them: on an authority only.
+    Invites = 4,
+    /// Who was enrolled, by name: on an authority only.
+    Enrolments = 5,
+    /// Certificates and addresses of peers, by node id.
+    Peers = 6,
+    /// Tickets that this node holds, by provider and service.
+    Tickets = 7,
+    /// Chat messages, by peer and number.
+    Chat = 8,
+    /// Chat messages that a peer has yet to confirm, by peer and number.
+    Outbox = 9,
+}
+
+impl Table {
+    /// Every table, in order of its number.
+    pub const ALL: [Self; 9] = [
+        Self::Keys,
+        Self::Membership,
+        Self::Authority,
+        Self::Invites,
+        Self::Enrolments,
+        Self::Peers,
+        Self::Tickets,
+        Self::Chat,
+        Self::Outbox,
+    ];
+
+    /// The table's name, for people who must be told which one is damaged.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Keys => "keys",
+            Self::Membership => "membership",
+            Self::Authority => "authority",
+            Self::Invites => "invites",
+            Self::Enrolments => "enrolments",
+            Self::Peers => "peers",
+            Self::Tickets => "tickets",
+            Self::Chat => "chat",
+            Self::Outbox => "outbox",
+        }
+    }
+}
+
+/// One record to set or to erase. Writes that are committed together are applied together or not at all.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Write {
+    /// The table.
+    pub table: Table,
+    /// The key: at most 255 bytes.
+    pub key: Vec<u8>,
+    /// The new value, or nothing to erase the record. At most 64 KiB.
+    pub value: Option<Vec<u8>>,
+}
+
+impl Write {
+    /// Sets the record at `key`.
+    #[must_use]
+    pub fn set(table: Table, key: impl Into<Vec<u8>>, value: Vec<u8>) -> Self {
+        Self { table, key: key.into(), value: Some(value) }
+    }
+
+    /// Erases the record at `key`, if there is one.
+    #[must_use]
+    pub fn erase(table: Table, key: impl Into<Vec<u8>>) -> Self {
+        Self { table, key: key.into(), value: None }
+    }
+}
+
+/// Values are secret more often than not: only their length is shown.
+impl core::fmt::Debug for Write {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let size = self.value.as_ref().map(Vec::len);
+        f.debug_struct("Write").field("table", &self.table).field("value_len", &size).finish_non_exhaustive()
+    }
+}
+
+/// One record as it was read.
+pub struct Record {
+    /// The table.
+    pub table: Table,
+    /// The key.
+    pub key: Vec<u8>,
+    /// The value.
+    pub value: Vec<u8>,
+}
