@@ -5,6 +5,7 @@
 //! thousand times over in a simulation.
 
 pub mod codec;
+pub mod control;
 pub mod identity;
 pub mod label;
 pub mod record;

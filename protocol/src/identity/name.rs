@@ -24,6 +24,12 @@ pub enum NameError {
     /// Not 64 hexadecimal digits.
     #[error("{0:?} is no fingerprint: it has 64 hexadecimal digits")]
     Fingerprint(String),
+    /// Not `NAME@PEER`.
+    #[error("{0:?} is no service: use NAME@PEER, as in chat@till")]
+    Service(String),
+    /// Not an admission rule.
+    #[error("{0:?} is no admission rule: use invite or open")]
+    Admission(String),
 }
 
 /// The longest network name: with a node's label and a dot in front it still is a DNS name (RFC 1035: 253 bytes).

@@ -1,0 +1,690 @@
+//! What a node is asked from its own host, and what it answers: plain data, the body of the local API.
+//!
+//! The shapes are a contract with scripts: fields may be added, never renamed. Times are RFC 3339 in UTC.
+
+use core::fmt;
+use core::net::SocketAddr;
+use core::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::identity::{EntityName, Fingerprint, NameError, NetworkName, NodeId, NodeName, ServiceName};
+use crate::time::Timestamp;
+
+/// A time that is written as RFC 3339 text in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Time(pub Timestamp);
+
+impl TryFrom<String> for Time {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let time = OffsetDateTime::parse(&text, &Rfc3339).map_err(|error| error.to_string())?;
+        let millis =
+            u64::try_from(time.unix_timestamp_nanos() / 1_000_000).map_err(|error| error.to_string())?;
+        Ok(Self(Timestamp::from_millis(millis)))
+    }
+}
+
+impl From<Time> for String {
+    fn from(time: Time) -> Self {
+        time.0.to_string()
+    }
+}
+
+/// Why a command was not carried out, as its user is told: what happened, then what to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// What kind of failure it is.
+    pub code: Code,
+    /// What happened, in one line.
+    pub message: String,
+    /// What to do about it, in one line.
+    pub remedy: String,
+}
+
+impl Failure {
+    /// A failure of kind `code`.
+    pub fn new(code: Code, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { code, message: message.into(), remedy: remedy.into() }
+    }
+}
+
+/// The kinds of failure. Each is an exit code of the command line and a status of the local API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// It could not be done.
+    Failed,
+    /// It was asked wrongly.
+    Usage,
+    /// No node is running.
+    NotRunning,
+    /// Policy, admission or the other side said no.
+    Denied,
+    /// The other side was not reached in time.
+    Unreachable,
+    /// There is no such peer, ticket, service or file.
+    NotFound,
+    /// Data is at fault: corrupt, of the wrong hash, under the wrong key.
+    Data,
+    /// The user interrupted it.
+    Interrupted,
+}
+
+impl Code {
+    /// The exit code of a command that ends so.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::NotRunning => 3,
+            Self::Denied => 4,
+            Self::Unreachable => 5,
+            Self::NotFound => 6,
+            Self::Data => 7,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// Who asks on the local socket. Decided from the peer credentials of the socket, never from what it sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// The uid that runs the node: it administers this node.
+    Owner,
+    /// Any other uid: it sees a status without names and nothing else.
+    Anonymous,
+}
+
+/// A peer as a person names it: a node name, a full id, or an unambiguous prefix of an id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PeerRef(String);
+
+impl PeerRef {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for PeerRef {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        // An id is 64 digits, one more than a label may have; otherwise ids, prefixes and names look alike.
+        if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f')) {
+            return Ok(Self(text));
+        }
+        text.parse::<NodeName>().map(|name| Self(name.into()))
+    }
+}
+
+impl From<PeerRef> for String {
+    fn from(peer: PeerRef) -> Self {
+        peer.0
+    }
+}
+
+impl FromStr for PeerRef {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Self::try_from(text.to_owned())
+    }
+}
+
+impl fmt::Display for PeerRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A service at a peer: `NAME@PEER`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ServiceRef {
+    /// The service.
+    pub service: ServiceName,
+    /// Who provides it.
+    pub peer: PeerRef,
+}
+
+impl TryFrom<String> for ServiceRef {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        let (service, peer) =
+            text.split_once('@').ok_or_else(|| NameError::Service(text.chars().take(80).collect()))?;
+        Ok(Self { service: service.parse()?, peer: peer.parse()? })
+    }
+}
+
+impl From<ServiceRef> for String {
+    fn from(service: ServiceRef) -> Self {
+        service.to_string()
+    }
+}
+
+impl FromStr for ServiceRef {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Self::try_from(text.to_owned())
+    }
+}
+
+impl fmt::Display for ServiceRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.service, self.peer)
+    }
+}
+
+/// What a node is asked to do: one variant for each thing that the engine decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Make this node the authority of a new network.
+    Init(Init),
+    /// Get a certificate from an authority.
+    Join(Join),
+    /// Give out an invite.
+    Invite(InviteRequest),
+    /// How the node is.
+    Status,
+    /// Who was seen.
+    Peers,
+    /// One round trip to a certified peer.
+    Ping(PeerRef),
+    /// Who a peer is.
+    Whois(PeerRef),
+    /// Get a ticket, or return the one that is held.
+    GetTicket(ServiceRef),
+    /// The tickets that are held.
+    Tickets,
+    /// This node's certificate and its network's CA certificate.
+    Certificates,
+}
+
+/// Asks for a new network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Init {
+    /// The network's name.
+    pub network: NetworkName,
+    /// This node's name in it.
+    pub name: NodeName,
+    /// How strangers get in.
+    pub admission: Admission,
+}
+
+/// How strangers get in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Admission {
+    /// Being on the local network is enough.
+    Open,
+    /// A one-time invite, as a code or as a URI.
+    #[default]
+    Invite,
+}
+
+impl fmt::Display for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Open => "open",
+            Self::Invite => "invite",
+        })
+    }
+}
+
+impl FromStr for Admission {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        match text {
+            "open" => Ok(Self::Open),
+            "invite" => Ok(Self::Invite),
+            other => Err(NameError::Admission(other.chars().take(80).collect())),
+        }
+    }
+}
+
+/// The answer to [`Command::Init`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Initialised {
+    /// The network's name.
+    pub network: NetworkName,
+    /// This node's name in it.
+    pub name: NodeName,
+    /// This node's id.
+    pub id: NodeId,
+    /// The pin of the network's CA key.
+    pub fingerprint: Fingerprint,
+    /// How strangers get in.
+    pub admission: Admission,
+}
+
+/// Asks for a certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Join {
+    /// What the node was given, in the text that a person passes on: a code `7-harbour-violet`, a URI, or nothing
+    /// for open admission.
+    pub invite: Option<String>,
+    /// The name that the node wants.
+    pub name: NodeName,
+    /// The network to join, where several are in sight.
+    pub network: Option<NetworkName>,
+}
+
+/// The answer to [`Command::Join`]: the certificate is installed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joined {
+    /// The network's name.
+    pub network: NetworkName,
+    /// This node's name in it.
+    pub name: NodeName,
+    /// This node's id.
+    pub id: NodeId,
+    /// The pin of the network's CA key.
+    pub fingerprint: Fingerprint,
+    /// Whether the pin was known beforehand, by a URI or a code; otherwise it was trusted on first use.
+    pub pinned: bool,
+    /// When the certificate ends.
+    pub not_after: Time,
+}
+
+/// Asks for an invite.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InviteRequest {
+    /// How many nodes may join with it: 1 to 1,000. A code admits one node, a URI as many.
+    pub uses: u32,
+    /// For how long, in seconds: 10 s to 7 days.
+    pub ttl_s: u64,
+}
+
+/// The answer to [`Command::Invite`]. Both forms are one invite: what one uses up, the other has no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invite {
+    /// The code that a person types.
+    pub code: String,
+    /// The URI that a person copies.
+    pub uri: String,
+    /// When it ends.
+    pub expires: Time,
+    /// How many nodes may join with it.
+    pub uses: u32,
+}
+
+/// The answer to [`Command::Status`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The node's name, unless it is a member of no network or the caller may not know.
+    pub name: Option<NodeName>,
+    /// The node's id, unless the caller may not know.
+    pub id: Option<NodeId>,
+    /// The network's name, unless it is a member of none or the caller may not know.
+    pub network: Option<NetworkName>,
+    /// What the node is in its network.
+    pub role: RoleName,
+    /// How the node is.
+    pub state: State,
+    /// Its certificate, if it has one.
+    pub certificate: Option<CertificateStatus>,
+    /// Its authority, if it has one.
+    pub authority: Option<AuthorityStatus>,
+    /// The versions of what the authority signs for all.
+    pub epochs: Epochs,
+    /// What waits for a person.
+    pub pending: Vec<Pending>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+    /// Where the node listens.
+    #[serde(default)]
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// What a node is in its network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoleName {
+    /// It enrols others.
+    Authority,
+    /// It has a certificate.
+    Member,
+    /// It has none.
+    None,
+}
+
+/// How a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// It runs.
+    Running,
+    /// It waits to be admitted.
+    Waiting,
+    /// Its certificate has ended.
+    Expired,
+    /// Its certificate was revoked.
+    Revoked,
+}
+
+/// A certificate in a [`Status`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateStatus {
+    /// The serial number: hexadecimal digits.
+    pub serial: String,
+    /// When it ends.
+    pub not_after: Time,
+}
+
+/// The authority in a [`Status`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorityStatus {
+    /// Whether there is a certified connection to it now.
+    pub reachable: bool,
+    /// When there last was one.
+    pub last_seen: Option<Time>,
+}
+
+/// The versions of what the authority signs for all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Epochs {
+    /// The policy's version.
+    pub policy: u64,
+    /// The revocation list's version.
+    pub revocations: u64,
+}
+
+/// Something that waits for a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// What it is: `offer`.
+    pub kind: String,
+    /// Its id.
+    pub id: String,
+    /// Who or what it is about.
+    pub name: String,
+    /// Its fingerprint words, where it has any.
+    pub fingerprint: Option<String>,
+}
+
+/// One row of the answer to [`Command::Peers`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Peer {
+    /// Its name, once its certificate has been seen.
+    pub name: Option<NodeName>,
+    /// Its id.
+    pub id: NodeId,
+    /// Its entity, once its certificate has been seen.
+    pub entity: Option<EntityName>,
+    /// What is known of it.
+    pub state: PeerState,
+    /// Where it was seen.
+    pub addresses: Vec<SocketAddr>,
+    /// The last round trip, in milliseconds.
+    pub rtt_ms: Option<f64>,
+    /// When its certificate ends.
+    pub not_after: Option<Time>,
+}
+
+/// What is known of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PeerState {
+    /// It was seen on the network.
+    Seen,
+    /// It has shown its certificate.
+    Certified,
+    /// It has shown its certificate and is connected.
+    Connected,
+    /// Its certificate has ended.
+    Expired,
+    /// Its certificate was revoked.
+    Revoked,
+}
+
+/// The answer to [`Command::Ping`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pong {
+    /// Who answered.
+    pub name: NodeName,
+    /// Its id.
+    pub id: NodeId,
+    /// The round trip, in milliseconds.
+    pub rtt_ms: f64,
+}
+
+/// A ticket, as its holder sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ticket {
+    /// Its id: 32 hexadecimal digits.
+    pub id: String,
+    /// The service.
+    pub service: ServiceName,
+    /// Who provides the service.
+    pub provider: NodeName,
+    /// On whose behalf it was asked for, if anybody's.
+    pub user: Option<String>,
+    /// When it begins.
+    pub not_before: Time,
+    /// When it ends.
+    pub expires: Time,
+}
+
+/// The answer to [`Command::Certificates`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificates {
+    /// This node's certificate in PEM (RFC 7468).
+    pub certificate: String,
+    /// The network's CA certificate in PEM.
+    pub ca: String,
+    /// The pin of the CA key.
+    pub fingerprint: Fingerprint,
+    /// The SPIFFE id in the certificate.
+    pub spiffe_id: String,
+    /// Its serial number: hexadecimal digits.
+    pub serial: String,
+    /// What the node is in its network.
+    pub role: RoleName,
+    /// When it begins.
+    pub not_before: Time,
+    /// When it ends.
+    pub not_after: Time,
+}
+
+/// What a node answers to a [`Command`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// To [`Command::Init`].
+    Initialised(Initialised),
+    /// To [`Command::Join`].
+    Joined(Joined),
+    /// To [`Command::Invite`].
+    Invite(Invite),
+    /// To [`Command::Status`].
+    Status(Box<Status>),
+    /// To [`Command::Peers`].
+    Peers(Vec<Peer>),
+    /// To [`Command::Ping`].
+    Pong(Pong),
+    /// To [`Command::Whois`].
+    Peer(Box<Peer>),
+    /// To [`Command::GetTicket`].
+    Ticket(Ticket),
+    /// To [`Command::Tickets`].
+    Tickets(Vec<Ticket>),
+    /// To [`Command::Certificates`].
+    Certificates(Box<Certificates>),
+}
+
+/// Asks for a chat message to be sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChatSend {
+    /// To whom.
+    pub peer: PeerRef,
+    /// What: 1 byte to 16 KiB.
+    pub text: String,
+}
+
+/// The answer to a [`ChatSend`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChatSent {
+    /// The message's id: `<peer>-<number>`.
+    pub id: String,
+    /// How far it is.
+    pub state: ChatState,
+}
+
+/// How far a chat message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChatState {
+    /// It is kept until the peer is there.
+    Queued,
+    /// The peer has it, durably.
+    Delivered,
+    /// It came from the peer.
+    Received,
+}
+
+/// One message of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChatLine {
+    /// The message's id.
+    pub id: String,
+    /// Who wrote it.
+    pub from: NodeName,
+    /// To whom.
+    pub to: NodeName,
+    /// When it was written, by the writer's clock.
+    pub at: Time,
+    /// What was written, as it came: escape it before it is shown.
+    pub text: String,
+    /// How far it is.
+    pub state: ChatState,
+}
+
+/// Asks for a file to be sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SendFile {
+    /// To whom.
+    pub peer: PeerRef,
+    /// The file: an absolute path.
+    pub path: std::path::PathBuf,
+    /// The name to offer it by; the path's last part if there is none.
+    pub name: Option<String>,
+}
+
+/// Asks to receive offered files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receive {
+    /// The folder that files are put into: an absolute path, made if it is not there.
+    pub into: std::path::PathBuf,
+    /// From whom files are taken without asking; with none, whoever offers.
+    pub from: Vec<PeerRef>,
+    /// Take without asking.
+    pub yes: bool,
+    /// Stop after one file.
+    pub once: bool,
+}
+
+/// The decision on an offer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decide {
+    /// Take it or not.
+    pub accept: bool,
+}
+
+/// A line of a transfer's progress, on either side.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum TransferEvent {
+    /// The receiver has not decided yet.
+    Waiting {
+        /// The peer who has to.
+        peer: NodeName,
+        /// The file's name.
+        path: String,
+        /// Its size in bytes.
+        total: u64,
+    },
+    /// On the receiver: a file is offered, and someone has to decide.
+    Offer {
+        /// The offer's id.
+        id: String,
+        /// Who offers.
+        from: NodeName,
+        /// The name that the file will have: already confined to one safe path component.
+        path: String,
+        /// Its size in bytes.
+        total: u64,
+    },
+    /// So many bytes are there.
+    Progress {
+        /// The file's name.
+        path: String,
+        /// Bytes so far.
+        bytes: u64,
+        /// Bytes in all.
+        total: u64,
+        /// Bytes per second, of late.
+        rate: u64,
+        /// Seconds to go, by that rate.
+        eta_s: u64,
+    },
+    /// Everything is verified and durable.
+    Done {
+        /// How many files.
+        files: u64,
+        /// How many bytes.
+        bytes: u64,
+        /// The BLAKE3 hash of the file: 64 hexadecimal digits.
+        blake3: String,
+        /// How long it took.
+        seconds: f64,
+        /// Where the receiver put it; the name that was offered, on the sender.
+        path: String,
+    },
+    /// It ended otherwise.
+    Failed(Failure),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_a_peer_by_name_prefix_or_id() {
+        for good in ["till", "0a1b", &"a".repeat(64)] {
+            assert!(good.parse::<PeerRef>().is_ok(), "{good}");
+        }
+        for bad in ["", "Till", "a b", &"g".repeat(64), &"a".repeat(65)] {
+            assert!(bad.parse::<PeerRef>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_a_service_at_a_peer() {
+        assert_eq!(
+            "chat@bob".parse::<ServiceRef>().map(|service| service.to_string()),
+            Ok("chat@bob".to_owned())
+        );
+        for bad in ["chat", "@bob", "chat@", "chat@bob@x", "CHAT@bob"] {
+            assert!(bad.parse::<ServiceRef>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn times_are_rfc_3339() {
+        let json = serde_json::to_string(&Time(Timestamp::from_secs(0))).unwrap();
+        assert_eq!(json, "\"1970-01-01T00:00:00Z\"");
+        assert_eq!(serde_json::from_str::<Time>(&json).unwrap(), Time(Timestamp::from_secs(0)));
+    }
+}
