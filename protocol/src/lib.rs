@@ -4,6 +4,7 @@
 //! socket, clock, database or task in here, which is why the same code runs in a node, in a test and ten
 //! thousand times over in a simulation.
 
+pub mod certificate;
 pub mod codec;
 pub mod identity;
 pub mod label;
