@@ -19,3 +19,6 @@ pub mod seal;
 pub mod snapshot;
 pub mod ticket;
 pub mod time;
+
+#[cfg(test)]
+mod wycheproof;
