@@ -573,6 +573,15 @@ fn serials_are_positive_and_print_as_hexadecimal() {
 }
 
 #[test]
+fn a_refusal_says_both_values_and_escapes_what_came() {
+    let late = NOW.after(LEAF_LIFE_MAX);
+    let error = verify(&anchor(), &leaf(), late).unwrap_err().to_string();
+    assert_eq!(error, "the certificate expired at 2026-11-24T09:30:00Z, it is 2027-02-19T09:30:00Z");
+    let error = refusal(&forged(|p| p.subject_alt_names[0] = uri("spiffe://\u{1b}[2J"))).to_string();
+    assert!(error.contains("\\u{1b}") && !error.contains('\u{1b}'), "{error}");
+}
+
+#[test]
 fn what_is_shared_between_threads_can_be() {
     fn shared<T: Clone + Send + Sync + 'static>() {}
     shared::<TrustAnchor>();
