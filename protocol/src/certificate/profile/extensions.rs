@@ -8,7 +8,7 @@ use crate::certificate::{ProfileError, Role};
 use crate::identity::{EntityName, NetworkName, NodeName, SealingPublicKey};
 
 /// This project's arc: a random number under 2.25 (ITU-T X.667), which needs no registration. It has 63 bits
-/// and not a UUID's 128, because common tools count arcs in 64.
+/// and not a UUID's 128, because `rcgen` and others count arcs in 64.
 const ARC: u64 = 4_777_336_675_017_419_915;
 
 /// The extension that carries the sealing key: an X25519 SubjectPublicKeyInfo.
