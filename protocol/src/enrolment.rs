@@ -27,6 +27,7 @@ pub use self::authority::{Authority, AuthorityError, EnrolmentRecord, Issued, Ne
 pub use self::candidate::{Asked, Enrolled, Hope, JoinError, Prospect, Requested};
 pub use self::invitation::{Code, Invitation, InvitationError, InviteSecret, InviteUri};
 pub use self::message::{
-    AuthorityKey, Credential, EnrolAnswer, EnrolRequest, KeyRequest, PakeAnswer, SHARE_LEN, Share, WhoIsAnswer,
+    AuthorityKey, Credential, EnrolAnswer, EnrolRequest, KeyRequest, PakeAnswer, SHARE_LEN, Share,
+    WhoIsAnswer,
 };
 pub use self::pake::stretch;
