@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use lanyard_tests::{Attacker, Host, Member, SOON, noise, wait_for};
+use lanyard_tests::{Attacker, Host, Member, SOON, Stranger, noise, wait_for};
 
 use crate::spine::{chat_log, texts_of};
 
@@ -42,6 +42,29 @@ fn garbage_on_every_port_harms_nobody() {
     let grown = alice.node.resident().saturating_sub(before);
     assert!(grown < 64 << 20, "has grown by {grown} bytes");
     drop(unfinished);
+    let log = alice.node.stop().stderr();
+    assert!(!log.contains("panicked"), "{log}");
+}
+
+/// D4, D11, R-L7: a stranger who speaks the transport and then says anything at all, of any size, gets nothing that
+/// is for members, and honest peers notice nothing.
+#[test]
+fn stranger_may_say_anything_and_gets_nothing() {
+    let alice = Member::authority("alice");
+    let bob = alice.admit("bob");
+    let before = alice.node.resident();
+    let mut stranger = Stranger::new(alice.host.control_address());
+    for round in 0..400 {
+        let answer = stranger.ask(&frame(round)).unwrap_or_default();
+        let readable = String::from_utf8_lossy(&answer);
+        for private in ["spiffe://", "bob", "/node/"] {
+            assert!(!readable.contains(private), "round {round} was answered with {private}: {readable}");
+        }
+    }
+    let _ = bob.host.run(["ping", "alice", "-c", "1"]).ok();
+    let _ = alice.admit("carol");
+    let grown = alice.node.resident().saturating_sub(before);
+    assert!(grown < 64 << 20, "has grown by {grown} bytes");
     let log = alice.node.stop().stderr();
     assert!(!log.contains("panicked"), "{log}");
 }
@@ -272,6 +295,20 @@ fn blob(round: usize) -> Vec<u8> {
     };
     blob.extend(noise(round as u64, lengths[round % lengths.len()]));
     blob
+}
+
+/// What a stranger might say once it is connected: a version and a kind of message, perhaps, and then noise.
+fn frame(round: usize) -> Vec<u8> {
+    let lengths = [0, 1, 7, 100, 3000, 65_533, 65_534, 65_535, 65_536, 1 << 20];
+    let kind = u8::try_from(round / 10 % 32).unwrap();
+    let mut frame = match round % 3 {
+        0 => vec![1, kind],
+        1 => vec![kind],
+        _ => Vec::new(),
+    };
+    frame.extend(noise(round as u64, lengths[round % lengths.len()]));
+    // An empty frame is no frame at all.
+    if frame.is_empty() { vec![0] } else { frame }
 }
 
 /// Sends `blob`, and returns every tenth connection as it is, unfinished.

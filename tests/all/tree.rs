@@ -95,8 +95,8 @@ fn each_confined_thing_is_used_at_home_only() {
 #[test]
 fn protocol_modules_import_from_their_left() {
     let order = [
-        "time codec label record reject",
-        "identity seal keyring control",
+        "time codec label record",
+        "identity seal keyring control reject",
         "certificate challenge",
         "enrolment hello ticket channel",
         "service access session reputation",

@@ -14,6 +14,7 @@ mod node;
 mod output;
 mod process;
 mod shop;
+mod stranger;
 mod wait;
 
 pub use attacker::{Attacker, noise};
@@ -24,4 +25,5 @@ pub use node::RunningNode;
 pub use output::Output;
 pub use process::Process;
 pub use shop::Member;
+pub use stranger::Stranger;
 pub use wait::{SOON, wait_for};
