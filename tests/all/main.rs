@@ -9,6 +9,7 @@
 mod demo;
 mod hostile;
 mod lan;
+mod local;
 mod openssl;
 mod secrets;
 mod spine;

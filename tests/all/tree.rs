@@ -72,8 +72,11 @@ fn each_confined_thing_is_used_at_home_only() {
     let homes = [
         ("sled", "node/src/store"),
         ("bincode", "protocol/src/codec.rs"),
-        ("rcgen", "protocol/src/certificate"),
-        ("libp2p", "node/src"),
+        ("rcgen", "protocol/src/certificate/"),
+        ("snow", "protocol/src/channel"),
+        ("hpke", "protocol/src/seal.rs"),
+        ("spake2", "protocol/src/enrolment"),
+        ("libp2p", "node/src/swarm"),
         ("SystemTime::now", "node/src/ambient.rs"),
         ("Instant::now", "node/src/ambient.rs"),
         ("getrandom", "node/src/ambient.rs"),
@@ -91,27 +94,21 @@ fn each_confined_thing_is_used_at_home_only() {
     }
 }
 
-/// Modules of the protocol import only from their left, so that each can be read knowing those before it.
+/// Modules of the protocol build on what stands to their left in ARCHITECTURE.md, so that each can be read knowing
+/// those before it.
 #[test]
-fn protocol_modules_import_from_their_left() {
-    let order = [
-        "time codec label record",
-        "identity seal keyring control reject",
-        "certificate challenge",
-        "enrolment hello ticket channel",
-        "service access session reputation",
-        "message",
-        "engine",
-    ];
+fn protocol_modules_build_on_their_left() {
+    let architecture = read(&repository().join("ARCHITECTURE.md"));
+    let order = architecture.lines().find(|line| line.contains(" → ") && line.ends_with("engine")).unwrap();
+    let order: Vec<_> = order.split(" → ").collect();
     let rank = |module: &str| order.iter().position(|group| group.split(' ').any(|name| name == module));
+    assert!(rank("identity") < rank("ticket"), "{order:?}");
     for (path, code) in production_sources() {
-        let Some(file) = path.strip_prefix("protocol/src/").filter(|file| *file != "lib.rs") else {
-            continue;
-        };
+        let Some(file) = path.strip_prefix("protocol/src/") else { continue };
         let own = file.trim_end_matches(".rs").split('/').next().unwrap();
         for other in code.split("crate::").skip(1).map(word) {
             if let (Some(from), Some(to)) = (rank(own), rank(other)) {
-                assert!(to <= from, "{path} imports from {other}, which stands to its right");
+                assert!(to <= from, "{path} builds on {other}, which ARCHITECTURE.md draws to its right");
             }
         }
     }

@@ -46,11 +46,24 @@ pub fn program(name: &str) -> Option<PathBuf> {
     found
 }
 
+/// Whether this is root, who alone may make namespaces and become others; says so if not.
+///
+/// # Panics
+/// When it is not where nothing may be skipped.
+#[must_use]
+pub fn is_root() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        skip("this needs root");
+    }
+    root
+}
+
 /// Says in one line that a test was skipped, and why.
 ///
 /// # Panics
 /// Where nothing may be skipped.
-pub(crate) fn skip(reason: &str) {
+fn skip(reason: &str) {
     assert!(env::var("CI").as_deref() != Ok("true"), "nothing may be skipped here, but {reason}");
     // Not `eprintln!`, which the test runner keeps to itself.
     let _ = writeln!(std::io::stderr(), "skipped: {reason}");

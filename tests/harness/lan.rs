@@ -5,10 +5,7 @@ use std::process::{self, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use rustix::process::geteuid;
-
-use crate::binary::skip;
-use crate::{Host, Process};
+use crate::{Host, Process, is_root};
 
 /// A switched Ethernet with the addresses 10.77.0.0/24, removed when it is dropped.
 pub struct Lan {
@@ -24,8 +21,7 @@ impl Lan {
     #[must_use]
     pub fn new() -> Option<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        if !geteuid().is_root() {
-            skip("network namespaces need root");
+        if !is_root() {
             return None;
         }
         let name = format!("ly{}x{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));

@@ -18,7 +18,7 @@ mod stranger;
 mod wait;
 
 pub use attacker::{Attacker, noise};
-pub use binary::{binary, program, repository};
+pub use binary::{binary, is_root, program, repository};
 pub use host::Host;
 pub use lan::Lan;
 pub use node::RunningNode;
