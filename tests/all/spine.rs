@@ -192,9 +192,7 @@ fn taken_port_is_an_error_that_names_it() {
 fn detached_node_runs_until_down() {
     let host = Host::new("alice");
     let _ = host.run(["init", "shop.lan", "--name", "alice"]).ok();
-    let mut up = host.up_arguments();
-    up.push("-d".to_owned());
-    let _ = host.run(up).ok();
+    let _detached = host.up_detached();
     assert_eq!(host.run(["status", "--json"]).ok().json()["state"], "running");
     let _ = host.run(["down"]).ok();
     let _ = host.run(["status"]).fails(3);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::wait::SOON;
-use crate::{Output, Process, RunningNode, binary};
+use crate::{DetachedNode, Output, Process, RunningNode, binary};
 
 /// The ports of every node: each host has an address of its own.
 const PORT: u16 = 4610;
@@ -128,12 +128,14 @@ impl Host {
     }
 
     /// Runs `lanyard` with these arguments to its end.
+    #[track_caller]
     #[must_use]
     pub fn run<A: AsRef<str>>(&self, args: impl IntoIterator<Item = A>) -> Output {
         self.run_within(SOON * 2, args)
     }
 
     /// Runs `lanyard` with these arguments to its end, which has to come within that time.
+    #[track_caller]
     #[must_use]
     pub fn run_within<A: AsRef<str>>(&self, within: Duration, args: impl IntoIterator<Item = A>) -> Output {
         Process::run(self.command(args), b"", within)
@@ -146,16 +148,30 @@ impl Host {
     }
 
     /// Starts the node and waits until it is ready.
+    #[track_caller]
     #[must_use]
     pub fn up(&self) -> RunningNode {
         self.up_with(&[])
     }
 
     /// Starts the node with further arguments and waits until it is ready.
+    #[track_caller]
     #[must_use]
     pub fn up_with(&self, args: &[&str]) -> RunningNode {
         let own = self.up_arguments();
         RunningNode::ready(self.start(own.iter().map(String::as_str).chain(args.iter().copied())))
+    }
+
+    /// Starts the node with `-d`, which returns once it is ready.
+    #[track_caller]
+    #[must_use]
+    pub fn up_detached(&self) -> DetachedNode<'_> {
+        let mut args = self.up_arguments();
+        args.push("-d".to_owned());
+        // From here on there may be a node, whatever the command says.
+        let node = DetachedNode::of(self);
+        let _ = self.run(args).ok();
+        node
     }
 
     /// The arguments with which a node is started here: on loopback at this host's address, without mDNS.

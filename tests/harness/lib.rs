@@ -21,7 +21,7 @@ pub use attacker::{Attacker, noise};
 pub use binary::{binary, is_root, program, repository};
 pub use host::Host;
 pub use lan::Lan;
-pub use node::RunningNode;
+pub use node::{DetachedNode, RunningNode};
 pub use output::Output;
 pub use process::Process;
 pub use shop::Member;

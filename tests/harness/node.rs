@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::wait::SOON;
-use crate::{Output, Process};
+use crate::{Host, Output, Process};
 
 /// A node that has said that it is ready. Dropping it kills it.
 pub struct RunningNode(Process);
@@ -16,6 +16,7 @@ impl RunningNode {
     ///
     /// # Panics
     /// When it ends before, or is not ready in time.
+    #[track_caller]
     #[must_use]
     pub fn ready(process: Process) -> Self {
         process.says("ready", SOON, |line| line.starts_with("ready"));
@@ -35,6 +36,7 @@ impl RunningNode {
     }
 
     /// Waits until it writes a line with `text` to standard error.
+    #[track_caller]
     pub fn logs(&self, text: &str) -> String {
         self.0.says(text, SOON, |line| line.contains(text))
     }
@@ -55,6 +57,7 @@ impl RunningNode {
     ///
     /// # Panics
     /// When it does not.
+    #[track_caller]
     #[must_use]
     pub fn stop(self) -> Output {
         self.0.signal(Signal::TERM);
@@ -65,14 +68,31 @@ impl RunningNode {
     ///
     /// # Panics
     /// When it is not.
+    #[track_caller]
     #[must_use]
     pub fn ends(self) -> Output {
         self.0.ends(Duration::from_secs(15)).ok()
     }
 
     /// Kills it without a warning.
+    #[track_caller]
     #[must_use]
     pub fn kill9(self) -> Output {
         self.0.kill9()
+    }
+}
+
+/// A node that has left its terminal. Dropping this stops it, if it runs.
+pub struct DetachedNode<'a>(&'a Host);
+
+impl<'a> DetachedNode<'a> {
+    pub(crate) fn of(host: &'a Host) -> Self {
+        Self(host)
+    }
+}
+
+impl Drop for DetachedNode<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.run(["down"]);
     }
 }

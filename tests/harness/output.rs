@@ -45,6 +45,7 @@ impl Output {
     ///
     /// # Panics
     /// When it did not.
+    #[track_caller]
     #[must_use]
     pub fn ok(self) -> Self {
         assert_eq!(self.code, Some(0), "should have succeeded\n{self}");
@@ -55,6 +56,7 @@ impl Output {
     ///
     /// # Panics
     /// When it did not.
+    #[track_caller]
     #[must_use]
     pub fn fails(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "should have failed with {code}\n{self}");
@@ -70,6 +72,7 @@ impl Output {
     ///
     /// # Panics
     /// When they do not.
+    #[track_caller]
     #[must_use]
     pub fn says(self, text: &str) -> Self {
         assert!(self.stderr().to_lowercase().contains(&text.to_lowercase()), "should say {text:?}\n{self}");
@@ -80,6 +83,7 @@ impl Output {
     ///
     /// # Panics
     /// When it printed none or several.
+    #[track_caller]
     #[must_use]
     pub fn line(&self) -> String {
         let text = self.stdout();
@@ -94,6 +98,7 @@ impl Output {
     ///
     /// # Panics
     /// When it is none.
+    #[track_caller]
     #[must_use]
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.stdout).unwrap_or_else(|error| panic!("not JSON: {error}\n{self}"))
@@ -103,6 +108,7 @@ impl Output {
     ///
     /// # Panics
     /// When a line is none.
+    #[track_caller]
     #[must_use]
     pub fn json_lines(&self) -> Vec<Value> {
         let text = self.stdout();

@@ -38,6 +38,7 @@ impl Process {
     ///
     /// # Panics
     /// When it has not ended `within` that time.
+    #[track_caller]
     #[must_use]
     pub fn run(command: Command, input: &[u8], within: Duration) -> Output {
         let mut process = Self::start(command);
@@ -65,6 +66,7 @@ impl Process {
     ///
     /// # Panics
     /// When there is none in time, or the process ends before.
+    #[track_caller]
     pub fn says(&self, what: &str, within: Duration, matches: impl Fn(&str) -> bool) -> String {
         let found = self.stderr.find_line(within, &matches);
         found.unwrap_or_else(|| panic!("{} never said {what}\n{}", self.argv, self.so_far()))
@@ -97,6 +99,7 @@ impl Process {
     ///
     /// # Panics
     /// When it has not ended `within` that time, or something that it started holds its streams.
+    #[track_caller]
     #[must_use]
     pub fn ends(mut self, within: Duration) -> Output {
         drop(self.child.stdin.take());
@@ -113,6 +116,7 @@ impl Process {
     }
 
     /// Kills it without a warning.
+    #[track_caller]
     #[must_use]
     pub fn kill9(self) -> Output {
         self.signal(Signal::KILL);

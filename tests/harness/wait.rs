@@ -13,6 +13,7 @@ const PERIOD: Duration = Duration::from_millis(20);
 ///
 /// # Panics
 /// When `fact` has none `within` that time.
+#[track_caller]
 #[expect(clippy::disallowed_methods, reason = "the deadline of a test of real processes is in real time")]
 pub fn wait_for<T>(what: &str, within: Duration, mut fact: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
