@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::time::Duration;
 
 use lanyard_tests::{Attacker, Host, Member, SOON, Stranger, noise, wait_for};
@@ -177,6 +178,41 @@ fn sender_killed_in_the_middle_leaves_no_half_file() {
     assert_eq!(fs::read(inbox.join("small.bin")).unwrap(), b"after all");
 }
 
+/// F3, R-C3: on a full disk what cannot be kept is refused, nothing that was acknowledged is lost, and all is well
+/// again when there is room.
+#[test]
+fn full_disk_refuses_and_recovers() {
+    let Some(host) = Host::new("alice").on_small_disk(48) else { return };
+    let mut alice = Member::authority_on(host);
+    let bob = alice.admit("bob");
+    let _ = bob.node.stop();
+    let say = |host: &Host, text: &str| host.run(["chat", "bob", "-m", text]);
+    let _ = say(&alice.host, "before").ok();
+
+    let ballast = alice.host.state().join("ballast");
+    fill(&ballast);
+    let mut kept = vec!["before".to_owned()];
+    // The database has a little room left within its own files.
+    let refused = (0..2000).find_map(|number| {
+        let text = format!("{number} {}", "x".repeat(8000));
+        let said = say(&alice.host, &text);
+        if said.code() == Some(0) {
+            kept.push(text);
+            return None;
+        }
+        Some(said)
+    });
+    let _ = refused.unwrap().fails(1);
+    assert_eq!(alice.host.run(["status", "--json"]).ok().json()["state"], "running");
+
+    fs::remove_file(&ballast).unwrap();
+    let _ = say(&alice.host, "after").ok();
+    kept.push("after".to_owned());
+    let _ = alice.node.kill9();
+    alice.node = alice.host.up();
+    assert_eq!(texts_of(&chat_log(&alice.host, "bob", kept.len())), kept);
+}
+
 /// F4: one flipped byte in a record is found and named; the node either serves the rest or, where it cannot be
 /// itself without the record, refuses to start. It never starts as somebody else.
 #[test]
@@ -277,6 +313,14 @@ fn open(host: &Host) -> sled::Db {
     wait_for("the database is free", SOON, || sled::open(&path).ok())
 }
 
+/// Writes to a file until there is no room for more.
+fn fill(path: &Path) {
+    let mut file = fs::File::create(path).unwrap();
+    for size in [1 << 16, 1] {
+        while file.write_all(&vec![1; size]).is_ok() {}
+    }
+}
+
 /// What a stranger might send: nothing but noise, or the beginning of something that could be meant.
 fn blob(round: usize) -> Vec<u8> {
     let lengths = [0, 1, 3, 64, 1024, 4096, 70_000];
@@ -334,7 +378,7 @@ fn is_cut(mut stream: TcpStream) -> bool {
     }
 }
 
-fn bytes_below(folder: &std::path::Path) -> u64 {
+fn bytes_below(folder: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(folder) else { return 0 };
     let size = |entry: fs::DirEntry| {
         let path = entry.path();

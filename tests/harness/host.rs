@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::disk::SmallDisk;
 use crate::wait::SOON;
 use crate::{DetachedNode, Output, Process, RunningNode, binary};
 
@@ -19,6 +20,8 @@ const LANE_PORT: u16 = 4611;
 /// A host with a state directory of its own, removed when it is dropped.
 pub struct Host {
     name: String,
+    // Before the folder that it lies in: fields are dropped in order.
+    disk: Option<SmallDisk>,
     folder: TempDir,
     address: Ipv4Addr,
     namespace: Option<String>,
@@ -38,7 +41,18 @@ impl Host {
     pub(crate) fn at(name: &str, address: Ipv4Addr, namespace: Option<String>) -> Self {
         let folder =
             tempfile::Builder::new().prefix("lanyard-").tempdir().expect("there is room for a folder");
-        Self { name: name.to_owned(), folder, address, namespace, log: None }
+        Self { name: name.to_owned(), disk: None, folder, address, namespace, log: None }
+    }
+
+    /// This host with its state on a disk of `mebibytes`, or nothing where there can be none and tests may be
+    /// skipped.
+    ///
+    /// # Panics
+    /// Where nothing may be skipped.
+    #[must_use]
+    pub fn on_small_disk(mut self, mebibytes: u32) -> Option<Self> {
+        self.disk = Some(SmallDisk::mount(self.state(), mebibytes)?);
+        Some(self)
     }
 
     /// This host, whose commands log at `level`.

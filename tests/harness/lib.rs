@@ -8,6 +8,7 @@
 
 mod attacker;
 mod binary;
+mod disk;
 mod host;
 mod lan;
 mod node;

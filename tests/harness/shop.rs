@@ -7,10 +7,11 @@ use crate::{Host, RunningNode};
 
 /// A member of a network whose node runs.
 pub struct Member {
-    /// The host.
-    pub host: Host,
+    // Before its host: fields are dropped in order.
     /// Its node.
     pub node: RunningNode,
+    /// The host.
+    pub host: Host,
 }
 
 impl Member {
@@ -27,7 +28,7 @@ impl Member {
     pub fn authority_on(host: Host) -> Self {
         let _ = host.run(["init", "shop.lan", "--name", host.name()]).ok();
         let node = host.up();
-        Self { host, node }
+        Self { node, host }
     }
 
     /// A new member that this authority let in by URI.
@@ -43,7 +44,7 @@ impl Member {
     pub fn admit_host(&self, host: Host) -> Self {
         let _ = host.run(["join", &self.invite_uri(), "--name", host.name()]).ok();
         let node = host.up();
-        let member = Self { host, node };
+        let member = Self { node, host };
         member.meets(&self.host);
         member
     }
