@@ -21,9 +21,11 @@ pub(crate) struct Cli {
 
 /// Flags that every command takes.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Everywhere")]
 pub(crate) struct Global {
-    /// The node's state directory [default: /var/lib/lanyard for root, $XDG_STATE_HOME/lanyard for others]
-    #[arg(long, global = true, env = "LANYARD_STATE", hide_env_values = true, value_name = "DIR")]
+    /// The node's state directory [default: $LANYARD_STATE, else /var/lib/lanyard for root and
+    /// $XDG_STATE_HOME/lanyard for others]
+    #[arg(long, global = true, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
     /// Print data as JSON, errors too
     #[arg(long, global = true)]
@@ -301,14 +303,23 @@ pub(crate) enum Stop {
 ///
 /// # Errors
 /// [`Stop`] if there is none.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "clap may add kinds of mistakes: they are all usage errors"
+)]
 pub(crate) fn parse() -> Result<Cli, Stop> {
     Cli::try_parse().map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Help(error.render().to_string()),
+        ErrorKind::MissingSubcommand => Stop::Usage(Failure::new(
+            Code::Usage,
+            "there is no command",
+            "`lanyard --help` lists them; `lanyard demo` shows them at work",
+        )),
         _ => Stop::Usage(usage(&error.render().to_string())),
     })
 }
 
-/// Whether `--json` is among arguments that could not be parsed, and `--quiet`.
+/// Whether `--json` is among arguments that could not be parsed.
 pub(crate) fn wants_json() -> bool {
     std::env::args_os().take_while(|argument| argument != "--").any(|argument| argument == "--json")
 }
@@ -364,7 +375,9 @@ mod tests {
         for (text, seconds) in [("0s", 0), ("90s", 90), ("10m", 600), ("24h", 86_400), ("7d", 604_800)] {
             assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
-        for bad in ["", "s", "10", "1w", "-1s", "+1s", "1.5h", "1h30m", " 1s", "1 s", "1é", "99999999999999999999d"] {
+        for bad in
+            ["", "s", "10", "1w", "-1s", "+1s", "1.5h", "1h30m", " 1s", "1 s", "1é", "99999999999999999999d"]
+        {
             assert!(duration(bad).is_err(), "{bad:?}");
         }
     }

@@ -27,6 +27,7 @@ const SOCKET_PATH_MAX: usize = 107;
 pub(crate) struct Client {
     state: PathBuf,
     timeout: Option<Duration>,
+    start: String,
 }
 
 /// How the node refuses.
@@ -36,9 +37,10 @@ struct Refusal {
 }
 
 impl Client {
-    /// The node whose state directory is `state`; what takes longer than `timeout` is given up.
-    pub(crate) const fn new(state: PathBuf, timeout: Option<Duration>) -> Self {
-        Self { state, timeout }
+    /// The node whose state directory is `state`, which the command `start` starts; what takes longer than
+    /// `timeout` is given up.
+    pub(crate) const fn new(state: PathBuf, timeout: Option<Duration>, start: String) -> Self {
+        Self { state, timeout, start }
     }
 
     /// Whether a node is running.
@@ -97,17 +99,16 @@ impl Client {
     async fn in_time<T>(&self, answer: impl Future<Output = Result<T>>) -> Result<T> {
         match self.timeout {
             None => answer.await,
-            Some(limit) => {
-                tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| Err(too_late(limit)))
-            }
+            Some(limit) => tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| Err(too_late(limit))),
         }
     }
 
     /// Sends one request on a connection of its own, and sorts refusals out.
     async fn request(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>> {
         let stream = self.connect().await?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| broken(&error))?;
         // It ends with the response; what goes wrong on it comes out there.
         tokio::spawn(connection);
         let request = Request::builder()
@@ -141,11 +142,10 @@ impl Client {
     }
 
     fn not_running(&self) -> Error {
-        let state = self.state.display();
         Error::new(
             Code::NotRunning,
-            format!("no node is running in {state}"),
-            format!("start it with `lanyard --state {state} up -d`"),
+            format!("no node is running in {}", self.state.display()),
+            format!("start it with `{}`", self.start),
         )
     }
 }
@@ -198,7 +198,9 @@ impl<T: DeserializeOwned> Events<T> {
             match self.body.frame().await {
                 None => return Ok(None),
                 Some(Err(error)) => return Err(broken(&error)),
-                Some(Ok(frame)) => self.lines.push(frame.data_ref().map(AsRef::as_ref).unwrap_or_default())?,
+                Some(Ok(frame)) => {
+                    self.lines.push(frame.data_ref().map(AsRef::as_ref).unwrap_or_default())?
+                }
             }
         }
     }
@@ -289,7 +291,8 @@ mod tests {
 
     #[test]
     fn reads_events_however_they_are_cut() {
-        let stream = ": hello\n\nevent: x\ndata: {\"a\":\"ä\"}\n\ndata:1\r\ndata: 2\r\n\r\n\ndata: unfinished\n";
+        let stream =
+            ": hello\n\nevent: x\ndata: {\"a\":\"ä\"}\n\ndata:1\r\ndata: 2\r\n\r\n\ndata: unfinished\n";
         for chunk in 1..stream.len() {
             assert_eq!(events(stream.as_bytes(), chunk), ["{\"a\":\"ä\"}", "12"], "{chunk}");
         }

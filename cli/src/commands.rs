@@ -56,7 +56,7 @@ impl Context {
 
     /// The running node.
     pub(crate) fn client(&self) -> Client {
-        Client::new(self.state.clone(), self.timeout)
+        Client::new(self.state.clone(), self.timeout, self.command("up -d"))
     }
 
     /// A command of ours for this node, as a user may type it.
@@ -72,9 +72,9 @@ impl Context {
 /// Does what was asked, until it is done or interrupted.
 pub(crate) async fn run(context: &Context, command: Command) -> Result {
     let mut signals = Signals::new()?;
-    // A node that runs ends well when it is interrupted: it catches signals itself.
+    // A node that runs ends well when it is interrupted, and the demo cleans up: they catch signals themselves.
     let stays = match &command {
-        Command::Up(_) => true,
+        Command::Up(_) | Command::Demo(_) => true,
         Command::Join(join) => join.up,
         _ => false,
     };
@@ -122,7 +122,11 @@ impl Signals {
     pub(crate) fn new() -> Result<Self> {
         let catch = |kind| {
             signal(kind).map_err(|error| {
-                Error::new(Code::Failed, format!("signals cannot be caught: {error}"), "end other programs first")
+                Error::new(
+                    Code::Failed,
+                    format!("signals cannot be caught: {error}"),
+                    "end other programs first",
+                )
             })
         };
         Ok(Self { interrupt: catch(SignalKind::interrupt())?, terminate: catch(SignalKind::terminate())? })

@@ -15,9 +15,8 @@ use crate::error::{Error, Result};
 
 /// The state directory where none is named.
 pub(crate) fn default_state() -> Result<std::path::PathBuf> {
-    config::default_state_dir().map_err(|error| {
-        Error::new(Code::Failed, error.to_string(), "name a state directory: `--state DIR`")
-    })
+    config::default_state_dir()
+        .map_err(|error| Error::new(Code::Failed, error.to_string(), "name a state directory: `--state DIR`"))
 }
 
 /// A node to give an order to: the one that runs, or one that lives for the moment.
@@ -142,7 +141,11 @@ impl Hosted {
 
 fn load(state: &Path) -> Result<Config> {
     Config::load(state).map_err(|error| {
-        Error::new(Code::Failed, error.to_string(), "correct it, or use another state directory: `--state DIR`")
+        Error::new(
+            Code::Failed,
+            error.to_string(),
+            "correct it, or use another state directory: `--state DIR`",
+        )
     })
 }
 
@@ -156,4 +159,14 @@ fn unexpected(answer: &Answer) -> Error {
         format!("the node answered another question: {answer:?}"),
         "please report this as a defect",
     )
+}
+
+/// The time by this host's clock.
+pub(crate) fn now() -> lanyard_protocol::time::Timestamp {
+    lanyard_node::ambient::now()
+}
+
+/// A moment to measure a duration from.
+pub(crate) fn monotonic() -> std::time::Instant {
+    lanyard_node::ambient::monotonic()
 }

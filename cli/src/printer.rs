@@ -19,6 +19,7 @@ pub(crate) struct Printer {
     quiet: bool,
     progress: bool,
     colour: bool,
+    colour_out: bool,
 }
 
 impl Printer {
@@ -31,6 +32,7 @@ impl Printer {
             quiet,
             progress: terminal && !quiet && !no_progress && !json,
             colour: terminal && !no_colour,
+            colour_out: io::stdout().is_terminal() && !no_colour,
         }
     }
 
@@ -53,6 +55,11 @@ impl Printer {
     /// Prints a line of data, escaped.
     pub(crate) fn line(&self, text: &str) -> Result {
         self.raw(&format!("{}\n", escaped(text)))
+    }
+
+    /// Prints a line of data that what follows belongs to.
+    pub(crate) fn heading(&self, text: &str) -> Result {
+        self.raw(&format!("{}\n", painted(self.colour_out, "1;36", &escaped(text))))
     }
 
     /// Prints data as it is: PEM, a man page, a completion script. Never what a peer sent.
@@ -78,7 +85,7 @@ impl Printer {
     /// Says something that must stand out.
     pub(crate) fn stress(&self, text: &str) {
         if !self.quiet {
-            write_error_line(&self.painted("1", &escaped(text)));
+            write_error_line(&painted(self.colour, "1", &escaped(text)));
         }
     }
 
@@ -89,7 +96,7 @@ impl Printer {
 
     /// Says what happened and what to do; with `--json`, standard output has it too.
     pub(crate) fn failure(&self, failure: &Failure) {
-        let message = format!("{} {}", self.painted("1;31", "error:"), escaped(&failure.message));
+        let message = format!("{} {}", painted(self.colour, "1;31", "error:"), escaped(&failure.message));
         write_error_line(&message);
         write_error_line(&escaped(&failure.remedy));
         if self.json {
@@ -98,10 +105,10 @@ impl Printer {
             let _ = self.json(&body);
         }
     }
+}
 
-    fn painted(&self, style: &str, text: &str) -> String {
-        if self.colour { format!("\u{1b}[{style}m{text}\u{1b}[0m") } else { text.to_owned() }
-    }
+fn painted(colour: bool, style: &str, text: &str) -> String {
+    if colour { format!("\u{1b}[{style}m{text}\u{1b}[0m") } else { text.to_owned() }
 }
 
 fn write_error_line(line: &str) {
@@ -157,7 +164,7 @@ fn json_escaped(json: &str) -> String {
     shown
 }
 
-const fn is_steering(character: char) -> bool {
+fn is_steering(character: char) -> bool {
     character.is_control()
         || matches!(
             character,

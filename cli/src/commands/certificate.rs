@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use lanyard_protocol::certificate::{CertificateDer, CertificateError, TrustAnchor, VerifiedCertificate, verify};
-use lanyard_protocol::control::{Certificates, Code};
-use lanyard_protocol::identity::NetworkName;
+use lanyard_protocol::certificate::{CertificateDer, CertificateError, TrustAnchor, verify};
+use lanyard_protocol::control::{Certificates, Code, Time};
+use lanyard_protocol::identity::{NameError, NetworkName};
 
 use super::{Context, member, node};
 use crate::args::{Ca, Cert, Export, Verify};
@@ -65,7 +65,7 @@ fn show_ca(context: &Context, certificates: &Certificates) -> Result {
     if context.printer.is_json() {
         return context.printer.json(&serde_json::json!({
             "network": network,
-            "fingerprint": certificates.fingerprint,
+            "fingerprint": certificates.fingerprint.to_string(),
             "ca": certificates.ca,
         }));
     }
@@ -88,21 +88,15 @@ fn verify_file(context: &Context, wanted: &Verify, certificates: &Certificates) 
         .map_err(|error| at_fault(&wanted.file, &error))?;
     if context.printer.is_json() {
         return context.printer.json(&serde_json::json!({
-            "spiffe_id": verified.subject().spiffe_id(),
+            "name": verified.name(),
+            "network": verified.network(),
+            "id": verified.node_id().to_string(),
             "serial": verified.serial().to_string(),
-            "id": verified.subject().node,
-            "not_after": not_after(&verified),
+            "not_after": Time(verified.not_after()),
         }));
     }
-    context.printer.line(&format!(
-        "{} is who the authority says it is, until {}",
-        verified.subject().spiffe_id(),
-        verified.validity().not_after()
-    ))
-}
-
-fn not_after(verified: &VerifiedCertificate) -> lanyard_protocol::control::Time {
-    lanyard_protocol::control::Time(verified.validity().not_after())
+    let (name, network, id) = (verified.name(), verified.network(), verified.node_id());
+    context.printer.line(&format!("{name}.{network} is {id} until {}", verified.not_after()))
 }
 
 /// The network's CA certificate as what others are verified against.
@@ -116,7 +110,7 @@ fn anchor(certificates: &Certificates) -> core::result::Result<TrustAnchor, Cert
 fn network(certificates: &Certificates) -> Result<NetworkName> {
     let rest = certificates.spiffe_id.strip_prefix("spiffe://").unwrap_or_default();
     let name = rest.split('/').next().unwrap_or_default();
-    name.parse().map_err(|error: lanyard_protocol::identity::NameError| {
+    name.parse().map_err(|error: NameError| {
         Error::new(Code::Data, error.to_string(), "get a new certificate: `lanyard join`")
     })
 }
@@ -127,7 +121,11 @@ fn read(path: &Path) -> Result<String> {
     }
     std::fs::read_to_string(path).map_err(|error| {
         let code = if error.kind() == std::io::ErrorKind::NotFound { Code::NotFound } else { Code::Failed };
-        Error::new(code, format!("{} cannot be read: {error}", path.display()), "name a file with a certificate in PEM")
+        Error::new(
+            code,
+            format!("{} cannot be read: {error}", path.display()),
+            "name a file with a certificate in PEM",
+        )
     })
 }
 

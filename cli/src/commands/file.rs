@@ -7,7 +7,7 @@ use lanyard_protocol::control::{Code, Decide, Receive, SendFile, TransferEvent};
 
 use super::Context;
 use crate::args;
-use crate::client::{Client, segment};
+use crate::client::{Client, Events, segment};
 use crate::error::{Error, Result};
 use crate::input;
 use crate::progress::{Progress, size};
@@ -20,18 +20,10 @@ pub(super) async fn send(context: &Context, send: args::Send) -> Result {
     let path = sendable(&send.path)?;
     let order = SendFile { peer: send.peer, path, name: send.name };
     let mut events = context.client().post_events::<TransferEvent>("/v1/send", &order).await?;
-    let limit = context.timeout.unwrap_or(DECISION);
     let mut view = View::new(context);
-    let decided = async {
-        loop {
-            match events.next().await? {
-                Some(event @ TransferEvent::Waiting { .. }) => view.sending(&event)?,
-                other => return Ok(other),
-            }
-        }
-    };
-    let decided = tokio::time::timeout(limit, decided).await.map_err(|_| undecided(limit))?;
-    let mut next = decided?;
+    let limit = context.timeout.unwrap_or(DECISION);
+    let decided = tokio::time::timeout(limit, decision(&mut events, &mut view)).await;
+    let mut next = decided.unwrap_or_else(|_| Err(undecided(limit)))?;
     while let Some(event) = next {
         if view.sending(&event)? {
             return Ok(());
@@ -41,10 +33,22 @@ pub(super) async fn send(context: &Context, send: args::Send) -> Result {
     Err(cut())
 }
 
+/// The first event after the other side has decided.
+async fn decision(events: &mut Events<TransferEvent>, view: &mut View<'_>) -> Result<Option<TransferEvent>> {
+    loop {
+        match events.next().await? {
+            Some(event @ TransferEvent::Waiting { .. }) => view.sending(&event)?,
+            other => return Ok(other),
+        };
+    }
+}
+
 fn sendable(path: &Path) -> Result<PathBuf> {
     let refused = |code, what: String| Error::new(code, what, "name a file that this user may read");
     let found = std::fs::metadata(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => refused(Code::NotFound, format!("there is no {}", path.display())),
+        std::io::ErrorKind::NotFound => {
+            refused(Code::NotFound, format!("there is no file {}", path.display()))
+        }
         _ => refused(Code::Failed, format!("{} cannot be read: {error}", path.display())),
     })?;
     if !found.is_file() {
@@ -61,8 +65,8 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 
 /// `lanyard receive`
 pub(super) async fn receive(context: &Context, receive: args::Receive) -> Result {
-    let somebody = input::is_terminal();
-    if !somebody && !receive.yes && receive.from.is_empty() {
+    let asks = !receive.yes && receive.from.is_empty();
+    if asks && !input::is_terminal() {
         return Err(Error::new(
             Code::Usage,
             "nobody can be asked: standard input is no terminal",
@@ -70,18 +74,13 @@ pub(super) async fn receive(context: &Context, receive: args::Receive) -> Result
         ));
     }
     let once = receive.once;
-    let order = Receive {
-        into: absolute(&receive.into)?,
-        from: receive.from,
-        yes: receive.yes,
-        once,
-    };
+    let order = Receive { into: absolute(&receive.into)?, from: receive.from, yes: receive.yes, once };
     let client = context.client();
     let mut events = client.post_events::<TransferEvent>("/v1/receive", &order).await?;
     context.printer.say(&format!("waiting for files, which go to {}", order.into.display()));
     let mut view = View::new(context);
     while let Some(event) = events.next().await? {
-        if let (TransferEvent::Offer { id, .. }, true) = (&event, somebody) {
+        if let (TransferEvent::Offer { id, .. }, true) = (&event, asks) {
             decide(context, &client, id, &event).await?;
         } else if view.receiving(&event)? && once {
             return Ok(());
@@ -132,7 +131,10 @@ impl<'a> View<'a> {
     /// Shows an event of files that are received; whether a file is complete.
     fn receiving(&mut self, event: &TransferEvent) -> Result<bool> {
         if let TransferEvent::Offer { from, path, total, .. } = event {
-            self.context.printer.say(&format!("{from} offers {path} ({}): nobody was asked", size(*total)));
+            let what = format!("{path} ({})", size(*total));
+            self.context
+                .printer
+                .say(&format!("{from} offers {what}: left alone, as it is from nobody named"));
             self.json(event)?;
             return Ok(false);
         }

@@ -1,8 +1,6 @@
 //! `init`, `join` and `invite`: how a network begins and grows.
 
-use lanyard_protocol::control::{
-    Admission, Code, Init, Initialised, Invite, InviteRequest, Join, Joined,
-};
+use lanyard_protocol::control::{Admission, Code, Init, Initialised, Invite, InviteRequest, Join, Joined};
 use lanyard_protocol::identity::{Fingerprint, NameError, NetworkName, NodeName};
 
 use super::{Context, node};
@@ -97,7 +95,9 @@ pub(super) fn say_joined(context: &Context, joined: &Joined) -> Result {
         joined.name, joined.network, joined.not_after.0
     ));
     if !joined.pinned {
-        printer.stress("the network was trusted at first sight: whoever answered first may have been an impostor");
+        printer.stress(
+            "the network was trusted at first sight: whoever answered first may have been an impostor",
+        );
         printer.stress(&format!("its fingerprint is {}", groups(&joined.fingerprint)));
         printer.stress("compare it with what `lanyard ca show` says on the authority");
     }
@@ -192,7 +192,11 @@ mod tests {
 
     #[test]
     fn draws_a_uri_as_a_qr_code() {
-        let uri = format!("lanyard://[fe80::1]:4610,192.168.7.20:4610/shop.lan?root={}&invite={}", "a".repeat(64), "b".repeat(32));
+        let uri = format!(
+            "lanyard://[fe80::1]:4610,192.168.7.20:4610/shop.lan?root={}&invite={}",
+            "a".repeat(64),
+            "b".repeat(32)
+        );
         let drawn = qr(&uri).unwrap();
         assert!(drawn.lines().count() > 10 && drawn.ends_with('\n'));
     }

@@ -7,9 +7,11 @@ use core::time::Duration;
 use std::io;
 use std::net::SocketAddr;
 
-use lanyard_protocol::control::{Code, Join, RoleName, State, Status};
+use lanyard_protocol::control::{Code, Failure, Join, RoleName, State, Status};
 use lanyard_protocol::identity::{NetworkName, NodeName};
 use serde::{Deserialize, Serialize};
+use tokio::io::{BufReader, Lines};
+use tokio::process::ChildStdout;
 use tracing_subscriber::EnvFilter;
 
 use super::{Context, Signals, member};
@@ -41,6 +43,30 @@ pub(super) enum Event {
         /// Where it listens for channels.
         lane: Option<SocketAddr>,
     },
+}
+
+/// A line of the standard output of `up --json`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Event(Event),
+    Failed { error: Failure },
+}
+
+/// The next thing that a node which comes up in a process of its own reports; nothing if it has ended.
+pub(super) async fn reported(lines: &mut Lines<BufReader<ChildStdout>>) -> Result<Option<Event>> {
+    let garbled = |error: &dyn core::fmt::Display| {
+        Error::new(
+            Code::Failed,
+            format!("the node's report cannot be read: {error}"),
+            "run `lanyard up` without -d",
+        )
+    };
+    let Some(line) = lines.next_line().await.map_err(|error| garbled(&error))? else { return Ok(None) };
+    match serde_json::from_str(&line).map_err(|error| garbled(&error))? {
+        Line::Event(event) => Ok(Some(event)),
+        Line::Failed { error } => Err(error.into()),
+    }
 }
 
 /// `lanyard up`
@@ -77,7 +103,10 @@ pub(super) async fn stay(context: &Context, up: &Up, wish: Option<Join>) -> Resu
 async fn serve(context: &Context, node: &Hosted, wish: Option<Join>) -> Result {
     let mut status = node.status().await?;
     if let (RoleName::None, Some(wish)) = (status.role, wish) {
-        report(context, &Event::Waiting { message: "for a certificate of the network's authority".to_owned() })?;
+        report(
+            context,
+            &Event::Waiting { message: "for a certificate of the network's authority".to_owned() },
+        )?;
         admission(context, node, wish).await?;
         status = node.status().await?;
     }
@@ -134,7 +163,11 @@ async fn refuse_a_second_node(context: &Context) -> Result {
 /// Leaves the terminal behind: neither Ctrl-C nor the terminal's end reaches the node any more.
 fn leave_session() -> Result {
     rustix::process::setsid().map(drop).map_err(|error| {
-        Error::new(Code::Failed, format!("the session cannot be left: {error}"), "run `lanyard up` without -d")
+        Error::new(
+            Code::Failed,
+            format!("the session cannot be left: {error}"),
+            "run `lanyard up` without -d",
+        )
     })
 }
 

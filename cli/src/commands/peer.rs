@@ -71,8 +71,7 @@ pub(super) async fn ping(context: &Context, ping: args::Ping) -> Result {
     let mut tick = tokio::time::interval(PAUSE);
     for _ in 0..ping.count {
         tick.tick().await;
-        let pong: Pong =
-            context.client().post("/v1/ping", &serde_json::json!({ "peer": ping.peer })).await?;
+        let pong: Pong = context.client().post("/v1/ping", &serde_json::json!({ "peer": ping.peer })).await?;
         if context.printer.is_json() {
             context.printer.json(&pong)?;
         } else {

@@ -6,23 +6,14 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::process::Stdio;
 
-use lanyard_protocol::control::{Code, Failure, Join};
-use serde::Deserialize;
+use lanyard_protocol::control::{Code, Join};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 
 use super::super::{Context, Signals, interrupted};
-use super::{Event, report};
+use super::{Event, report, reported};
 use crate::args::Up;
 use crate::error::{Error, Result};
-
-/// A line of the new process's standard output.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Line {
-    Event(Event),
-    Failed { error: Failure },
-}
 
 /// Starts the node in another process and waits until it is ready, or until it has said why it is not.
 pub(super) async fn detach(context: &Context, up: &Up, wish: Option<&Join>) -> Result {
@@ -30,7 +21,9 @@ pub(super) async fn detach(context: &Context, up: &Up, wish: Option<&Join>) -> R
     let mut signals = Signals::new()?;
     let log = context.state.join("node.log");
     let mut child = spawn(context, up, wish, log_file(context)?)?;
-    if let (Some(mut stdin), Some(invite)) = (child.stdin.take(), wish.and_then(|wish| wish.invite.as_deref())) {
+    if let (Some(mut stdin), Some(invite)) =
+        (child.stdin.take(), wish.and_then(|wish| wish.invite.as_deref()))
+    {
         // A node that is gone already says why on its standard output.
         let _ = stdin.write_all(format!("{invite}\n").as_bytes()).await;
     }
@@ -54,19 +47,13 @@ pub(super) async fn detach(context: &Context, up: &Up, wish: Option<&Join>) -> R
     }
 }
 
-/// Reads what the node reports: whether it was ready in the end.
+/// Passes on what the node reports: whether it was ready in the end.
 async fn ready(context: &Context, stdout: ChildStdout) -> Result<bool> {
     let mut lines = BufReader::new(stdout).lines();
-    while let Some(line) = lines.next_line().await.map_err(|error| unstarted(&error))? {
-        match serde_json::from_str(&line) {
-            Ok(Line::Failed { error }) => return Err(error.into()),
-            Ok(Line::Event(event)) => {
-                report(context, &event)?;
-                if matches!(event, Event::Ready { .. }) {
-                    return Ok(true);
-                }
-            }
-            Err(error) => return Err(unstarted(&error)),
+    while let Some(event) = reported(&mut lines).await? {
+        report(context, &event)?;
+        if matches!(event, Event::Ready { .. }) {
+            return Ok(true);
         }
     }
     Ok(false)
@@ -142,14 +129,30 @@ mod tests {
     #[test]
     fn passes_on_all_arguments_but_the_invite() {
         let given = [
-            "lanyard", "up", "--listen", "[::1]:1", "--listen", "127.0.0.1:2", "--advertise", "10.0.0.1:3",
-            "--lane", "127.0.0.1:4", "--advertise-lane", "10.0.0.1:5", "--join", "-", "--name", "till", "--no-mdns",
+            "lanyard",
+            "up",
+            "--listen",
+            "[::1]:1",
+            "--listen",
+            "127.0.0.1:2",
+            "--advertise",
+            "10.0.0.1:3",
+            "--lane",
+            "127.0.0.1:4",
+            "--advertise-lane",
+            "10.0.0.1:5",
+            "--join",
+            "-",
+            "--name",
+            "till",
+            "--no-mdns",
         ];
         let Parsed::Up(up) = Cli::try_parse_from(given).unwrap().command else { panic!("not up") };
         let wish = Join { invite: Some("7-a-b".into()), name: "till".parse().unwrap(), network: None };
         let passed = arguments(&up, Some(&wish));
         assert!(passed.iter().all(|argument| !argument.to_string_lossy().contains("7-a-b")));
-        let parsed = Cli::try_parse_from(["lanyard", "up"].map(OsString::from).into_iter().chain(passed)).unwrap();
+        let parsed =
+            Cli::try_parse_from(["lanyard", "up"].map(OsString::from).into_iter().chain(passed)).unwrap();
         assert_eq!(format!("{:?}", parsed.command), format!("{:?}", Parsed::Up(up)));
     }
 }
