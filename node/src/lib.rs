@@ -4,3 +4,6 @@
 
 pub mod ambient;
 pub mod store;
+pub mod config;
+mod listen;
+mod swarm;
