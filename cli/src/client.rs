@@ -9,6 +9,7 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response, header};
 use hyper_util::rt::TokioIo;
+use lanyard_node::config::MAX_SOCKET_PATH;
 use lanyard_protocol::control::{Code, Failure};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -18,9 +19,6 @@ use crate::error::{Error, Result};
 
 /// The longest answer, and the longest event, that is read: a conversation's log fits well.
 const ANSWER_MAX: usize = 64 << 20;
-
-/// The longest path that a Unix socket can have (`sun_path` has 108 bytes, one of them ends it).
-const SOCKET_PATH_MAX: usize = 107;
 
 /// A node's control socket.
 #[derive(Clone, Debug)]
@@ -131,13 +129,15 @@ impl Client {
 
     async fn connect(&self) -> Result<UnixStream> {
         let socket = socket(&self.state)?;
-        UnixStream::connect(&socket).await.map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => self.not_running(),
-            _ => Error::new(
+        UnixStream::connect(&socket).await.map_err(|error| {
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) {
+                return self.not_running();
+            }
+            Error::new(
                 Code::Failed,
                 format!("the node's socket {} cannot be used: {error}", socket.display()),
                 "use the state directory of a node that this user may talk to: `--state DIR`",
-            ),
+            )
         })
     }
 
@@ -157,10 +157,10 @@ impl Client {
 pub(crate) fn socket(state: &Path) -> Result<PathBuf> {
     let socket = state.join("control.sock");
     let length = socket.as_os_str().len();
-    if length > SOCKET_PATH_MAX {
+    if length > MAX_SOCKET_PATH {
         return Err(Error::new(
             Code::Failed,
-            format!("{} has {length} bytes; a socket's path has at most {SOCKET_PATH_MAX}", socket.display()),
+            format!("{} has {length} bytes; a socket's path has at most {MAX_SOCKET_PATH}", socket.display()),
             "use a shorter state directory: `--state DIR`",
         ));
     }
@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn refuses_a_socket_path_that_no_socket_can_have() {
         let directory = |length: usize| PathBuf::from(format!("/{}", "x".repeat(length - 1)));
-        assert!(socket(&directory(SOCKET_PATH_MAX - "/control.sock".len())).is_ok());
-        assert!(socket(&directory(SOCKET_PATH_MAX - "/control.sock".len() + 1)).is_err());
+        assert!(socket(&directory(MAX_SOCKET_PATH - "/control.sock".len())).is_ok());
+        assert!(socket(&directory(MAX_SOCKET_PATH - "/control.sock".len() + 1)).is_err());
     }
 }

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use lanyard_protocol::control::Code;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::args::{Command, Global};
+use crate::args::{Command, Global, Join};
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::host;
@@ -73,11 +73,7 @@ impl Context {
 pub(crate) async fn run(context: &Context, command: Command) -> Result {
     let mut signals = Signals::new()?;
     // A node that runs ends well when it is interrupted, and the demo cleans up: they catch signals themselves.
-    let stays = match &command {
-        Command::Up(_) | Command::Demo(_) => true,
-        Command::Join(join) => join.up,
-        _ => false,
-    };
+    let stays = matches!(&command, Command::Up(_) | Command::Demo(_) | Command::Join(Join { up: true, .. }));
     tokio::select! {
         ended = call(context, command) => ended,
         () = signals.next(), if !stays => Err(interrupted()),

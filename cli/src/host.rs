@@ -1,22 +1,32 @@
 //! A node in this process: the only file that knows how `lanyard-node` is called.
 
-use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use lanyard_node::Node;
-use lanyard_node::config::{self, Config};
+use lanyard_node::config::{self, Config, ConfigError};
+use lanyard_node::{Listening, Node, StartError, ambient};
 use lanyard_protocol::control::{
-    Answer, Caller, Certificates, Code, Command, Failure, Init, Initialised, Join, Joined, Status,
+    Answer, Caller, Certificates, Code, Command, Init, Initialised, Join, Joined, Status,
 };
+use lanyard_protocol::time::Timestamp;
 
 use crate::args::Up;
 use crate::client::Client;
 use crate::error::{Error, Result};
 
+/// The time by this host's clock.
+pub(crate) fn now() -> Timestamp {
+    ambient::now()
+}
+
+/// A moment to measure a duration from.
+pub(crate) fn monotonic() -> Instant {
+    ambient::monotonic()
+}
+
 /// The state directory where none is named.
-pub(crate) fn default_state() -> Result<std::path::PathBuf> {
-    config::default_state_dir()
-        .map_err(|error| Error::new(Code::Failed, error.to_string(), "name a state directory: `--state DIR`"))
+pub(crate) fn default_state() -> Result<PathBuf> {
+    config::default_state_dir().map_err(|error| misconfigured(error).into())
 }
 
 /// A node to give an order to: the one that runs, or one that lives for the moment.
@@ -33,7 +43,7 @@ impl Anywhere {
         if client.is_running().await? {
             return Ok(Self::Running(client.clone()));
         }
-        let node = Node::start_quiet(load(state)?).await.map_err(|error| not_started(&error))?;
+        let node = Node::start_quiet(load(state)?).await?;
         Ok(Self::Hosted(Box::new(Hosted { node })))
     }
 
@@ -85,8 +95,7 @@ impl Hosted {
         config.mdns = config.mdns && !up.no_mdns;
         config.advertise.clone_from(&up.advertise);
         config.advertise_lane = up.advertise_lane;
-        let node = Node::start(config).await.map_err(|error| not_started(&error))?;
-        Ok(Self { node })
+        Ok(Self { node: Node::start(config).await? })
     }
 
     /// Waits until something else stops the node: `lanyard down`, say.
@@ -99,38 +108,34 @@ impl Hosted {
         self.node.stop().await;
     }
 
-    /// Where it listens for channels.
-    pub(crate) fn lane(&self) -> Option<SocketAddr> {
-        self.node.lane_address()
+    /// Where it listens.
+    pub(crate) async fn listening(&self) -> Result<Listening> {
+        Ok(self.node.handle().listening().await?)
     }
 
     /// How it is.
     pub(crate) async fn status(&self) -> Result<Status> {
-        match self.command(Command::Status).await? {
-            Answer::Status(status) => Ok(*status),
-            other => Err(unexpected(&other)),
-        }
+        let answer = self.command(Command::Status).await?;
+        if let Answer::Status(status) = answer { Ok(*status) } else { Err(unexpected(&answer)) }
     }
 
     /// Gets it a certificate.
     pub(crate) async fn join(&self, join: Join) -> Result<Joined> {
-        match self.command(Command::Join(join)).await? {
-            Answer::Joined(joined) => Ok(joined),
-            other => Err(unexpected(&other)),
-        }
+        let answer = self.command(Command::Join(join)).await?;
+        if let Answer::Joined(joined) = answer { Ok(joined) } else { Err(unexpected(&answer)) }
     }
 
     async fn init(&self, init: Init) -> Result<Initialised> {
-        match self.command(Command::Init(init)).await? {
-            Answer::Initialised(initialised) => Ok(initialised),
-            other => Err(unexpected(&other)),
-        }
+        let answer = self.command(Command::Init(init)).await?;
+        if let Answer::Initialised(initialised) = answer { Ok(initialised) } else { Err(unexpected(&answer)) }
     }
 
     async fn certificates(&self) -> Result<Certificates> {
-        match self.command(Command::Certificates).await? {
-            Answer::Certificates(certificates) => Ok(*certificates),
-            other => Err(unexpected(&other)),
+        let answer = self.command(Command::Certificates).await?;
+        if let Answer::Certificates(certificates) = answer {
+            Ok(*certificates)
+        } else {
+            Err(unexpected(&answer))
         }
     }
 
@@ -140,17 +145,17 @@ impl Hosted {
 }
 
 fn load(state: &Path) -> Result<Config> {
-    Config::load(state).map_err(|error| {
-        Error::new(
-            Code::Failed,
-            error.to_string(),
-            "correct it, or use another state directory: `--state DIR`",
-        )
-    })
+    Config::load(state).map_err(|error| misconfigured(error).into())
 }
 
-fn not_started(failure: &Failure) -> Error {
-    Error::Failure(failure.clone())
+fn misconfigured(error: ConfigError) -> StartError {
+    error.into()
+}
+
+impl From<StartError> for Error {
+    fn from(error: StartError) -> Self {
+        Self::Failure(error.failure())
+    }
 }
 
 fn unexpected(answer: &Answer) -> Error {
@@ -159,14 +164,4 @@ fn unexpected(answer: &Answer) -> Error {
         format!("the node answered another question: {answer:?}"),
         "please report this as a defect",
     )
-}
-
-/// The time by this host's clock.
-pub(crate) fn now() -> lanyard_protocol::time::Timestamp {
-    lanyard_node::ambient::now()
-}
-
-/// A moment to measure a duration from.
-pub(crate) fn monotonic() -> std::time::Instant {
-    lanyard_node::ambient::monotonic()
 }

@@ -45,11 +45,12 @@ async fn decision(events: &mut Events<TransferEvent>, view: &mut View<'_>) -> Re
 
 fn sendable(path: &Path) -> Result<PathBuf> {
     let refused = |code, what: String| Error::new(code, what, "name a file that this user may read");
-    let found = std::fs::metadata(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
+    let found = std::fs::metadata(path).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::NotFound {
             refused(Code::NotFound, format!("there is no file {}", path.display()))
+        } else {
+            refused(Code::Failed, format!("{} cannot be read: {error}", path.display()))
         }
-        _ => refused(Code::Failed, format!("{} cannot be read: {error}", path.display())),
     })?;
     if !found.is_file() {
         return Err(refused(Code::Usage, format!("{} is no file", path.display())));
@@ -116,16 +117,13 @@ impl<'a> View<'a> {
 
     /// Shows an event of a file that is sent; whether it was the last one.
     fn sending(&mut self, event: &TransferEvent) -> Result<bool> {
-        let printer = &self.context.printer;
-        match event {
-            TransferEvent::Waiting { peer, path, total } => {
-                let what = format!("{path} ({})", size(*total));
-                printer.say(&format!("{peer} has to take {what}; over there: `lanyard receive`"));
-                self.json(event)?;
-                Ok(false)
-            }
-            other => self.moving(other, "sent"),
+        if let TransferEvent::Waiting { peer, path, total } = event {
+            let what = format!("{path} ({})", size(*total));
+            self.context.printer.say(&format!("{peer} has to take {what}; over there: `lanyard receive`"));
+            self.json(event)?;
+            return Ok(false);
         }
+        self.moving(event, "sent")
     }
 
     /// Shows an event of files that are received; whether a file is complete.

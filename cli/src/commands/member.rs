@@ -71,7 +71,7 @@ pub(super) async fn join(context: &Context, join: args::Join) -> Result {
     if context.printer.is_json() {
         context.printer.json(&joined)?;
     }
-    say_joined(context, &joined)?;
+    say_joined(context, &joined);
     if !running {
         context.printer.say(&format!("run the node:  {}", context.command("up -d")));
     }
@@ -88,7 +88,7 @@ pub(super) fn wish(
 }
 
 /// Says what came of joining; a network that was trusted at first sight is told loudly.
-pub(super) fn say_joined(context: &Context, joined: &Joined) -> Result {
+pub(super) fn say_joined(context: &Context, joined: &Joined) {
     let printer = &context.printer;
     printer.say(&format!(
         "{} is a member of {} until {}, renewed by itself",
@@ -101,7 +101,6 @@ pub(super) fn say_joined(context: &Context, joined: &Joined) -> Result {
         printer.stress(&format!("its fingerprint is {}", groups(&joined.fingerprint)));
         printer.stress("compare it with what `lanyard ca show` says on the authority");
     }
-    Ok(())
 }
 
 /// `lanyard invite`

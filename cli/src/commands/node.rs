@@ -7,7 +7,7 @@ use core::time::Duration;
 use std::io;
 use std::net::SocketAddr;
 
-use lanyard_protocol::control::{Code, Failure, Join, RoleName, State, Status};
+use lanyard_protocol::control::{Code, Failure, Join, Joined, RoleName, State, Status};
 use lanyard_protocol::identity::{NetworkName, NodeName};
 use serde::{Deserialize, Serialize};
 use tokio::io::{BufReader, Lines};
@@ -32,6 +32,8 @@ pub(super) enum Event {
         /// What it waits for.
         message: String,
     },
+    /// The node got its certificate.
+    Joined(Joined),
     /// The node can be used.
     Ready {
         /// Its name, if it is a member of a network.
@@ -41,7 +43,7 @@ pub(super) enum Event {
         /// Where it listens.
         addresses: Vec<SocketAddr>,
         /// Where it listens for channels.
-        lane: Option<SocketAddr>,
+        lane: Vec<SocketAddr>,
     },
 }
 
@@ -110,15 +112,9 @@ async fn serve(context: &Context, node: &Hosted, wish: Option<Join>) -> Result {
         admission(context, node, wish).await?;
         status = node.status().await?;
     }
-    report(
-        context,
-        &Event::Ready {
-            name: status.name,
-            network: status.network,
-            addresses: status.addresses,
-            lane: node.lane(),
-        },
-    )?;
+    let listening = node.listening().await?;
+    let (name, network) = (status.name, status.network);
+    report(context, &Event::Ready { name, network, addresses: listening.control, lane: listening.lane })?;
     core::future::pending().await
 }
 
@@ -126,9 +122,12 @@ async fn serve(context: &Context, node: &Hosted, wish: Option<Join>) -> Result {
 async fn admission(context: &Context, node: &Hosted, wish: Join) -> Result {
     loop {
         match node.join(wish.clone()).await {
-            Ok(joined) => return member::say_joined(context, &joined),
+            Ok(joined) => return report(context, &Event::Joined(joined)),
             Err(Error::Failure(failure)) if failure.code == Code::Unreachable => {
-                report(context, &Event::Waiting { message: failure.message })?;
+                report(
+                    context,
+                    &Event::Waiting { message: format!("for the authority: {}", failure.message) },
+                )?;
                 tokio::time::sleep(REST).await;
             }
             Err(refused) => return Err(refused),
@@ -140,6 +139,7 @@ async fn admission(context: &Context, node: &Hosted, wish: Join) -> Result {
 pub(super) fn report(context: &Context, event: &Event) -> Result {
     match event {
         Event::Waiting { message } => context.printer.say(&format!("waiting {message}")),
+        Event::Joined(joined) => member::say_joined(context, joined),
         Event::Ready { name: Some(name), network: Some(network), addresses, .. } => {
             let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
             context.printer.say(&format!("ready as {name}.{network} on {}", addresses.join(", ")));

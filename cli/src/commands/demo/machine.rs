@@ -45,7 +45,7 @@ impl Machine {
         advertise: &[(&str, SocketAddr)],
     ) -> Result<Place> {
         let mut command = self.command()?;
-        command.args(["up", "--no-mdns", "--listen", "127.0.0.1:0", "--lane", "127.0.0.1:0"]);
+        command.args(["--quiet", "up", "--no-mdns", "--listen", "127.0.0.1:0", "--lane", "127.0.0.1:0"]);
         for (flag, address) in advertise {
             command.args([flag, address.to_string().as_str()]);
         }
@@ -63,10 +63,10 @@ impl Machine {
         let Some(stdout) = stdout else { return Err(self.broken(&"it has no standard output")) };
         let mut lines = BufReader::new(stdout).lines();
         while let Some(event) = reported(&mut lines).await? {
-            if let Event::Ready { addresses, lane: Some(lane), .. } = event
-                && let Some(control) = addresses.first().copied()
+            if let Event::Ready { addresses, lane, .. } = event
+                && let ([control, ..], [lane, ..]) = (addresses.as_slice(), lane.as_slice())
             {
-                return Ok(Place { control, lane });
+                return Ok(Place { control: *control, lane: *lane });
             }
         }
         Err(self.broken(&"it ended before it was ready"))

@@ -97,6 +97,7 @@ async fn enrolment_was_sealed(tale: &mut Tale, alice: &Machine, control: &Relay,
     let der = CertificateDer::from_pem(&certificate).map_err(|error| wrong(&error.to_string()))?;
     let secrets = [
         Secret::new("the invite's secret", secret),
+        Secret::new("the bytes that it stands for", unhex(secret)),
         Secret::new("alice's name in the certificate", "spiffe://demo.lan/entity/demo/node/alice"),
         // Past the signature algorithm and the issuer; long enough to occur once.
         Secret::new("alice's certificate", der.as_bytes()[64..128].to_vec()),
@@ -226,6 +227,12 @@ fn overheard(tale: &Tale, record: &Record, secrets: &[Secret]) -> Result {
     let what: Vec<&str> = secrets.iter().map(|secret| secret.what).collect();
     let (kept, total) = (size(record.kept() as u64), size(record.total()));
     tale.tell(&format!("Searched {kept} of the {total} that passed for {}: not there.", what.join(", ")))
+}
+
+/// The bytes of hexadecimal digits.
+fn unhex(digits: &str) -> Vec<u8> {
+    let pairs = digits.as_bytes().chunks(2).filter_map(|pair| core::str::from_utf8(pair).ok());
+    pairs.filter_map(|pair| u8::from_str_radix(pair, 16).ok()).collect()
 }
 
 fn write_file(path: &Path) -> io::Result<()> {
