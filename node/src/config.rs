@@ -243,9 +243,8 @@ mod tests {
     #[test]
     fn finds_the_state_directory_in_the_order_of_the_manual() {
         let dir = |root, set: &[(&str, &str)]| {
-            let variable = |name: &str| {
-                set.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
-            };
+            let variable =
+                |name: &str| set.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value));
             state_dir(root, variable).ok()
         };
         let all = [("LANYARD_STATE", "/l"), ("XDG_STATE_HOME", "/x"), ("HOME", "/h")];
@@ -254,7 +253,10 @@ mod tests {
         assert_eq!(dir(true, &all[1..]), Some("/var/lib/lanyard".into()));
         assert_eq!(dir(false, &all[1..]), Some("/x/lanyard".into()));
         assert_eq!(dir(false, &all[2..]), Some("/h/.local/state/lanyard".into()));
-        assert_eq!(dir(false, &[("LANYARD_STATE", ""), ("HOME", "/h")]), Some("/h/.local/state/lanyard".into()));
+        assert_eq!(
+            dir(false, &[("LANYARD_STATE", ""), ("HOME", "/h")]),
+            Some("/h/.local/state/lanyard".into())
+        );
         assert_eq!(dir(false, &[]), None);
     }
 }

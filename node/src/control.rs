@@ -4,7 +4,7 @@
 //! (`SO_PEERCRED`, unix(7)), and never from anything that is sent. The uid that runs the node owns it; every
 //! other uid gets a status without names, and a refusal for everything else.
 
-mod error;
+pub(crate) mod error;
 mod routes;
 mod server;
 mod socket;
@@ -12,7 +12,6 @@ mod socket;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::error::ApiError;
 pub(crate) use self::routes::router;
 pub(crate) use self::server::serve;
 pub use self::socket::SocketError;

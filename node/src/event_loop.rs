@@ -7,7 +7,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
 use lanyard_protocol::control::{Answer, Failure};
 use lanyard_protocol::engine::{CommandId, Engine, Finished, Output, PersistId, Work, WorkId};
@@ -17,6 +17,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::ambient;
 use crate::handle::{Answered, Ends, Listening, Message, Opened};
+use crate::listen::lane_addresses;
 use crate::store::{Store, StoreError};
 use crate::swarm::{Event, Network};
 use crate::tasks::Tasks;
@@ -81,14 +82,14 @@ impl EventLoop {
     /// Runs until the tasks are told to stop; ends them all if it ends for any other reason.
     pub(crate) async fn run(mut self, tasks: Tasks) {
         let _stop_all = StopAll(tasks.clone());
-        self.carry_out().await;
+        self.carry_out();
         loop {
             let input = tokio::select! {
                 () = tasks.stopping() => break,
                 input = self.next() => input,
             };
             self.feed(input);
-            self.carry_out().await;
+            self.carry_out();
         }
         self.finish_writing().await;
     }
@@ -145,8 +146,9 @@ impl EventLoop {
         let engine = &mut self.engine;
         match event {
             Event::Listening(control) => {
-                engine.handle_listening(control.clone(), self.lane, now);
-                self.ends.listening.send_replace(Some(Listening { control, lane: self.lane }));
+                let lane = self.lane.map_or_else(Vec::new, |lane| lane_addresses(&control, lane));
+                engine.handle_listening(control.clone(), lane.clone(), now);
+                self.ends.listening.send_replace(Some(Listening { control, lane }));
             }
             Event::Connected { peer, connection } => engine.handle_connected(peer, connection, now),
             Event::Disconnected { peer } => engine.handle_disconnected(peer, now),
@@ -175,7 +177,7 @@ impl EventLoop {
         }
     }
 
-    async fn carry_out(&mut self) {
+    fn carry_out(&mut self) {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Request { id, to, message } => self.network.request(id, &to, message),
@@ -184,8 +186,7 @@ impl EventLoop {
                 Output::Connect { id, peer, addresses } => {
                     self.network.connect(id, peer.as_ref(), &addresses);
                 }
-                Output::Disconnect { peer } => self.network.disconnect(&peer),
-                Output::Persist { id, writes } => self.persist(id, writes).await,
+                Output::Persist { id, writes } => self.persist(id, writes),
                 Output::Work { id, work } => self.work(id, work),
                 Output::Answer { to, result } => self.answer(to, result),
                 Output::Channel { to, result } => self.channel(to, result),
@@ -202,13 +203,13 @@ impl EventLoop {
     }
 
     /// Commits take effect in the order in which they are first polled, so each is polled here, once.
-    async fn persist(&self, id: PersistId, writes: Vec<Write>) {
+    fn persist(&self, id: PersistId, writes: Vec<Write>) {
         let commit = self.store.commit(writes);
         let mut commit: BoxFuture<'static, _> = Box::pin(async move { (id, commit.await) });
-        match futures::poll!(&mut commit) {
-            core::task::Poll::Ready(done) => self.persists.push(Box::pin(async move { done })),
-            core::task::Poll::Pending => self.persists.push(commit),
-        }
+        self.persists.push(match (&mut commit).now_or_never() {
+            Some(done) => Box::pin(core::future::ready(done)),
+            None => commit,
+        });
     }
 
     fn work(&self, id: WorkId, work: Work) {

@@ -36,8 +36,8 @@ pub(crate) enum Message {
 pub struct Listening {
     /// For control connections, over TCP and QUIC: what others can be told.
     pub control: Vec<SocketAddr>,
-    /// For lanes.
-    pub lane: Option<SocketAddr>,
+    /// For lanes: what others can be told.
+    pub lane: Vec<SocketAddr>,
 }
 
 /// Asks a running node. Clones ask the same one; when it has stopped, they say so.

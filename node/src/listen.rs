@@ -116,6 +116,18 @@ pub(crate) fn lane_listener(wanted: SocketAddr) -> Result<TcpListener, ListenErr
     Ok(listener)
 }
 
+/// Where others reach the lane that listens on `lane`: where they reach the node, if it listens everywhere.
+pub(crate) fn lane_addresses(control: &[SocketAddr], lane: SocketAddr) -> Vec<SocketAddr> {
+    if !lane.ip().is_unspecified() {
+        return vec![lane];
+    }
+    let mut addresses: Vec<_> =
+        control.iter().map(|address| SocketAddr::new(address.ip(), lane.port())).collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses
+}
+
 fn is_any_v6(address: SocketAddr) -> bool {
     matches!(address.ip(), IpAddr::V6(ip) if ip.is_unspecified())
 }
@@ -151,6 +163,17 @@ mod tests {
     fn an_address_of_another_host_is_an_error_that_names_it() {
         let error = control_addresses("192.0.2.1:4610".parse().unwrap()).unwrap_err().to_string();
         assert!(error.starts_with("cannot listen on TCP 192.0.2.1:4610: "), "{error}");
+    }
+
+    #[test]
+    fn a_lane_that_listens_everywhere_is_reached_where_the_node_is() {
+        let place = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let control = [place("10.0.0.7:4610"), place("10.0.0.7:5000"), place("[2001:db8::7]:4610")];
+        assert_eq!(
+            lane_addresses(&control, place("[::]:4611")),
+            [place("10.0.0.7:4611"), place("[2001:db8::7]:4611")]
+        );
+        assert_eq!(lane_addresses(&control, place("127.0.0.1:9")), [place("127.0.0.1:9")]);
     }
 
     #[test]

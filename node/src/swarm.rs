@@ -206,14 +206,6 @@ impl Network {
         }
     }
 
-    /// Closes every connection with `peer`.
-    pub(crate) fn disconnect(&mut self, peer: &NodeId) {
-        if let Some(peer) = address::peer_id(peer) {
-            // Refused only if there is none.
-            let _ = self.swarm.disconnect_peer_id(peer);
-        }
-    }
-
     /// `peer` has proven its membership: it is no longer counted among strangers.
     pub(crate) fn prove(&mut self, peer: &NodeId) {
         if let Some(peer) = address::peer_id(peer) {

@@ -27,6 +27,12 @@ impl Tasks {
         self.stop.cancelled().await;
     }
 
+    /// Whether the tasks have been told to stop.
+    #[cfg(test)]
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
     /// Completes when they have been told to stop, and have.
     pub(crate) async fn stopped(&self) {
         self.tracker.wait().await;

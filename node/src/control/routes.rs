@@ -81,7 +81,10 @@ async fn unknown() -> ApiError {
     Failure::new(Code::NotFound, "there is no such request", remedy).into()
 }
 
-async fn status(State(node): State<Node>, Extension(caller): Extension<Caller>) -> Result<Response, ApiError> {
+async fn status(
+    State(node): State<Node>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Response, ApiError> {
     run(&node, caller, Command::Status).await
 }
 
@@ -170,7 +173,8 @@ async fn ticket(
     };
     let found = held.into_iter().find(|ticket| ticket.id == id).map(Json);
     found.ok_or_else(|| {
-        Failure::new(Code::NotFound, "no such ticket is held", "list those that are: `lanyard ticket list`").into()
+        Failure::new(Code::NotFound, "no such ticket is held", "list those that are: `lanyard ticket list`")
+            .into()
     })
 }
 

@@ -114,8 +114,7 @@ impl NetworkBehaviour for Gate {
         remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
         let address = ip(remote).ok_or_else(|| ConnectionDenied::new(Refused::Address(remote.clone())))?;
-        let given_up =
-            self.slots.take(id, address, ambient::monotonic()).map_err(ConnectionDenied::new)?;
+        let given_up = self.slots.take(id, address, ambient::monotonic()).map_err(ConnectionDenied::new)?;
         if let Some(given_up) = given_up {
             self.close(given_up);
         }

@@ -91,7 +91,8 @@ async fn a_dial_to_nowhere_fails() {
 #[tokio::test]
 async fn the_last_connection_is_the_end_of_being_connected() {
     let (mut alice, mut bob) = pair().await;
-    alice.disconnect(&id(2));
+    let peer = address::peer_id(&id(2)).unwrap();
+    alice.swarm.disconnect_peer_id(peer).unwrap();
     let event = next(&mut alice, &mut bob).await;
     assert!(matches!(event, Event::Disconnected { peer } if peer == id(2)), "{event:?}");
     let event = next(&mut bob, &mut alice).await;
