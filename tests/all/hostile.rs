@@ -9,6 +9,9 @@ use lanyard_tests::{Attacker, Host, Member, SOON, noise, wait_for};
 
 use crate::spine::{chat_log, texts_of};
 
+/// More than can be sent before a process is killed.
+const LARGE: u64 = 512 << 20;
+
 /// D4, D11: a thousand blobs of all sizes on every port, some never ended, and honest peers notice nothing.
 #[test]
 fn garbage_on_every_port_harms_nobody() {
@@ -109,8 +112,7 @@ fn killed_in_the_middle_of_a_conversation_has_it_whole() {
 fn receiver_killed_in_the_middle_has_no_half_file() {
     let alice = Member::authority("alice");
     let mut bob = alice.admit("bob");
-    let content = noise(11, 64 << 20);
-    let file = alice.host.write("big.bin", &content);
+    let file = alice.host.write_large("big.bin", LARGE);
     let inbox = bob.host.path("inbox");
     let receive = ["receive", "--into", inbox.to_str().unwrap(), "--yes", "--once"];
     let first = bob.host.start(receive);
@@ -128,7 +130,8 @@ fn receiver_killed_in_the_middle_has_no_half_file() {
         let _ = alice.host.run(send).ok();
     }
     let _ = again.ends(SOON).ok();
-    assert!(fs::read(inbox.join("big.bin")).unwrap() == content, "the file differs");
+    let whole = fs::read(inbox.join("big.bin")).unwrap();
+    assert!(whole == fs::read(file).unwrap(), "the file differs");
 }
 
 /// D3: a sender that is killed leaves no file that looks whole, and the receiver is told.
@@ -136,7 +139,7 @@ fn receiver_killed_in_the_middle_has_no_half_file() {
 fn sender_killed_in_the_middle_leaves_no_half_file() {
     let mut alice = Member::authority("alice");
     let bob = alice.admit("bob");
-    let file = alice.host.write("big.bin", &noise(12, 64 << 20));
+    let file = alice.host.write_large("big.bin", LARGE);
     let inbox = bob.host.path("inbox");
     let receive = bob.host.start(["receive", "--into", inbox.to_str().unwrap(), "--yes", "--once"]);
     let send = alice.host.start(["send", file.to_str().unwrap(), "bob"]);

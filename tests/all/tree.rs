@@ -96,10 +96,10 @@ fn each_confined_thing_is_used_at_home_only() {
 fn protocol_modules_import_from_their_left() {
     let order = [
         "time codec label record reject",
-        "identity seal keyring",
+        "identity seal keyring control",
         "certificate challenge",
         "enrolment hello ticket channel",
-        "service access session reputation control",
+        "service access session reputation",
         "message",
         "engine",
     ];

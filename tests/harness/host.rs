@@ -77,6 +77,18 @@ impl Host {
         path
     }
 
+    /// Makes a file of `size` bytes of which all but the first few are zero: large, and cheap to make.
+    ///
+    /// # Panics
+    /// When it cannot.
+    #[must_use]
+    pub fn write_large(&self, name: &str, size: u64) -> PathBuf {
+        let path = self.write(name, name.as_bytes());
+        let file = fs::OpenOptions::new().write(true).open(&path).expect("it was just written");
+        file.set_len(size).expect("a hole takes no room");
+        path
+    }
+
     /// Where its node listens for control connections, both TCP and QUIC.
     #[must_use]
     pub fn control_address(&self) -> SocketAddr {
