@@ -13,6 +13,7 @@ pub mod enrolment;
 pub mod identity;
 pub mod keyring;
 pub mod label;
+pub mod manual;
 pub mod record;
 pub mod reject;
 pub mod seal;
