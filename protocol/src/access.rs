@@ -31,7 +31,9 @@ impl Policy {
     /// A service that does not exist is refused like one that is not granted, so a refusal tells nothing of it.
     #[must_use]
     pub fn grant(&self, requester: &VerifiedCertificate, service: &ServiceName) -> Option<Granted> {
-        self.members.contains(service).then(|| Granted { requester: requester.clone(), service: service.clone() })
+        self.members
+            .contains(service)
+            .then(|| Granted { requester: requester.clone(), service: service.clone() })
     }
 
     /// Whether a member's request for `service` may leave its host at all.

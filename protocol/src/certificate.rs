@@ -48,7 +48,7 @@ pub const BACKDATE: Duration = Duration::from_mins(5);
 /// How far beyond its bounds a certificate is still accepted, for nodes whose clocks disagree.
 pub const SKEW: Duration = Duration::from_secs(300);
 
-/// The most bytes of a certificate. The longest names make one of about 1,200.
+/// The most bytes of a certificate. The longest names make one of about 1,050.
 pub const CERTIFICATE_MAX: usize = 2048;
 
 /// The most bytes of a PEM file with one certificate in it: room for what `openssl x509 -text` puts in front.

@@ -24,9 +24,10 @@ mod pake;
 mod words;
 
 pub use self::authority::{Authority, AuthorityError, EnrolmentRecord, Issued, NewInvite, Origin};
-pub use self::candidate::{Asked, Enrolled, JoinError, Requested};
+pub use self::candidate::{Asked, Enrolled, Hope, JoinError, Prospect, Requested};
 pub use self::invitation::{Code, Invitation, InvitationError, InviteSecret, InviteUri};
 pub use self::message::{
-    AuthorityKey, Credential, EnrolAnswer, EnrolRequest, KeyRequest, PakeAnswer, SHARE_LEN, WhoIsAnswer,
+    AuthorityKey, Credential, EnrolAnswer, EnrolRequest, KeyRequest, PakeAnswer, SHARE_LEN, Share,
+    WhoIsAnswer,
 };
 pub use self::pake::stretch;

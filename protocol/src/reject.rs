@@ -64,12 +64,22 @@ impl Reject {
         let (code, remedy) = match self {
             Self::Busy | Self::Unavailable | Self::Retry => (Code::Failed, "try again in a moment"),
             Self::NotMember => (Code::Denied, "join the network first: `lanyard join`"),
-            Self::NotAuthority => (Code::Failed, "give the authority's address, as `lanyard invite --uri` prints it there"),
+            Self::NotAuthority => {
+                (Code::Failed, "give the authority's address, as `lanyard invite --uri` prints it there")
+            }
             Self::OtherNetwork => (Code::Denied, "ask for an invite of the network that you mean"),
-            Self::InviteNeeded => (Code::Denied, "ask for a code: `lanyard invite` on the authority, then `lanyard join CODE` here"),
+            Self::InviteNeeded => (
+                Code::Denied,
+                "ask for a code: `lanyard invite` on the authority, then `lanyard join CODE` here",
+            ),
             Self::NotLocal => (Code::Denied, "ask for an invite: `lanyard invite --uri` on the authority"),
-            Self::Invite => (Code::Denied, "check the spelling, or ask for a new one: `lanyard invite` on the authority"),
-            Self::InviteBurned => (Code::Denied, "ask for a URI, which cannot be mistyped: `lanyard invite --uri` on the authority"),
+            Self::Invite => {
+                (Code::Denied, "check the spelling, or ask for a new one: `lanyard invite` on the authority")
+            }
+            Self::InviteBurned => (
+                Code::Denied,
+                "ask for a URI, which cannot be mistyped: `lanyard invite --uri` on the authority",
+            ),
             Self::NameTaken => (Code::Denied, "choose another: `lanyard join … --name NAME`"),
             Self::KeyTaken => (Code::Denied, "join with the name that it was enrolled under"),
             Self::Invalid => (Code::Failed, "both sides must run the same version of lanyard"),

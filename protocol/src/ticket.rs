@@ -23,7 +23,9 @@ pub use self::open::{GrantError, TicketError, accept, recheck, validate};
 use crate::certificate::{CertificateDer, VerifiedCertificate};
 use crate::channel::Psk;
 use crate::codec;
-use crate::identity::{EntityName, KeyError, NodeId, SealingKey, SealingPublicKey, Secret, ServiceName, Signature};
+use crate::identity::{
+    EntityName, KeyError, NodeId, SealingKey, SealingPublicKey, Secret, ServiceName, Signature,
+};
 use crate::keyring::Tag;
 use crate::label::{Digest, Label};
 use crate::seal::Sealed;

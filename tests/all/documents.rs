@@ -16,7 +16,9 @@ fn every_test_that_is_promised_exists() {
         .filter(|line| line.starts_with("| "))
         .filter_map(|line| line.rsplit('|').nth(1))
         .flat_map(|cell| cell.split('`').skip(1).step_by(2))
-        .filter(|name| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'))
+        .filter(|name| {
+            name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        })
         .collect();
     assert!(promised.len() > 60, "only {} tests are named: did the table change?", promised.len());
     for name in promised {
@@ -30,7 +32,8 @@ fn every_id_that_a_test_names_is_explained() {
     let (_, ids) = tests_and_ids();
     assert!(ids.len() > 40, "only {} ids were found: did the comments change?", ids.len());
     let page = read("protocol/src/manual/threats.md");
-    let explained: BTreeSet<&str> = page.split(|letter: char| !(letter.is_alphanumeric() || letter == '-')).collect();
+    let explained: BTreeSet<&str> =
+        page.split(|letter: char| !(letter.is_alphanumeric() || letter == '-')).collect();
     for id in ids {
         assert!(explained.contains(id.as_str()), "{id} is not in manual/threats.md");
     }

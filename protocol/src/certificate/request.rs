@@ -5,7 +5,8 @@
 
 use rcgen::CertificateParams;
 use x509_parser::certification_request::{X509CertificationRequest, X509CertificationRequestInfo};
-use x509_parser::cri_attributes::ParsedCriAttribute;
+use x509_parser::cri_attributes::{ParsedCriAttribute, X509CriAttribute};
+use x509_parser::extensions::X509Extension;
 use x509_parser::prelude::FromDer as _;
 
 use super::issue::{Signer, node_name, sealing_key_extension, written};
@@ -64,18 +65,23 @@ pub fn verify(der: &[u8]) -> Result<CertificateRequest, CertificateError> {
 
 fn read(info: &X509CertificationRequestInfo<'_>) -> Result<CertificateRequest, ProfileError> {
     let extensions = match info.attributes() {
-        [only] => match only.parsed_attribute() {
-            ParsedCriAttribute::ExtensionRequest(request) => &request.extensions,
-            _ => return Err(unknown(&only.oid)),
-        },
+        [only] => asked(only)?,
         [] => return Err(ProfileError::MissingExtension("sealing key")),
         [_, second, ..] => return Err(unknown(&second.oid)),
     };
     Ok(CertificateRequest {
         node: NodeId::new(ed25519_key(&info.subject_pki)?),
-        sealing: Extensions::requested(extensions)?,
+        sealing: Extensions::of_request(extensions)?.sealing_key()?,
         name: common_name(&info.subject)?.parse().map_err(|_| ProfileError::Subject)?,
     })
+}
+
+/// The extensions that the one attribute of a request asks for.
+fn asked<'a>(attribute: &'a X509CriAttribute<'a>) -> Result<&'a [X509Extension<'a>], ProfileError> {
+    let ParsedCriAttribute::ExtensionRequest(request) = attribute.parsed_attribute() else {
+        return Err(unknown(&attribute.oid));
+    };
+    Ok(&request.extensions)
 }
 
 fn write(request: &CertificateRequest, sign: impl Fn(&[u8]) -> [u8; 64]) -> Vec<u8> {

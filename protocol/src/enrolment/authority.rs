@@ -17,18 +17,18 @@ pub use self::records::EnrolmentRecord;
 use self::records::Enrolments;
 use super::invitation::Code;
 use super::message::{
-    Admitted, AuthorityKey, Credential, EnrolAnswer, EnrolRequest, KeyRequest, PROPOSAL_MAX, PakeAnswer, Proof,
-    Proposal, Share, request_info,
+    Admitted, AuthorityKey, Credential, EnrolAnswer, EnrolRequest, KeyRequest, PROPOSAL_MAX, PakeAnswer,
+    Proof, Proposal, Share, request_info,
 };
 use super::pake::{Exchange, Transcript};
 use crate::certificate::{
-    self, CertificateDer, CertificateError, LEAF_LIFE, Role, Subject, TrustAnchor, Validity, VerifiedCertificate,
-    request,
+    self, CertificateDer, CertificateError, LEAF_LIFE, Role, Subject, TrustAnchor, Validity,
+    VerifiedCertificate, request,
 };
 use crate::codec::{self, DecodeError};
 use crate::control::Admission;
 use crate::identity::{
-    CaKey, Fingerprint, NetworkName, NodeId, NodeKeys, NodeName, Secret, SealingPublicKey, Signature,
+    CaKey, Fingerprint, NetworkName, NodeId, NodeKeys, NodeName, SealingPublicKey, Secret, Signature,
 };
 use crate::keyring::KeyRing;
 use crate::label::{Digest, Label};
@@ -139,8 +139,10 @@ impl Authority {
         };
         let sealing = keys.sealing.public_key();
         let leaf = authority.issue(name, Role::Authority, keys.node_id(), sealing, now, rng)?;
-        let writes =
-            vec![Write::set(Table::Authority, KEPT_KEY, codec::encode(&kept)), authority.enrolments.add(&leaf, now)];
+        let writes = vec![
+            Write::set(Table::Authority, KEPT_KEY, codec::encode(&kept)),
+            authority.enrolments.add(&leaf, now),
+        ];
         Ok((authority, Issued { answer: leaf, writes }))
     }
 
@@ -153,7 +155,8 @@ impl Authority {
         now: Timestamp,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Option<Self>, AuthorityError> {
-        let Some(kept) = records.iter().find(|record| record.table == Table::Authority && record.key == KEPT_KEY)
+        let Some(kept) =
+            records.iter().find(|record| record.table == Table::Authority && record.key == KEPT_KEY)
         else {
             return Ok(None);
         };
@@ -238,13 +241,22 @@ impl Authority {
             self.check_open(origin)?;
         }
         self.ring.rotate_if_due(now, rng);
-        let token = Token { node: origin.node, sealing: request.sealing, open, expires: now.after(TOKEN_LIFE) };
+        let token =
+            Token { node: origin.node, sealing: request.sealing, open, expires: now.after(TOKEN_LIFE) };
         let token = self.ring.seal(Label::RetryToken, &[], &codec::encode(&token), rng);
         let (pake, writes) = match &request.credential {
             Credential::Open | Credential::Invite => (None, Vec::new()),
             Credential::Code { nameplate, share } => {
-                let (pake, writes) =
-                    self.try_code(*nameplate, share, request, origin, (leaf, &token), keys.node_id(), now, rng)?;
+                let (pake, writes) = self.try_code(
+                    *nameplate,
+                    share,
+                    request,
+                    origin,
+                    (leaf, &token),
+                    keys.node_id(),
+                    now,
+                    rng,
+                )?;
                 (Some(pake), writes)
             }
         };
@@ -350,7 +362,13 @@ impl Authority {
     }
 
     /// Whether the proof admits, and what that uses up.
-    fn admit(&mut self, proof: &Proof, open: bool, origin: Origin, now: Timestamp) -> Result<Vec<Write>, Reject> {
+    fn admit(
+        &mut self,
+        proof: &Proof,
+        open: bool,
+        origin: Origin,
+        now: Timestamp,
+    ) -> Result<Vec<Write>, Reject> {
         match proof {
             Proof::Open if open => self.check_open(origin).map(|()| Vec::new()),
             Proof::Open => Err(Reject::InviteNeeded),
@@ -377,7 +395,13 @@ impl Authority {
         let network = self.anchor.network().clone();
         let entity = network.default_entity();
         let subject = Subject { name, network, entity, role, node, sealing };
-        let der = certificate::issue_leaf(&self.key, &self.anchor, subject, Validity::starting(now, LEAF_LIFE)?, rng)?;
+        let der = certificate::issue_leaf(
+            &self.key,
+            &self.anchor,
+            subject,
+            Validity::starting(now, LEAF_LIFE)?,
+            rng,
+        )?;
         certificate::verify(&self.anchor, &der, now)
     }
 }

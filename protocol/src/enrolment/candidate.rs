@@ -29,7 +29,9 @@ pub enum JoinError {
     #[error("the authority's answer is not signed by its key")]
     Signature,
     /// The other side does not know the code.
-    #[error("the other side does not know this code: it was mistyped, or that is not the authority that gave it")]
+    #[error(
+        "the other side does not know this code: it was mistyped, or that is not the authority that gave it"
+    )]
     Code,
     /// The certificate that came is not the one that was asked for.
     #[error("the authority answered with {0}")]
@@ -37,7 +39,7 @@ pub enum JoinError {
 }
 
 /// The authority that a candidate turns to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Prospect {
     /// The network's name.
     pub network: NetworkName,
@@ -196,7 +198,12 @@ impl Requested {
     ///
     /// # Errors
     /// [`JoinError`] if it is not the certificate that was asked for.
-    pub fn answered(self, answer: &EnrolAnswer, keys: &NodeKeys, now: Timestamp) -> Result<Enrolled, JoinError> {
+    pub fn answered(
+        self,
+        answer: &EnrolAnswer,
+        keys: &NodeKeys,
+        now: Timestamp,
+    ) -> Result<Enrolled, JoinError> {
         let opened = seal::open_once(self.key, &[], &answer.ciphertext)
             .map_err(|_| JoinError::Answer("something that does not open"))?;
         let admitted: Admitted = codec::decode::<_, ADMITTED_MAX>(&opened)

@@ -141,6 +141,11 @@ impl InviteSecret {
         Self(bytes)
     }
 
+    /// The same secret once more, for another attempt with the same URI.
+    pub(crate) fn again(&self) -> Self {
+        Self(self.0.clone())
+    }
+
     /// What an authority keeps of it.
     #[must_use]
     pub fn digest(&self) -> Digest {
@@ -237,7 +242,11 @@ mod tests {
     fn reads_a_code_as_people_type_it() {
         for text in ["7-harbour-violet", " 7-Harbour-Violet\n", "7 harbour violet"] {
             let Ok(Invitation::Code(code)) = text.parse() else { panic!("{text}") };
-            assert_eq!((code.nameplate(), code.secret().as_slice()), (7, b"harbour-violet".as_slice()), "{text}");
+            assert_eq!(
+                (code.nameplate(), code.secret().as_slice()),
+                (7, b"harbour-violet".as_slice()),
+                "{text}"
+            );
             assert_eq!(code.to_string(), "7-harbour-violet");
         }
     }
@@ -250,7 +259,15 @@ mod tests {
 
     #[test]
     fn refuses_what_is_neither() {
-        for text in ["", "7", "harbour-violet", "7-harbour", "-harbour-violet", "x-harbour-violet", "99999999999-harbour-violet"] {
+        for text in [
+            "",
+            "7",
+            "harbour-violet",
+            "7-harbour",
+            "-harbour-violet",
+            "x-harbour-violet",
+            "99999999999-harbour-violet",
+        ] {
             assert_eq!(text.parse::<Invitation>().unwrap_err(), InvitationError::Neither, "{text}");
         }
     }

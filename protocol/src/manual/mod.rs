@@ -17,7 +17,10 @@ pub mod defaults {}
 #[cfg(test)]
 mod tests {
     use crate::channel::ChannelReject;
+    use crate::codec;
     use crate::label::Label;
+    use crate::message::{Request, Response};
+    use crate::reject::Reject;
 
     const WIRE: &str = include_str!("wire.md");
 
@@ -28,7 +31,10 @@ mod tests {
         let rows: Vec<&str> = WIRE.lines().filter(written).collect();
         assert_eq!(rows.len(), Label::ALL.len());
         for label in Label::ALL {
-            assert!(rows.iter().any(|row| row.starts_with(&format!("| `{}` |", label.as_str()))), "{label:?}");
+            assert!(
+                rows.iter().any(|row| row.starts_with(&format!("| `{}` |", label.as_str()))),
+                "{label:?}"
+            );
         }
     }
 
@@ -37,6 +43,23 @@ mod tests {
         for reason in ChannelReject::ALL {
             let row = format!("| `{:#04x}` | {reason} |", reason as u8);
             assert!(WIRE.contains(&row), "{row}");
+        }
+    }
+
+    /// The last variants have the numbers that the page gives them, so no other stands in front of them.
+    #[test]
+    fn the_wire_page_has_the_numbers_that_the_code_has() {
+        for (encoded, row) in [
+            (codec::encode(&Request::WhoIs), "| 0 | `WhoIs` |"),
+            (codec::encode(&Request::Ping), "| 7 | `Ping` | members | `Pong` |"),
+            (codec::encode(&Response::Pong), "| 7 | `Ping` | members | `Pong` |"),
+            (codec::encode(&Response::Reject(Reject::Busy))[..1].to_vec(), "| 8 | | | `Reject`, to any |"),
+            (codec::encode(&Reject::Busy), "| 0 | `Busy` |"),
+            (codec::encode(&Reject::Unknown), "| 15 | `Unknown` |"),
+        ] {
+            assert!(row.contains(&format!("| {} |", encoded[0])), "{encoded:?} {row}");
+            assert_eq!(encoded.len(), 1, "{row}");
+            assert!(WIRE.contains(row), "{row}");
         }
     }
 }

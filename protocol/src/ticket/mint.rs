@@ -3,7 +3,9 @@
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::{ClientHalf, SealedServiceHalf, ServiceHalf, SignedGrant, TICKET_LIFE, Terms, TicketGrant, TicketId};
+use super::{
+    ClientHalf, SealedServiceHalf, ServiceHalf, SignedGrant, TICKET_LIFE, Terms, TicketGrant, TicketId,
+};
 use super::{TicketRequest, client_info};
 use crate::access::Granted;
 use crate::certificate::BACKDATE;

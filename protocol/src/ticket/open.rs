@@ -56,7 +56,8 @@ pub fn accept(
 ) -> Result<HeldTicket, GrantError> {
     let info = client_info(keys.node_id(), provider.node_id());
     let opened = seal::open(&keys.sealing, &grant.for_client, &info, &[]).map_err(|_| GrantError::Sealed)?;
-    let ClientHalf { terms, secret } = codec::decode::<_, HALF_MAX>(&opened).map_err(|_| GrantError::Sealed)?;
+    let ClientHalf { terms, secret } =
+        codec::decode::<_, HALF_MAX>(&opened).map_err(|_| GrantError::Sealed)?;
     let signed = SignedGrant::new(request.digest(), &terms, &secret, &grant.for_client, &grant.for_service);
     provider
         .node_id()
@@ -96,7 +97,7 @@ fn check_terms(
 }
 
 /// Why a provider does not believe a ticket.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum TicketError {
     /// Not a ticket of this provider's: altered, of another provider, or sealed under a generation that is gone.
     /// The requester is told "no ticket" and asks for a new one.
@@ -179,7 +180,8 @@ fn open(snapshot: &Snapshot, for_service: &[u8], now: Timestamp) -> Result<Valid
     let outer: SealedServiceHalf =
         codec::decode::<_, FOR_SERVICE_MAX>(for_service).map_err(|_| RingError::Forged)?;
     let generation = outer.sealed.first_chunk().map(|id| u32::from_le_bytes(*id)).ok_or(RingError::Forged)?;
-    let opened = snapshot.ring.open(Label::TicketForService, &codec::encode(&outer.service), &outer.sealed)?;
+    let opened =
+        snapshot.ring.open(Label::TicketForService, &codec::encode(&outer.service), &outer.sealed)?;
     let half: ServiceHalf = codec::decode::<_, HALF_MAX>(&opened).map_err(|_| TicketError::Content)?;
     let ServiceHalf { terms, secret, certificate } = half;
     let tag = snapshot.ring.tag_under(generation, Label::TicketService, terms.service.as_str().as_bytes())?;
@@ -192,8 +194,7 @@ fn open(snapshot: &Snapshot, for_service: &[u8], now: Timestamp) -> Result<Valid
     if !consistent {
         return Err(TicketError::Content);
     }
-    let shared =
-        snapshot.keys.sealing.agree(requester.sealing_key()).map_err(|_| TicketError::Content)?;
+    let shared = snapshot.keys.sealing.agree(requester.sealing_key()).map_err(|_| TicketError::Content)?;
     let encoded_terms = terms.encoded();
     let psk = Psk::derive(&secret, &shared, &encoded_terms);
     Ok(ValidTicket { terms, encoded_terms, requester, generation, psk })

@@ -117,7 +117,12 @@ impl Invites {
     }
 
     /// Redeems a code whose guess was right: its charge is taken back.
-    pub(super) fn redeem_code(&mut self, nameplate: u32, node: NodeId, now: Timestamp) -> Result<Vec<Write>, Reject> {
+    pub(super) fn redeem_code(
+        &mut self,
+        nameplate: u32,
+        node: NodeId,
+        now: Timestamp,
+    ) -> Result<Vec<Write>, Reject> {
         let invite = self.0.get_mut(&nameplate).ok_or(Reject::Invite)?;
         invite.redeem(node, now)?;
         invite.charges = invite.charges.saturating_sub(1);
@@ -125,8 +130,14 @@ impl Invites {
     }
 
     /// Redeems the secret of a URI. Its hash is of 128 random bits, so looking for it gives nothing away.
-    pub(super) fn redeem_secret(&mut self, uri: &Digest, node: NodeId, now: Timestamp) -> Result<Vec<Write>, Reject> {
-        let (nameplate, invite) = self.0.iter_mut().find(|(_, invite)| invite.uri == *uri).ok_or(Reject::Invite)?;
+    pub(super) fn redeem_secret(
+        &mut self,
+        uri: &Digest,
+        node: NodeId,
+        now: Timestamp,
+    ) -> Result<Vec<Write>, Reject> {
+        let (nameplate, invite) =
+            self.0.iter_mut().find(|(_, invite)| invite.uri == *uri).ok_or(Reject::Invite)?;
         invite.redeem(node, now)?;
         Ok(vec![set(*nameplate, invite)])
     }

@@ -58,13 +58,12 @@ fn refuses_a_message_1_that_was_made_for_something_else() {
     }
 }
 
-/// C14: a minter, who knows the ticket's secret and the provider's key, opens no channel as the requester: it
-/// can write message 1, and cannot read message 2.
+/// C14: whoever knows the ticket's secret and the provider's key, and so the pre-shared key, but not the
+/// requester's key, neither gets a message 1 of its own accepted nor reads the answer to the requester's.
 #[test]
 fn a_minter_cannot_pass_for_the_requester() {
     let view = View::new();
     let own = SealingKey::from_bytes(&[9; 32]);
-    // Knowing the provider's key too, the minter computes the right pre-shared key. It lacks the static key.
     let (_, honest) = view.start();
     let (forger, message_1) =
         Initiator::start(&view.binding(), &view.provider_psk(), &own, view.offered, &mut rng(8));
