@@ -9,6 +9,7 @@ pub mod certificate;
 pub mod channel;
 pub mod codec;
 pub mod control;
+pub mod engine;
 pub mod enrolment;
 pub mod hello;
 pub mod identity;
