@@ -235,7 +235,7 @@ impl Lan {
                 match bytes {
                     Some(bytes) => {
                         self.wire.extend(&bytes);
-                        self.hosts[to].engine.handle_response(request, &bytes, now);
+                        self.hosts[to].engine.handle_response(request, &bytes, LATENCY + LATENCY, now);
                     }
                     None => self.hosts[to].engine.handle_request_failed(request, now),
                 }
