@@ -12,12 +12,12 @@
 //! Four promises, and where they are kept:
 //!
 //! - **Acknowledged is durable.** [`Store::commit`] answers when the engine has written *and* its files have
-//!   been synced here ([`files`]); one sync serves all commits that wait ([`committer`]).
-//! - **All or nothing.** The writes of one commit are one atomic batch over all tables ([`database`]).
-//! - **Each record stands for itself.** It is sealed for its table and key ([`seal`]): a flipped byte or a
+//!   been synced here (`files.rs`); one sync serves all commits that wait (`committer.rs`).
+//! - **All or nothing.** The writes of one commit are one atomic batch over all tables (`database.rs`).
+//! - **Each record stands for itself.** It is sealed for its table and key (`seal.rs`): a flipped byte or a
 //!   record moved elsewhere is found and named, the others are served.
 //! - **Never silent.** A store that is torn, foreign, newer, open to others or behind what was acknowledged
-//!   ([`tip`]) is an error that names the file and the remedy. Nothing is ever reset.
+//!   (`tip.rs`) is an error that names the file and the remedy. Nothing is ever reset.
 //!
 //! Not promised: whoever can put back an older copy of the whole `db/` directory rolls the store back unseen.
 //! What must not be rolled back carries epochs of its own, signed by the authority.

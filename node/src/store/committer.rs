@@ -5,6 +5,7 @@
 //! waiting: past [`PATIENCE`] they are told, and the store takes no more commits.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self as sync_mpsc, RecvTimeoutError, SyncSender};
 use std::thread;
@@ -52,11 +53,12 @@ pub(super) struct Committer {
 impl Committer {
     /// Starts the two threads. They end when the committer is dropped and the queue is empty.
     pub(super) fn start(writer: Writer) -> Result<Self, StoreError> {
-        let dir = writer.layout.dir.clone();
+        let database = writer.layout.data.clone();
         let (queue, jobs) = mpsc::channel(QUEUE);
         let (groups, work) = sync_mpsc::sync_channel::<Vec<Vec<Row>>>(1);
         let (results, outcomes) = sync_mpsc::sync_channel(1);
-        let (ended, finished) = sync_mpsc::sync_channel(1);
+        let (ended, finished) = sync_mpsc::sync_channel(2);
+        let given_up = ended.clone();
         spawn("lanyard-disk", move || {
             let mut writer = writer;
             while let Ok(group) = work.recv() {
@@ -67,10 +69,10 @@ impl Committer {
             drop(writer);
             let _ = ended.send(());
         })
-        .map_err(StoreError::io("start the writer of", &dir))?;
-        let desk = Desk { groups, outcomes, stuck: None, layout_data: dir.join("data") };
+        .map_err(StoreError::io("start the writer of", &database))?;
+        let desk = Desk { groups, outcomes, stuck: None, database: database.clone(), given_up };
         spawn("lanyard-commit", move || desk.run(jobs))
-            .map_err(StoreError::io("start the committer of", &dir))?;
+            .map_err(StoreError::io("start the committer of", &database))?;
         Ok(Self { queue: Some(queue), finished: std::sync::Mutex::new(finished) })
     }
 
@@ -88,7 +90,7 @@ impl Drop for Committer {
     fn drop(&mut self) {
         self.queue = None;
         if let Ok(finished) = self.finished.get_mut() {
-            // A disk that does not answer has been waited for already: it must not hang the exit too.
+            // A disk that stops answering just now must not keep the process from ending.
             let _ = finished.recv_timeout(PATIENCE);
         }
     }
@@ -104,7 +106,9 @@ struct Desk {
     outcomes: sync_mpsc::Receiver<Outcome>,
     /// Why nothing more is tried.
     stuck: Option<StoreError>,
-    layout_data: std::path::PathBuf,
+    database: PathBuf,
+    /// Says that a writer which does not answer need not be waited for once more.
+    given_up: SyncSender<()>,
 }
 
 impl Desk {
@@ -124,6 +128,9 @@ impl Desk {
                 let _ = done.send(outcome.clone());
             }
         }
+        if self.stuck.is_some() {
+            let _ = self.given_up.send(());
+        }
     }
 
     fn commit(&mut self, group: Vec<Vec<Row>>) -> Outcome {
@@ -136,7 +143,7 @@ impl Desk {
             Err(RecvTimeoutError::Timeout) if handed_over => "the disk has not answered for 60 s",
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => "its writer has ended",
         };
-        let stuck = StoreError::Stopped { path: self.layout_data.clone(), detail: why.to_owned() };
+        let stuck = StoreError::Stopped { path: self.database.clone(), detail: why.to_owned() };
         self.stuck = Some(stuck.clone());
         Err(stuck)
     }

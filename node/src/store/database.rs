@@ -14,12 +14,12 @@ use std::time::Duration;
 
 use super::StoreError;
 
-/// The engine's cache. It keeps 256 shards of equal size and drops what a shard cannot hold, so this bounds a
-/// page as well as the whole; an idle node's few pages stay far below it.
+/// The engine's cache: what a store that has been read through may keep in memory. An idle node's is far less.
 ///
-/// It must be generous for another reason: a page that a batch has written, that is dropped from the cache
-/// and read again within the same batch, would make the engine wait for the batch to end: for ever.
-const CACHE: u64 = 256 << 20;
+/// It is split into 256 shards, which drop what they cannot hold. It must not be much smaller: a page that a
+/// batch has written, that is dropped and then read again within the same batch, would make the engine wait
+/// for the batch to end, for ever (and the committer's patience end). A page has at most 17 rows.
+const CACHE: u64 = 32 << 20;
 
 /// One row to set or to erase: the table's number and the key, and the sealed record.
 pub(super) struct Row {
@@ -166,7 +166,7 @@ fn open_patiently(path: &Path) -> Result<sled::Db, StoreError> {
     let mut patience = 200;
     loop {
         match open(path) {
-            Err(error) if patience > 0 && error.to_string().contains("could not acquire lock") => {
+            Err(StoreError::InUse { .. }) if patience > 0 => {
                 patience -= 1;
                 thread::sleep(Duration::from_millis(10));
             }

@@ -165,6 +165,10 @@ impl StoreError {
     /// What the database engine says about `path`.
     pub(super) fn engine(path: &Path, error: sled::Error) -> Self {
         match error {
+            // The engine has no error of its own for this.
+            sled::Error::Io(error) if error.to_string().starts_with("could not acquire lock") => {
+                Self::InUse { dir: path.to_owned() }
+            }
             sled::Error::Io(error) if is_damage(&error) => Self::corrupt(path, error.to_string()),
             sled::Error::Io(error) => Self::io("use the database", path)(error),
             other @ (sled::Error::CollectionNotFound(_)

