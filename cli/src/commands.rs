@@ -62,7 +62,7 @@ impl Context {
     /// A command of ours for this node, as a user may type it.
     pub(crate) fn command(&self, arguments: &str) -> String {
         if self.state_is_named {
-            format!("lanyard --state {} {arguments}", quoted(&self.state.to_string_lossy()))
+            format!("lanyard {arguments} --state {}", quoted(&self.state.to_string_lossy()))
         } else {
             format!("lanyard {arguments}")
         }

@@ -173,9 +173,9 @@ fn leave_session() -> Result {
     })
 }
 
-/// Writes the node's log to standard error: warnings, or what `$LANYARD_LOG` wants.
+/// Writes the node's log to standard error: warnings, or what `$RUST_LOG` wants.
 fn start_log() {
-    let filter = EnvFilter::try_from_env("LANYARD_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     // Without a log the node runs just as well.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
 }
