@@ -1,1 +1,6 @@
-//! x
+//! Every side effect of a Lanyard node: sockets, storage, the clock and randomness.
+//!
+//! What a node decides is decided in `lanyard_protocol`; this crate feeds it and carries out what it says.
+
+pub mod ambient;
+pub mod channel;

@@ -1,0 +1,96 @@
+//! Opening a channel to a service of another node.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use lanyard_protocol::channel::ChannelReject;
+use lanyard_protocol::control::{Code, Failure, ServiceRef};
+use lanyard_protocol::identity::{NodeId, NodeName};
+use tokio::net::TcpStream;
+
+use crate::channel::handshake::{self, OpenError, Requester};
+use crate::channel::{AnyWire, Channel, Lease};
+use crate::overlay::{Grant, Overlay};
+
+/// A channel that this node opened.
+#[derive(Debug)]
+pub struct Dialled {
+    /// The channel.
+    pub channel: Channel<AnyWire>,
+    /// Who provides the service.
+    pub peer: NodeId,
+    /// The provider's name.
+    pub name: NodeName,
+}
+
+/// Gets a ticket for `service` and opens a channel with it. A ticket that the provider does not know any more, or
+/// that has just expired, is replaced once.
+///
+/// # Errors
+/// What the user is told: denied, unreachable, unknown.
+pub async fn open(overlay: &Arc<dyn Overlay>, service: &ServiceRef) -> Result<Dialled, Failure> {
+    let mut retried = false;
+    loop {
+        let grant = overlay.grant(service).await?;
+        match connect(overlay, &grant).await {
+            Ok(channel) => {
+                return Ok(Dialled { channel, peer: grant.provider, name: grant.provider_name });
+            }
+            Err(OpenError::NoTicket | OpenError::Refused(ChannelReject::Expired)) if !retried => {
+                retried = true;
+                overlay.forget(grant.ticket);
+            }
+            Err(error) => return Err(failure(&error, service)),
+        }
+    }
+}
+
+/// Tries the provider's addresses in turn; the first that is the provider decides.
+async fn connect(overlay: &Arc<dyn Overlay>, grant: &Grant) -> Result<Channel<AnyWire>, OpenError> {
+    let mut last = OpenError::TimedOut;
+    for lane in &grant.lanes {
+        match connect_to(overlay, grant, *lane).await {
+            Err(error @ (OpenError::Io(_) | OpenError::TimedOut | OpenError::Misbehaved(_))) => {
+                tracing::debug!(%lane, %error, "lane not usable");
+                last = error;
+            }
+            decided => return decided,
+        }
+    }
+    Err(last)
+}
+
+async fn connect_to(
+    overlay: &Arc<dyn Overlay>,
+    grant: &Grant,
+    lane: SocketAddr,
+) -> Result<Channel<AnyWire>, OpenError> {
+    let connected = tokio::time::timeout(handshake::TIMEOUT, TcpStream::connect(lane)).await;
+    let stream = connected.map_err(|_| OpenError::TimedOut)??;
+    stream.set_nodelay(true)?;
+    let requester =
+        Requester { binding: grant.binding(), psk: &grant.psk, key: &grant.key, suites: overlay.suites() };
+    let stream: AnyWire = Box::new(stream);
+    requester.open(stream, Lease::until(grant.expires)).await
+}
+
+fn failure(error: &OpenError, service: &ServiceRef) -> Failure {
+    let peer = &service.peer;
+    let (code, remedy) = match error {
+        OpenError::Refused(ChannelReject::NotAllowed | ChannelReject::Revoked) => {
+            (Code::Denied, format!("ask whoever runs {peer} or the network's authority"))
+        }
+        OpenError::Refused(ChannelReject::Unavailable) => {
+            (Code::NotFound, format!("start the service on {peer}"))
+        }
+        OpenError::Refused(ChannelReject::Busy) => (Code::Failed, "close channels, or try again".to_owned()),
+        OpenError::NoTicket | OpenError::Refused(ChannelReject::Expired) => {
+            (Code::Failed, format!("check the clocks of this host and of {peer}"))
+        }
+        OpenError::Misbehaved(_) => (Code::Data, format!("find out who answers at the address of {peer}")),
+        OpenError::Io(_) | OpenError::TimedOut => {
+            (Code::Unreachable, format!("check that {peer} runs and that its lane port is reachable"))
+        }
+    };
+    Failure::new(code, format!("no channel to {service}: {error}"), remedy)
+}
