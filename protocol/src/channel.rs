@@ -39,7 +39,7 @@ use zeroize::Zeroizing;
 
 pub use self::handshake::{HandshakeError, Initiator, Opened, Responder, Unconfirmed};
 pub use self::opener::{Opener, ReceiveError, Record};
-pub use self::preamble::{FOR_SERVICE_MAX, Prefix, Preamble, PreambleError, Reply, VERSION};
+pub use self::preamble::{FOR_SERVICE_MAX, Preamble, PreambleError, Prefix, Reply, VERSION};
 pub use self::record::{HEADER_LEN, Header, Kind, PAYLOAD_MAX, RECORD_MAX, TAG_LEN};
 pub use self::sealer::{REKEY_AFTER, Sealer, SendError};
 pub use self::sequence::RECORDS_PER_KEY;

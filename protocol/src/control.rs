@@ -302,7 +302,7 @@ pub struct Joined {
 /// Asks for an invite.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InviteRequest {
-    /// How many nodes may join with it: 1 to 1,000. A code admits one node, a URI as many.
+    /// How many nodes may join with it: 1 to 1,000.
     pub uses: u32,
     /// For how long, in seconds: 10 s to 7 days.
     pub ttl_s: u64,
@@ -468,8 +468,8 @@ pub struct Ticket {
     pub id: String,
     /// The service.
     pub service: ServiceName,
-    /// Who provides the service.
-    pub provider: NodeName,
+    /// Who provides the service: a name, or the beginning of an id where no name is known.
+    pub provider: String,
     /// On whose behalf it was asked for, if anybody's.
     pub user: Option<String>,
     /// When it begins.

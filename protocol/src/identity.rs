@@ -161,6 +161,15 @@ impl fmt::Debug for NodeId {
     }
 }
 
+/// The ids that begin with the hexadecimal digits `prefix`, as bytes, or nothing if those are not digits of an id.
+pub(crate) fn id_range(prefix: &str) -> Option<core::ops::RangeInclusive<[u8; 32]>> {
+    let bound = |fill: &str| -> Option<[u8; 32]> {
+        let digits = format!("{prefix}{}", fill.repeat(64_usize.checked_sub(prefix.len())?));
+        HEXLOWER.decode(digits.as_bytes()).ok()?.try_into().ok()
+    };
+    Some(bound("0")?..=bound("f")?)
+}
+
 /// An Ed25519 signature, unchecked until [`PublicKey::verify`] says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signature {
@@ -360,6 +369,28 @@ impl fmt::Debug for SealingKey {
     }
 }
 
+/// A node's two key pairs.
+#[derive(Debug)]
+pub struct NodeKeys {
+    /// The identity key.
+    pub identity: IdentityKey,
+    /// The sealing key.
+    pub sealing: SealingKey,
+}
+
+impl NodeKeys {
+    /// New keys from `rng`.
+    pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+        Self { identity: IdentityKey::generate(rng), sealing: SealingKey::generate(rng) }
+    }
+
+    /// The node whose keys these are.
+    #[must_use]
+    pub fn node_id(&self) -> NodeId {
+        self.identity.node_id()
+    }
+}
+
 /// 32 secret bytes of no other type: a ticket's secret, a channel's key.
 ///
 /// Zeroized on drop, cannot be copied, compared in constant time, and prints as `Secret(..)`.
@@ -508,6 +539,18 @@ mod tests {
         for other in Label::ALL.into_iter().filter(|label| *label != Label::TicketGrant) {
             assert_eq!(public.verify(other, &7_u8, &signature), Err(KeyError::Signature), "{other:?}");
         }
+    }
+
+    #[test]
+    fn a_prefix_selects_the_ids_that_begin_with_it() {
+        let id = *IdentityKey::from_seed(&[7; 32]).node_id().as_bytes();
+        let text = HEXLOWER.encode(&id);
+        for prefix in ["", &text[..1], &text[..7], &text] {
+            assert!(id_range(prefix).is_some_and(|range| range.contains(&id)), "{prefix}");
+        }
+        let other = if text.starts_with('0') { "1" } else { "0" };
+        assert!(id_range(other).is_some_and(|range| !range.contains(&id)));
+        assert!(id_range("till").is_none() && id_range(&"0".repeat(65)).is_none());
     }
 
     #[test]

@@ -308,10 +308,7 @@ mod tests {
         let mut rng = rng(1);
         let sealed = KeyRing::new(START, &mut rng).seal(LABEL, b"chat", b"ticket", &mut rng);
         let restarted = KeyRing::new(START, &mut rng);
-        assert!(matches!(
-            restarted.open(LABEL, b"chat", &sealed),
-            Err(RingError::UnknownGeneration { .. })
-        ));
+        assert!(matches!(restarted.open(LABEL, b"chat", &sealed), Err(RingError::UnknownGeneration { .. })));
     }
 
     #[test]
@@ -405,6 +402,9 @@ mod tests {
         fn shareable<T: Send + Sync>(_: &T) {}
         let ring = KeyRing::new(START, &mut rng(1));
         shareable(&ring);
-        assert!(format!("{ring:?}").ends_with("since 2026-11-21T09:30:00Z, ..), previous: None }"), "{ring:?}");
+        assert!(
+            format!("{ring:?}").ends_with("since 2026-11-21T09:30:00Z, ..), previous: None }"),
+            "{ring:?}"
+        );
     }
 }

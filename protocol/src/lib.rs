@@ -4,14 +4,23 @@
 //! socket, clock, database or task in here, which is why the same code runs in a node, in a test and ten
 //! thousand times over in a simulation.
 
+pub mod access;
+pub mod certificate;
 pub mod channel;
 pub mod codec;
 pub mod control;
+pub mod engine;
+pub mod enrolment;
+pub mod hello;
 pub mod identity;
 pub mod keyring;
 pub mod label;
+pub mod message;
 pub mod record;
+pub mod reject;
 pub mod seal;
+pub mod snapshot;
+pub mod ticket;
 pub mod time;
 
 #[cfg(test)]

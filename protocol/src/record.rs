@@ -97,3 +97,10 @@ pub struct Record {
     /// The value.
     pub value: Vec<u8>,
 }
+
+/// The most bytes of a record's key.
+pub const KEY_MAX: usize = 255;
+
+/// The most bytes of a record's value: the database keeps larger ones in files of their own, which it does not
+/// make durable.
+pub const VALUE_MAX: usize = 64 * 1024;

@@ -16,7 +16,7 @@ use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::identity::{Secret, SealingKey, SealingPublicKey};
+use crate::identity::{SealingKey, SealingPublicKey, Secret};
 use crate::label::Label;
 
 type Suite = X25519HkdfSha256;
@@ -238,8 +238,7 @@ mod tests {
         let mode = OpModeS::Auth((private(&from), public(&from.public_key())));
         let (encapped, mut context) = sender(&mode, &to, &info, &mut Fixed(hex(&vector["ikmE"]))).unwrap();
         check_sender(vector, encapped, &mut context);
-        let receiver =
-            receiver(&OpModeR::Auth(public(&from.public_key())), &key, &encapped, &info).unwrap();
+        let receiver = receiver(&OpModeR::Auth(public(&from.public_key())), &key, &encapped, &info).unwrap();
         check_exports(vector, |context, out| receiver.export(context, out));
         let sealed = Sealed { encapped, ciphertext: hex(&vector["encryption"]["ct"]) };
         let aad = hex(&vector["encryption"]["aad"]);
@@ -286,9 +285,16 @@ mod tests {
     #[test]
     fn auth_mode_proves_the_sender() {
         let [from, to, mallory] = [1, 2, 3].map(|byte| SealingKey::from_bytes(&[byte; 32]));
-        let (sealed, ours) =
-            seal_authenticated(&from, &to.public_key(), INFO, AAD, b"csr", Label::CertificateAnswer, &mut rng())
-                .unwrap();
+        let (sealed, ours) = seal_authenticated(
+            &from,
+            &to.public_key(),
+            INFO,
+            AAD,
+            b"csr",
+            Label::CertificateAnswer,
+            &mut rng(),
+        )
+        .unwrap();
         let open_from = |sender: &SealingKey, sealed: &Sealed, label| {
             open_authenticated(&to, &sender.public_key(), sealed, INFO, AAD, label)
         };

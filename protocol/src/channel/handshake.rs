@@ -190,11 +190,7 @@ impl Unconfirmed {
     ///
     /// # Errors
     /// [`ReceiveError`]; then there is no channel.
-    pub fn confirm(
-        mut self,
-        header: Header,
-        body: &mut [u8],
-    ) -> Result<(Opened, Record<'_>), ReceiveError> {
+    pub fn confirm(mut self, header: Header, body: &mut [u8]) -> Result<(Opened, Record<'_>), ReceiveError> {
         let record = self.0.opener.open_in_place(header, body)?;
         Ok((self.0, record))
     }

@@ -159,3 +159,147 @@ impl fmt::Debug for Opener {
         write!(f, "Opener(at record {}, ..)", self.sequence.number())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::key::Direction;
+    use super::super::sealer::{REKEY_AFTER, Sealer, SendError};
+    use super::super::{Suite, TAG_LEN};
+    use super::*;
+    use crate::time::Timestamp;
+
+    const START: Timestamp = Timestamp::from_secs(1_795_253_400);
+    const PER_KEY: u64 = 4;
+
+    #[test]
+    fn both_sides_change_keys_at_the_announced_record() {
+        let (mut sealer, mut opener) = pair(0, PER_KEY);
+        for round in 0..5 {
+            for _ in 1..PER_KEY {
+                assert!(!sealer.rekey_due(START));
+                assert_eq!(open(&mut opener, &data(&mut sealer)), Ok("data"));
+            }
+            assert!(sealer.rekey_due(START), "round {round}");
+            assert_eq!(sealer.seal_into(b"more", &mut Vec::new()), Err(SendError::KeyWorn));
+            assert_eq!(open(&mut opener, &rekey(&mut sealer)), Ok("rekey"));
+        }
+    }
+
+    #[test]
+    fn a_worn_key_still_closes() {
+        let (mut sealer, mut opener) = pair(0, PER_KEY);
+        for _ in 1..PER_KEY {
+            assert_eq!(open(&mut opener, &data(&mut sealer)), Ok("data"));
+        }
+        assert_eq!(open(&mut opener, &close(sealer)), Ok("close"));
+        assert_eq!(opener.end(), Ok(()));
+    }
+
+    /// A peer that goes on under a worn key is refused, although its records verify.
+    #[test]
+    fn refuses_data_under_a_worn_key() {
+        let (mut sealer, _) = pair(0, PER_KEY + 1);
+        let (_, mut opener) = pair(0, PER_KEY);
+        for _ in 1..PER_KEY {
+            assert_eq!(open(&mut opener, &data(&mut sealer)), Ok("data"));
+        }
+        assert_eq!(open(&mut opener, &data(&mut sealer)), Err(ReceiveError::KeyWorn));
+        assert_eq!(open(&mut opener, &rekey(&mut sealer)), Err(ReceiveError::Failed));
+    }
+
+    #[test]
+    fn a_key_is_due_after_an_hour_and_new_after_the_change() {
+        let (mut sealer, _) = pair(0, RECORDS_PER_KEY);
+        let hour = START.after(REKEY_AFTER);
+        assert!(!sealer.rekey_due(hour.before(core::time::Duration::from_millis(1))));
+        assert!(sealer.rekey_due(hour));
+        sealer.rekey(hour, &mut Vec::new()).unwrap();
+        assert!(!sealer.rekey_due(hour));
+        assert!(sealer.rekey_due(hour.after(REKEY_AFTER)));
+    }
+
+    /// A record sealed with the key before the change does not open after it, nor the other way round.
+    #[test]
+    fn keys_do_not_open_each_others_records() {
+        let (mut sealer, mut opener) = pair(0, RECORDS_PER_KEY);
+        let (mut stale, _) = pair(0, RECORDS_PER_KEY);
+        assert_eq!(open(&mut opener, &rekey(&mut sealer)), Ok("rekey"));
+        data(&mut stale);
+        assert_eq!(open(&mut opener, &data(&mut stale)), Err(ReceiveError::Forged { number: 1 }));
+        let (_, mut behind) = pair(1, RECORDS_PER_KEY);
+        assert_eq!(open(&mut behind, &data(&mut sealer)), Err(ReceiveError::Forged { number: 1 }));
+    }
+
+    #[test]
+    fn refuses_before_the_record_number_wraps() {
+        let (mut sealer, mut opener) = pair(u64::MAX - 1, RECORDS_PER_KEY);
+        assert_eq!(open(&mut opener, &data(&mut sealer)), Ok("data"));
+        assert_eq!(sealer.seal_into(b"", &mut Vec::new()), Err(SendError::Exhausted));
+        assert_eq!(sealer.rekey(START, &mut Vec::new()), Err(SendError::Exhausted));
+        assert_eq!(sealer.close(&mut Vec::new()), Err(SendError::Exhausted));
+        let (mut other, _) = pair(0, RECORDS_PER_KEY);
+        assert_eq!(open(&mut opener, &data(&mut other)), Err(ReceiveError::Exhausted));
+    }
+
+    /// D2: state changes only after the tag verifies, and never after a refusal.
+    #[test]
+    fn a_refused_record_ends_the_channel() {
+        let (mut sealer, mut opener) = pair(0, RECORDS_PER_KEY);
+        let good = data(&mut sealer);
+        let mut bad = good.clone();
+        bad[HEADER_LEN] ^= 1;
+        assert_eq!(open(&mut opener, &bad), Err(ReceiveError::Forged { number: 0 }));
+        assert_eq!(open(&mut opener, &good), Err(ReceiveError::Failed));
+        assert_eq!(opener.end(), Err(ReceiveError::Failed));
+        let (_, mut opener) = pair(0, RECORDS_PER_KEY);
+        assert_eq!(opener.header(&[9, 0, 0, 0]), Err(ReceiveError::Kind(9)));
+        assert_eq!(open(&mut opener, &good), Err(ReceiveError::Failed));
+    }
+
+    /// G6: neither end prints its key.
+    #[test]
+    fn ends_print_no_key() {
+        let (sealer, opener) = pair(7, RECORDS_PER_KEY);
+        assert_eq!(format!("{sealer:?} {opener:?}"), "Sealer(at record 7, ..) Opener(at record 7, ..)");
+    }
+
+    fn pair(next: u64, per_key: u64) -> (Sealer, Opener) {
+        let key = || RecordKey::first(Suite::ChaCha20Poly1305, Direction::FromRequester, &[1; 32], &[2; 32]);
+        let sequence = || Sequence::starting_at(next, per_key);
+        (Sealer::with_sequence(key(), sequence(), START), Opener::with_sequence(key(), sequence()))
+    }
+
+    fn data(sealer: &mut Sealer) -> Vec<u8> {
+        let mut out = Vec::new();
+        sealer.seal_into(b"badge", &mut out).unwrap();
+        assert_eq!(out.len(), HEADER_LEN + 5 + TAG_LEN);
+        out
+    }
+
+    fn rekey(sealer: &mut Sealer) -> Vec<u8> {
+        let mut out = Vec::new();
+        sealer.rekey(START, &mut out).unwrap();
+        out
+    }
+
+    fn close(sealer: Sealer) -> Vec<u8> {
+        let mut out = Vec::new();
+        sealer.close(&mut out).unwrap();
+        out
+    }
+
+    fn open(opener: &mut Opener, record: &[u8]) -> Result<&'static str, ReceiveError> {
+        let (head, body) = record.split_first_chunk().unwrap();
+        let header = opener.header(head)?;
+        assert_eq!(header.body_len(), body.len());
+        let mut body = body.to_vec();
+        Ok(match opener.open_in_place(header, &mut body)? {
+            Record::Data(payload) => {
+                assert_eq!(payload, b"badge");
+                "data"
+            }
+            Record::Close => "close",
+            Record::Rekey => "rekey",
+        })
+    }
+}

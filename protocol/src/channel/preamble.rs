@@ -86,7 +86,10 @@ impl Preamble {
     /// [`PreambleError`].
     pub fn decode_prefix(bytes: &[u8]) -> Result<Prefix<Self>, PreambleError> {
         let Some((&[version, offered, low, high], rest)) = bytes.split_first_chunk::<HEAD_LEN>() else {
-            return bytes.first().map_or(Ok(()), |version| check_version(*version)).map(|()| Prefix::Needs(HEAD_LEN));
+            return bytes
+                .first()
+                .map_or(Ok(()), |version| check_version(*version))
+                .map(|()| Prefix::Needs(HEAD_LEN));
         };
         check_version(version)?;
         let offered = Suites::from_byte(offered).ok_or(PreambleError::Suites(offered))?;
@@ -144,9 +147,11 @@ impl Reply {
         };
         match kind {
             0 => Ok(Prefix::Whole(Self::NoTicket, 1)),
-            1 => Ok(rest.first_chunk::<MESSAGE_2_LEN>().map_or(Prefix::Needs(1 + MESSAGE_2_LEN), |message| {
-                Prefix::Whole(Self::Message2(*message), 1 + MESSAGE_2_LEN)
-            })),
+            1 => {
+                Ok(rest.first_chunk::<MESSAGE_2_LEN>().map_or(Prefix::Needs(1 + MESSAGE_2_LEN), |message| {
+                    Prefix::Whole(Self::Message2(*message), 1 + MESSAGE_2_LEN)
+                }))
+            }
             other => Err(PreambleError::Reply(other)),
         }
     }

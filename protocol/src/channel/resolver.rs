@@ -208,3 +208,97 @@ impl Cipher for ChaChaPoly {
         Ok(body.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::HEXLOWER;
+    use serde_json::Value;
+    use snow::{Builder, HandshakeState};
+
+    use super::*;
+
+    /// The published vector of the pattern, both ways: messages, handshake hash, and what the split keys seal.
+    #[test]
+    fn follows_the_published_noise_vector() {
+        let vector: Value = serde_json::from_str(include_str!("../../vectors/noise-knpsk0.json")).unwrap();
+        let requester = SealingKey::from_bytes(&array(&vector["init_static"]));
+        assert_eq!(requester.public_key().as_bytes(), &array(&vector["resp_remote_static"]));
+        let psk = array(&vector["init_psks"][0]);
+        let prologue = hex(&vector["init_prologue"]);
+        let builder = |ephemeral: &Value| {
+            let resolver = Resolver { ephemeral: Zeroizing::new(array(ephemeral)) };
+            let pattern = vector["protocol_name"].as_str().unwrap().parse().unwrap();
+            Builder::with_resolver(pattern, Box::new(resolver))
+                .prologue(&prologue)
+                .unwrap()
+                .psk(0, &psk)
+                .unwrap()
+        };
+        let key = requester.to_bytes();
+        let public = requester.public_key();
+        let initiator = builder(&vector["init_ephemeral"]).local_private_key(key.as_slice()).unwrap();
+        let responder = builder(&vector["resp_ephemeral"]).remote_public_key(public.as_bytes()).unwrap();
+        let mut initiator = initiator.build_initiator().unwrap();
+        let mut responder = responder.build_responder().unwrap();
+
+        let messages = vector["messages"].as_array().unwrap();
+        assert_eq!(messages.len(), 6);
+        relay(&messages[0], &mut initiator, &mut responder);
+        relay(&messages[1], &mut responder, &mut initiator);
+        assert_eq!(initiator.get_handshake_hash(), hex(&vector["handshake_hash"]));
+        assert_eq!(responder.get_handshake_hash(), hex(&vector["handshake_hash"]));
+
+        let (from_initiator, from_responder) = initiator.dangerously_get_raw_split();
+        assert_eq!(responder.dangerously_get_raw_split(), (from_initiator, from_responder));
+        for (index, message) in messages[2..].iter().enumerate() {
+            let key = if index % 2 == 0 { from_initiator } else { from_responder };
+            let payload = hex(&message["payload"]);
+            let mut out = vec![0; payload.len() + TAG_LEN];
+            ChaChaPoly(Zeroizing::new(key)).encrypt((index / 2) as u64, &[], &payload, &mut out);
+            assert_eq!(out, hex(&message["ciphertext"]), "message {}", index + 2);
+        }
+    }
+
+    fn relay(message: &Value, from: &mut HandshakeState, to: &mut HandshakeState) {
+        let (payload, mut wire, mut read) = (hex(&message["payload"]), [0; 128], [0; 128]);
+        let length = from.write_message(&payload, &mut wire).unwrap();
+        assert_eq!(wire[..length], hex(&message["ciphertext"]));
+        let length = to.read_message(&wire[..length], &mut read).unwrap();
+        assert_eq!(read[..length], payload);
+    }
+
+    /// B10: an exchange with a point of small order fails.
+    #[test]
+    fn refuses_all_zero_results() {
+        let mut dh = X25519::default();
+        dh.set(&[7; KEY_LEN]);
+        assert_eq!(dh.dh(&[0; KEY_LEN], &mut [0; KEY_LEN]), Err(Error::Dh));
+        assert_eq!(dh.dh(&[9; KEY_LEN], &mut [0; KEY_LEN]), Ok(()));
+    }
+
+    #[test]
+    fn a_handshake_draws_one_key_and_no_second() {
+        let resolver = Resolver { ephemeral: Zeroizing::new([7; KEY_LEN]) };
+        let mut random = resolver.resolve_rng().unwrap();
+        let mut key = [0; KEY_LEN];
+        assert_eq!(random.try_fill_bytes(&mut key), Ok(()));
+        assert_eq!(key, [7; KEY_LEN]);
+        assert_eq!(random.try_fill_bytes(&mut key), Err(Error::Rng));
+    }
+
+    #[test]
+    fn has_no_other_primitive() {
+        let resolver = Resolver { ephemeral: Zeroizing::new([7; KEY_LEN]) };
+        assert!(resolver.resolve_dh(&DHChoice::Curve448).is_none());
+        assert!(resolver.resolve_hash(&HashChoice::Blake2s).is_none());
+        assert!(resolver.resolve_cipher(&CipherChoice::AESGCM).is_none());
+    }
+
+    fn hex(value: &Value) -> Vec<u8> {
+        HEXLOWER.decode(value.as_str().unwrap().as_bytes()).unwrap()
+    }
+
+    fn array(value: &Value) -> [u8; KEY_LEN] {
+        hex(value).try_into().unwrap()
+    }
+}

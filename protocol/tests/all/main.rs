@@ -1,0 +1,5 @@
+//! What the crate promises, through its public interface alone.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod channel;

@@ -1,0 +1,279 @@
+//! The whole control plane of a node as one machine.
+//!
+//! # Contract
+//! Call one `handle_*`, then drain [`Engine::poll_output`] until it returns `None`, then ask
+//! [`Engine::poll_timeout`] when to call [`Engine::handle_timeout`] at the latest. Every deadline that
+//! `handle_timeout` acts on is among those that `poll_timeout` reports.
+//!
+//! What is acknowledged, to a peer or to a user, has been persisted before: the answer waits in the engine until
+//! the caller reports the writes durable.
+
+mod commands;
+mod errand;
+mod inbound;
+mod input;
+mod invite;
+mod join;
+mod load;
+mod output;
+mod peers;
+mod persist;
+
+use core::net::SocketAddr;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use self::errand::Errands;
+use self::input::Damaged as DamagedRecord;
+pub use self::input::{Connection, Damaged, Finished, OnlineCheck, Setup};
+use self::invite::Stretching;
+use self::join::Joining;
+pub use self::load::SetupError;
+use self::output::ids::Counter;
+pub use self::output::{ChannelGrant, CommandId, DialId, InboundId, Output, PersistId, RequestId, Work, WorkId};
+use self::peers::Peers;
+use self::persist::Pending;
+use crate::enrolment::Authority;
+use crate::hello::Addresses;
+use crate::identity::{NodeId, NodeKeys, ServiceName};
+use crate::keyring::KeyRing;
+use crate::message::{self, Request};
+use crate::snapshot::{Member, Snapshot};
+use crate::ticket::{HeldTicket, TicketId};
+use crate::time::Timestamp;
+
+/// A node's control plane. See the [module](self) for how to drive it.
+pub struct Engine {
+    keys: Arc<NodeKeys>,
+    ring: Arc<KeyRing>,
+    membership: Membership,
+    peers: Peers,
+    tickets: BTreeMap<(NodeId, ServiceName), Arc<HeldTicket>>,
+    errands: Errands,
+    joining: Option<Joining>,
+    stretching: BTreeMap<WorkId, Stretching>,
+    pending: BTreeMap<PersistId, Pending>,
+    local: Local,
+    wires: Wires,
+    rng: Box<dyn CryptoRng + Send>,
+}
+
+/// What the node is in its network, if it is in one.
+#[derive(Default)]
+struct Membership {
+    member: Option<Arc<Member>>,
+    authority: Option<Authority>,
+    /// The node that answers for the authority, as the network's member knows it.
+    home: Option<NodeId>,
+}
+
+/// What is particular to this host.
+struct Local {
+    addresses: Addresses,
+    online_check: OnlineCheck,
+    has_aes: bool,
+    damaged: Vec<DamagedRecord>,
+}
+
+/// What goes out, and what is on its way.
+#[derive(Default)]
+struct Wires {
+    outputs: VecDeque<Output>,
+    sent: BTreeMap<RequestId, Sent>,
+    dials: BTreeMap<DialId, Dialling>,
+    next: Counter,
+}
+
+/// A request that waits for its answer.
+enum Sent {
+    /// A greeting, to the peer.
+    Hello(NodeId),
+    /// A step of joining.
+    Join(NodeId),
+    /// A step of an errand.
+    Errand(u64, Timestamp),
+}
+
+/// A wish to connect that waits for its end.
+enum Dialling {
+    /// To a known node.
+    Peer(NodeId),
+    /// To whoever answers at the addresses of a URI.
+    Uri,
+}
+
+impl Engine {
+    /// An engine with what the store holds. On first start it makes the node's keys: drain the outputs at once.
+    ///
+    /// # Errors
+    /// [`SetupError`] if the node's keys are damaged: everything else can do without what is missing.
+    pub fn new(setup: Setup, now: Timestamp, rng: Box<dyn CryptoRng + Send>) -> Result<Self, SetupError> {
+        load::engine(setup, now, rng)
+    }
+
+    /// The node.
+    #[must_use]
+    pub fn node_id(&self) -> NodeId {
+        self.keys.node_id()
+    }
+
+    /// The seed of the identity key, for the transport. Whoever holds it is the node.
+    #[must_use]
+    pub fn identity_seed(&self) -> Zeroizing<[u8; 32]> {
+        self.keys.identity.seed()
+    }
+
+    /// What the data plane works by; it also comes as [`Output::Snapshot`] whenever it changes.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::new(Snapshot {
+            keys: Arc::clone(&self.keys),
+            ring: Arc::clone(&self.ring),
+            suites: if self.local.has_aes { crate::channel::Suites::ALL } else { crate::channel::Suites::PORTABLE },
+            member: self.membership.member.clone(),
+        })
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.wires.outputs.pop_front()
+    }
+
+    /// When to call [`Engine::handle_timeout`] at the latest, and why.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<(Timestamp, &'static str)> {
+        let ring = Some((self.ring.next_rotation(), "rotate the key ring"));
+        let errands = self.errands.next_deadline().map(|time| (time, "give up an errand"));
+        let joining = self.joining.as_ref().map(|joining| (joining.next_deadline(), "go on joining"));
+        [ring, errands, joining].into_iter().flatten().min()
+    }
+
+    /// Acts on every deadline that has come.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        if now >= self.ring.next_rotation() {
+            self.ring = Arc::new(self.ring.rotated(now, &mut *self.rng));
+            self.publish();
+        }
+        self.give_up_errands(now);
+        self.go_on_joining(now);
+    }
+
+    /// Where others reach this node.
+    pub fn handle_listening(&mut self, control: Vec<SocketAddr>, lane: Vec<SocketAddr>, _now: Timestamp) {
+        self.local.addresses = Addresses { control, lane };
+    }
+
+    /// A node was seen on the local network.
+    pub fn handle_discovered(&mut self, peer: NodeId, addresses: Vec<SocketAddr>, now: Timestamp) {
+        if peer == self.node_id() || !self.peers.seen(peer, addresses, now) {
+            return;
+        }
+        if self.joining.is_some() {
+            self.ask_whois(peer, now);
+        } else if self.membership.member.is_some() && self.peers.wants_greeting(peer) {
+            self.reach(peer, now);
+        }
+    }
+
+    /// A connection with `peer` is there; there may be others.
+    pub fn handle_connected(&mut self, peer: NodeId, connection: Connection, now: Timestamp) {
+        self.peers.connected(peer, connection.remote, now);
+        match connection.dialled.and_then(|dial| self.wires.dials.remove(&dial)) {
+            Some(Dialling::Uri) => self.join_connected(peer, now),
+            Some(Dialling::Peer(_)) => {
+                self.peers.dial_ended(peer);
+                if self.joining.is_some() {
+                    self.join_connected(peer, now);
+                } else {
+                    self.reach(peer, now);
+                }
+            }
+            None => {}
+        }
+        self.advance_errands_for(peer, now);
+    }
+
+    /// The last connection with `peer` has ended.
+    pub fn handle_disconnected(&mut self, peer: NodeId, now: Timestamp) {
+        self.peers.disconnected(peer, now);
+        self.advance_errands_for(peer, now);
+    }
+
+    /// A wish to connect has failed at every address.
+    pub fn handle_dial_failed(&mut self, dial: DialId, now: Timestamp) {
+        match self.wires.dials.remove(&dial) {
+            Some(Dialling::Peer(peer)) => {
+                self.peers.dial_ended(peer);
+                self.join_dial_failed(peer, now);
+                self.advance_errands_for(peer, now);
+            }
+            Some(Dialling::Uri) => self.join_uri_failed(now),
+            None => {}
+        }
+    }
+
+    /// The answer to a request of this node's.
+    pub fn handle_response(&mut self, request: RequestId, bytes: &[u8], now: Timestamp) {
+        let Some(sent) = self.wires.sent.remove(&request) else { return };
+        let response = message::parse(bytes).ok();
+        match sent {
+            Sent::Hello(peer) => self.greeted(peer, response, now),
+            Sent::Join(peer) => self.join_answered(peer, response, now),
+            Sent::Errand(errand, at) => self.errand_answered(errand, response, at, now),
+        }
+    }
+
+    /// A request of this node's got no answer.
+    pub fn handle_request_failed(&mut self, request: RequestId, now: Timestamp) {
+        match self.wires.sent.remove(&request) {
+            Some(Sent::Hello(peer)) => self.greeted(peer, None, now),
+            Some(Sent::Join(peer)) => self.join_answered(peer, None, now),
+            Some(Sent::Errand(errand, at)) => self.errand_answered(errand, None, at, now),
+            None => {}
+        }
+    }
+
+    /// A computation has ended.
+    pub fn handle_work(&mut self, id: WorkId, finished: Finished, now: Timestamp) {
+        let Finished::Stretched(secret) = finished;
+        match self.stretching.remove(&id) {
+            Some(Stretching::Invite(invite)) => self.add_invite(invite, secret, now),
+            Some(Stretching::Join) => self.join_stretched(secret, now),
+            None => {}
+        }
+    }
+
+    /// The provider did not know a ticket that this node holds, as after its restart: it is forgotten.
+    pub fn handle_no_ticket(&mut self, ticket: &TicketId, _now: Timestamp) {
+        let held = self.tickets.iter().find(|(_, held)| held.terms().id == *ticket).map(|(key, _)| key.clone());
+        if let Some(key) = held {
+            self.tickets.remove(&key);
+            self.persist(vec![load::erase_ticket(&key)], Vec::new());
+        }
+    }
+
+    fn output(&mut self, output: Output) {
+        self.wires.outputs.push_back(output);
+    }
+
+    fn publish(&mut self) {
+        let snapshot = self.snapshot();
+        self.output(Output::Snapshot(snapshot));
+    }
+
+    fn request(&mut self, to: NodeId, request: &Request, sent: Sent) -> RequestId {
+        let id = RequestId(self.wires.next.next());
+        self.wires.sent.insert(id, sent);
+        self.output(Output::Request { id, to, message: message::frame(request) });
+        id
+    }
+
+    fn dial(&mut self, peer: Option<NodeId>, addresses: Vec<SocketAddr>) {
+        let id = DialId(self.wires.next.next());
+        self.wires.dials.insert(id, peer.map_or(Dialling::Uri, Dialling::Peer));
+        self.output(Output::Connect { id, peer, addresses });
+    }
+}

@@ -1,0 +1,231 @@
+//! What the users of this host ask.
+
+use std::sync::Arc;
+
+use super::errand::{Origin, Target, Want, this_node};
+use super::{CommandId, Engine, Membership, Output, load};
+use crate::access::Policy;
+use crate::certificate::Role;
+use crate::control::{
+    Answer, AuthorityStatus, Caller, CertificateStatus, Certificates, Code, Command, Epochs, Failure, Init,
+    Initialised, PeerRef, RoleName, ServiceRef, State, Status, Time,
+};
+use crate::enrolment::{Authority, Issued};
+use crate::identity::{NodeId, ServiceName};
+use crate::reject::Reject;
+use crate::snapshot::Member;
+use crate::time::Timestamp;
+
+impl Engine {
+    /// A local user asks; the answer is an [`Output::Answer`], at once or within ten seconds (thirty for a join).
+    pub fn handle_command(&mut self, id: CommandId, caller: Caller, command: Command, now: Timestamp) {
+        if caller == Caller::Anonymous && !matches!(command, Command::Status) {
+            let failure = Failure::new(
+                Code::Denied,
+                "only the user who runs the node may do that",
+                "run the command as that user",
+            );
+            self.answer(id, Err(failure));
+            return;
+        }
+        match command {
+            Command::Init(init) => self.init(id, init, now),
+            Command::Join(join) => self.join(id, join, now),
+            Command::Invite(request) => self.invite(id, &request, now),
+            Command::Status => {
+                let status = self.status(caller, now);
+                self.answer(id, Ok(Answer::Status(Box::new(status))));
+            }
+            Command::Peers => {
+                let peers = self.peers.iter().map(|(peer, _)| peer);
+                let rows = peers.filter_map(|peer| self.peers.show(peer, now)).collect();
+                self.answer(id, Ok(Answer::Peers(rows)));
+            }
+            Command::Ping(peer) => self.run(id, peer, Want::Ping, now),
+            Command::Whois(peer) => self.run(id, peer, Want::Whois, now),
+            Command::GetTicket(ServiceRef { service, peer }) => {
+                self.run_for_service(id, service.clone(), peer, Want::Ticket(service), now);
+            }
+            Command::Tickets => {
+                let live = self.tickets.values().filter(|held| now < held.terms().expires);
+                let rows = live.map(|held| self.ticket_row(held)).collect();
+                self.answer(id, Ok(Answer::Tickets(rows)));
+            }
+            Command::Certificates => {
+                let result = self.certificates().map(|shown| Answer::Certificates(Box::new(shown)));
+                self.answer(id, result);
+            }
+        }
+    }
+
+    /// A program of this host wants a channel; the answer is an [`Output::Channel`].
+    pub fn handle_open(&mut self, id: CommandId, service: ServiceRef, now: Timestamp) {
+        let ServiceRef { service, peer } = service;
+        self.run_for_service(id, service.clone(), peer, Want::Channel(service), now);
+    }
+
+    /// Begins an errand, unless policy here says that nothing of it may leave this host.
+    fn run_for_service(&mut self, id: CommandId, service: ServiceName, peer: PeerRef, want: Want, now: Timestamp) {
+        match &self.membership.member {
+            Some(member) if !member.policy.may_ask(&service) => {
+                self.refuse(id, &want, Reject::Denied.failure());
+            }
+            _ => self.run(id, peer, want, now),
+        }
+    }
+
+    fn run(&mut self, id: CommandId, peer: PeerRef, want: Want, now: Timestamp) {
+        let Some(member) = &self.membership.member else {
+            self.refuse(id, &want, not_a_member());
+            return;
+        };
+        if let Err(error) = member.certificate.check_time(now) {
+            let failure = Failure::new(Code::Denied, format!("{error}"), "join again, or set the clock right");
+            self.refuse(id, &want, failure);
+            return;
+        }
+        if self.is_me(&peer) {
+            self.refuse(id, &want, this_node());
+            return;
+        }
+        self.begin(Origin::Command(id), Target::Named(peer), want, now);
+    }
+
+    fn refuse(&mut self, to: CommandId, want: &Want, failure: Failure) {
+        if matches!(want, Want::Channel(_)) {
+            self.output(Output::Channel { to, result: Err(failure) });
+        } else {
+            self.answer(to, Err(failure));
+        }
+    }
+
+    fn is_me(&self, peer: &PeerRef) -> bool {
+        let named = self.membership.member.as_ref().map(|member| member.certificate.name().as_str());
+        named == Some(peer.as_str()) || self.node_id().to_string() == peer.as_str()
+    }
+
+    fn init(&mut self, id: CommandId, init: Init, now: Timestamp) {
+        if let Some(member) = &self.membership.member {
+            let failure = Failure::new(
+                Code::Failed,
+                format!("this node is a member of {} already; nothing was changed", member.anchor.network()),
+                "use another state directory for another network: `lanyard --state DIR init …`",
+            );
+            self.answer(id, Err(failure));
+            return;
+        }
+        let Init { network, name, admission } = init;
+        match Authority::create(network, name, admission, &self.keys, now, &mut *self.rng) {
+            Ok((authority, issued)) => self.install_authority(id, authority, issued, now),
+            Err(error) => {
+                let failure = Failure::new(Code::Failed, error.to_string(), "set this host's clock right");
+                self.answer(id, Err(failure));
+            }
+        }
+    }
+
+    fn install_authority(
+        &mut self,
+        id: CommandId,
+        authority: Authority,
+        issued: Issued<crate::certificate::VerifiedCertificate>,
+        now: Timestamp,
+    ) {
+        let Issued { answer: certificate, mut writes } = issued;
+        let anchor = authority.anchor().clone();
+        let me = self.node_id();
+        writes.extend(load::member_writes(&anchor, &certificate, me, now));
+        let initialised = Initialised {
+            network: anchor.network().clone(),
+            name: certificate.name().clone(),
+            id: me,
+            fingerprint: anchor.fingerprint(),
+            admission: authority.admission(),
+        };
+        let member = Member { anchor, certificate, policy: Policy::starter() };
+        let membership =
+            Membership { member: Some(Arc::new(member)), authority: Some(authority), home: Some(me) };
+        let result = Ok(Answer::Initialised(initialised));
+        self.persist_membership(writes, membership, vec![Output::Answer { to: id, result }]);
+    }
+
+    fn status(&self, caller: Caller, now: Timestamp) -> Status {
+        let owner = caller == Caller::Owner;
+        let member = self.membership.member.as_ref();
+        let expired = member.is_some_and(|member| member.certificate.check_time(now).is_err());
+        let state = match (&self.joining, expired) {
+            (Some(_), _) => State::Waiting,
+            (None, true) => State::Expired,
+            (None, false) => State::Running,
+        };
+        let shown = member.filter(|_| owner);
+        Status {
+            name: shown.map(|member| member.certificate.name().clone()),
+            id: owner.then(|| self.node_id()),
+            network: shown.map(|member| member.anchor.network().clone()),
+            role: self.role(),
+            state,
+            certificate: shown.map(|member| CertificateStatus {
+                serial: member.certificate.serial().to_string(),
+                not_after: Time(member.certificate.not_after()),
+            }),
+            authority: self.authority_status(now),
+            epochs: Epochs { policy: member.map_or(0, |member| member.policy.epoch()), revocations: 0 },
+            pending: Vec::new(),
+            warnings: if owner { self.warnings(now) } else { Vec::new() },
+            addresses: if owner { self.local.addresses.control.clone() } else { Vec::new() },
+        }
+    }
+
+    fn role(&self) -> RoleName {
+        match (&self.membership.member, &self.membership.authority) {
+            (None, _) => RoleName::None,
+            (Some(_), Some(_)) => RoleName::Authority,
+            (Some(_), None) => RoleName::Member,
+        }
+    }
+
+    fn authority_status(&self, now: Timestamp) -> Option<AuthorityStatus> {
+        let home: NodeId = self.membership.home?;
+        if home == self.node_id() {
+            return Some(AuthorityStatus { reachable: true, last_seen: Some(Time(now)) });
+        }
+        let last_seen = self.peers.get(home).map(|peer| Time(peer.last_seen));
+        Some(AuthorityStatus { reachable: self.peers.member(home).is_some(), last_seen })
+    }
+
+    fn warnings(&self, now: Timestamp) -> Vec<String> {
+        let damaged = self.local.damaged.iter().map(|damaged| {
+            let table = damaged.table.name();
+            format!("the record {:?} of table {table} is damaged and was left out", damaged.key)
+        });
+        let ended = self.membership.member.as_ref().and_then(|member| member.certificate.check_time(now).err());
+        damaged.chain(ended.map(|error| error.to_string())).collect()
+    }
+
+    fn certificates(&self) -> Result<Certificates, Failure> {
+        let member = self.membership.member.as_ref().ok_or_else(not_a_member)?;
+        let certificate = &member.certificate;
+        Ok(Certificates {
+            certificate: certificate.der().to_pem(),
+            ca: member.anchor.der().to_pem(),
+            fingerprint: member.anchor.fingerprint(),
+            spiffe_id: certificate.subject().spiffe_id(),
+            serial: certificate.serial().to_string(),
+            role: match certificate.role() {
+                Role::Authority => RoleName::Authority,
+                Role::Member => RoleName::Member,
+            },
+            not_before: Time(certificate.not_before()),
+            not_after: Time(certificate.not_after()),
+        })
+    }
+}
+
+fn not_a_member() -> Failure {
+    Failure::new(
+        Code::Denied,
+        "this node is not a member of any network",
+        "join one: `lanyard join`, or make one: `lanyard init`",
+    )
+}

@@ -1,0 +1,596 @@
+//! Things that need another node: found, connected, greeted, and then asked.
+//!
+//! An errand is looked at again whenever something about its peer has changed, and takes the next step that is
+//! possible. So it does not matter in which order things become known.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::peers::{Greeting, Resolved};
+use super::{ChannelGrant, CommandId, Engine, InboundId, Output, Sent, load};
+use crate::certificate;
+use crate::control::{self, Answer, Code, Failure, PeerRef, Pong, Time};
+use crate::hello::Hello;
+use crate::identity::{NodeId, ServiceName};
+use crate::message::{Found, Lookup, Request, Response, StatusRequest};
+use crate::reject::Reject;
+use crate::ticket::{self, HeldTicket, TicketRequest};
+use crate::time::Timestamp;
+
+/// How long a user waits for another node.
+const COMMAND_TIME: Duration = Duration::from_secs(10);
+
+/// How long a peer's request waits for the authority's word: the peer itself gives up after ten seconds.
+const CONFIRM_TIME: Duration = Duration::from_secs(3);
+
+/// Errands at the same time, of users and of peers together.
+const ERRANDS_MAX: usize = 1024;
+
+/// On whose behalf.
+#[derive(Clone, Copy)]
+pub(super) enum Origin {
+    Command(CommandId),
+    Inbound(InboundId),
+}
+
+/// What for.
+pub(super) enum Want {
+    Ping,
+    Whois,
+    Ticket(ServiceName),
+    Channel(ServiceName),
+    /// The authority's word that a requester's certificate is still good, for a ticket.
+    Confirm(NodeId, TicketRequest),
+}
+
+/// With whom.
+pub(super) enum Target {
+    Named(PeerRef),
+    Node(NodeId),
+}
+
+/// How far it is.
+enum Step {
+    /// The peer is to be found, connected or greeted.
+    Reach { looked_up: bool },
+    /// The authority has been asked who and where the peer is.
+    LookingUp,
+    /// The peer has been asked what the errand is for.
+    Asked(Asking),
+}
+
+enum Asking {
+    Plain,
+    Ticket(TicketRequest),
+}
+
+struct Errand {
+    origin: Origin,
+    want: Want,
+    target: Target,
+    step: Step,
+    deadline: Timestamp,
+}
+
+/// The errands that have not ended, by number.
+#[derive(Default)]
+pub(super) struct Errands {
+    running: BTreeMap<u64, Errand>,
+}
+
+impl Errands {
+    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
+        self.running.values().map(|errand| errand.deadline).min()
+    }
+
+    fn numbers(&self) -> Vec<u64> {
+        self.running.keys().copied().collect()
+    }
+}
+
+/// Whether a peer can be asked now.
+pub(super) enum Reach {
+    Ready,
+    Working,
+    /// There is no address, or none that works.
+    Nowhere,
+    /// It is there, and the greeting failed.
+    Refused,
+}
+
+impl Engine {
+    /// Begins an errand and takes its first steps.
+    pub(super) fn begin(&mut self, origin: Origin, target: Target, want: Want, now: Timestamp) {
+        if self.errands.running.len() >= ERRANDS_MAX {
+            self.end(origin, &want, Err(Reject::Busy.failure()), now);
+            return;
+        }
+        let time = match origin {
+            Origin::Command(_) => COMMAND_TIME,
+            Origin::Inbound(_) => CONFIRM_TIME,
+        };
+        let number = self.wires.next.next();
+        let step = Step::Reach { looked_up: false };
+        let errand = Errand { origin, want, target, step, deadline: now.after(time) };
+        self.errands.running.insert(number, errand);
+        self.advance(number, now);
+    }
+
+    /// A local caller went away: its errand is forgotten.
+    pub fn handle_cancel(&mut self, id: CommandId, _now: Timestamp) {
+        self.errands.running.retain(|_, errand| !matches!(errand.origin, Origin::Command(command) if command == id));
+        self.cancel_joining(id);
+    }
+
+    pub(super) fn advance_errands_for(&mut self, peer: NodeId, now: Timestamp) {
+        for number in self.errands.numbers() {
+            let Some(errand) = self.errands.running.get(&number) else { continue };
+            let home = self.membership.home == Some(peer);
+            let concerned = home
+                || match &errand.target {
+                    Target::Node(node) => *node == peer,
+                    Target::Named(_) => true,
+                };
+            if concerned && !matches!(errand.step, Step::Asked(_)) {
+                self.advance(number, now);
+            }
+        }
+    }
+
+    pub(super) fn give_up_errands(&mut self, now: Timestamp) {
+        for number in self.errands.numbers() {
+            if self.errands.running.get(&number).is_some_and(|errand| now >= errand.deadline) {
+                self.give_up(number, now);
+            }
+        }
+    }
+
+    /// Ends an errand whose peer cannot be reached, at once or in time.
+    fn give_up(&mut self, number: u64, now: Timestamp) {
+        let Some(errand) = self.errands.running.remove(&number) else { return };
+        let whom = match &errand.target {
+            Target::Named(peer) => peer.to_string(),
+            Target::Node(node) => self.peers.label(*node),
+        };
+        let failure = Failure::new(
+            Code::Unreachable,
+            format!("{whom} cannot be reached"),
+            "see whether it is up and on this network: `lanyard status` there, `lanyard peers` here",
+        );
+        self.end(errand.origin, &errand.want, Err(failure), now);
+    }
+
+    /// Takes the next step that is possible.
+    fn advance(&mut self, number: u64, now: Timestamp) {
+        let Some(errand) = self.errands.running.get(&number) else { return };
+        let target = match &errand.target {
+            Target::Node(node) => Some(*node),
+            Target::Named(name) => match self.peers.resolve(name) {
+                Resolved::One(node) => Some(node),
+                Resolved::None => None,
+                Resolved::Several(which) => {
+                    let failure = Failure::new(
+                        Code::Usage,
+                        format!("{name} fits several peers: {}", which.join(", ")),
+                        "use a name, or more of the id",
+                    );
+                    self.fail(number, failure, now);
+                    return;
+                }
+            },
+        };
+        match target {
+            Some(node) if self.needs_no_reach(number, node, now) => {}
+            Some(node) => match self.reach(node, now) {
+                Reach::Ready => self.ask(number, node, now),
+                Reach::Working => {}
+                Reach::Nowhere => self.look_up(number, now),
+                Reach::Refused => self.fail(number, Reject::NotMember.failure(), now),
+            },
+            None => self.look_up(number, now),
+        }
+    }
+
+    /// Ends an errand that can be ended with what is known already.
+    fn needs_no_reach(&mut self, number: u64, node: NodeId, now: Timestamp) -> bool {
+        let Some(errand) = self.errands.running.get(&number) else { return true };
+        let answer = match &errand.want {
+            Want::Whois if self.peers.get(node).is_some_and(|peer| peer.certificate.is_some()) => {
+                self.peers.show(node, now).map(|peer| Answer::Peer(Box::new(peer)))
+            }
+            Want::Ticket(service) => self.held(node, service, now).map(|held| self.show_ticket(&held)),
+            Want::Whois | Want::Ping | Want::Channel(_) | Want::Confirm(..) => None,
+        };
+        let Some(answer) = answer else { return false };
+        self.succeed(number, answer, now);
+        true
+    }
+
+    /// Brings a peer nearer to being asked: connects to it, greets it.
+    pub(super) fn reach(&mut self, node: NodeId, now: Timestamp) -> Reach {
+        let Some(peer) = self.peers.get(node) else { return Reach::Nowhere };
+        match (&peer.greeting, peer.connected) {
+            (Greeting::Done(_), Some(_)) => Reach::Ready,
+            (Greeting::Refused, Some(_)) => Reach::Refused,
+            (Greeting::Sent, Some(_)) => Reach::Working,
+            (_, Some(_)) => self.greet(node, now),
+            (_, None) if peer.dialling => Reach::Working,
+            (_, None) if peer.addresses.control.is_empty() => Reach::Nowhere,
+            (_, None) => {
+                let addresses = peer.addresses.control.clone();
+                self.peers.dial_began(node);
+                self.dial(Some(node), addresses);
+                Reach::Working
+            }
+        }
+    }
+
+    fn greet(&mut self, node: NodeId, _now: Timestamp) -> Reach {
+        let Some(hello) = self.hello() else { return Reach::Refused };
+        self.peers.set_greeting(node, Greeting::Sent);
+        self.request(node, &Request::Hello(hello), Sent::Hello(node));
+        Reach::Working
+    }
+
+    pub(super) fn hello(&self) -> Option<Hello> {
+        let member = self.membership.member.as_ref()?;
+        let addresses = self.local.addresses.clone().bounded();
+        Some(Hello { certificate: member.certificate.der().clone(), addresses })
+    }
+
+    /// Greets every connected peer, as a node does that has just become a member.
+    pub(super) fn greet_everyone(&mut self, now: Timestamp) {
+        let peers: Vec<NodeId> =
+            self.peers.iter().filter(|(_, peer)| peer.connected.is_some()).map(|(id, _)| id).collect();
+        for peer in peers {
+            self.peers.set_greeting(peer, Greeting::None);
+            self.reach(peer, now);
+        }
+    }
+
+    /// The answer to a greeting.
+    pub(super) fn greeted(&mut self, peer: NodeId, response: Option<Response>, now: Timestamp) {
+        let member = self.membership.member.clone();
+        let proven = match (&response, member) {
+            (Some(Response::Hello(hello)), Some(member)) => {
+                hello.authenticate(&member.anchor, peer, now).ok().map(|proven| (proven, hello.addresses.clone()))
+            }
+            _ => None,
+        };
+        match proven {
+            Some((proven, addresses)) => self.authenticated(proven, addresses, now),
+            // Without an answer the connection is about to end; with another one the peer is no member.
+            None if response.is_none() => self.peers.set_greeting(peer, Greeting::None),
+            None => self.peers.set_greeting(peer, Greeting::Refused),
+        }
+        self.advance_errands_for(peer, now);
+    }
+
+    /// A peer has proven its membership on the present connection.
+    pub(super) fn authenticated(
+        &mut self,
+        proven: certificate::AuthenticatedPeer,
+        addresses: crate::hello::Addresses,
+        now: Timestamp,
+    ) {
+        let peer = proven.node_id();
+        if let Some(write) = self.peers.authenticated(proven, addresses, now) {
+            self.persist(vec![write], Vec::new());
+        }
+        self.output(Output::Certified { peer });
+    }
+
+    /// Asks the authority who and where the peer is, once in an errand.
+    fn look_up(&mut self, number: u64, now: Timestamp) {
+        let Some(errand) = self.errands.running.get(&number) else { return };
+        let Step::Reach { looked_up } = errand.step else { return };
+        let name = match &errand.target {
+            Target::Named(name) => name.to_string(),
+            Target::Node(node) => node.to_string(),
+        };
+        let home = self.membership.home;
+        if self.membership.authority.is_some() {
+            self.look_up_here(number, &name, looked_up, now);
+            return;
+        }
+        match home {
+            Some(home) if !looked_up && name != home.to_string() => match self.reach(home, now) {
+                Reach::Ready => {
+                    self.set_step(number, Step::LookingUp);
+                    let sent = Sent::Errand(number, now);
+                    self.request(home, &Request::Lookup(Lookup { peer: name }), sent);
+                }
+                Reach::Working => {}
+                Reach::Nowhere | Reach::Refused => self.give_up(number, now),
+            },
+            _ => self.give_up(number, now),
+        }
+    }
+
+    /// What [`Engine::look_up`] does on the authority itself.
+    fn look_up_here(&mut self, number: u64, name: &str, looked_up: bool, now: Timestamp) {
+        let found = self.find_enrolled(name);
+        let known = found.as_ref().is_ok_and(|certificate| {
+            self.peers.get(certificate.node_id()).is_some_and(|peer| !peer.addresses.control.is_empty())
+        });
+        match found {
+            Err(reject) => self.fail(number, unknown(name, reject), now),
+            Ok(certificate) if known && !looked_up => {
+                self.learn(certificate, crate::hello::Addresses::default(), now);
+                self.set_step(number, Step::Reach { looked_up: true });
+                self.advance(number, now);
+            }
+            Ok(_) => self.give_up(number, now),
+        }
+    }
+
+    fn learn(
+        &mut self,
+        certificate: certificate::VerifiedCertificate,
+        addresses: crate::hello::Addresses,
+        now: Timestamp,
+    ) {
+        if let Some(write) = self.peers.learn(certificate, addresses, now) {
+            self.persist(vec![write], Vec::new());
+        }
+    }
+
+    fn set_step(&mut self, number: u64, step: Step) {
+        if let Some(errand) = self.errands.running.get_mut(&number) {
+            errand.step = step;
+        }
+    }
+
+    /// Asks an authenticated peer what the errand is for.
+    fn ask(&mut self, number: u64, node: NodeId, now: Timestamp) {
+        let Some(errand) = self.errands.running.get(&number) else { return };
+        let (request, asking) = match &errand.want {
+            Want::Ping | Want::Whois => (Request::Ping, Asking::Plain),
+            Want::Confirm(requester, request) => {
+                let status = StatusRequest { node: *requester, certificate: request.certificate };
+                (Request::Status(status), Asking::Plain)
+            }
+            Want::Ticket(service) | Want::Channel(service) => {
+                let service = service.clone();
+                if let Some(held) = self.held(node, &service, now) {
+                    self.deliver(number, held, now);
+                    return;
+                }
+                let Some(request) = self.ticket_request(service) else { return };
+                (Request::Ticket(request.clone()), Asking::Ticket(request))
+            }
+        };
+        self.set_step(number, Step::Asked(asking));
+        self.request(node, &request, Sent::Errand(number, now));
+    }
+
+    fn ticket_request(&mut self, service: ServiceName) -> Option<TicketRequest> {
+        let certificate = self.membership.member.as_ref()?.certificate.digest();
+        let mut nonce = [0; 32];
+        self.rng.fill_bytes(&mut nonce);
+        Some(TicketRequest { nonce, service, certificate })
+    }
+
+    fn held(&self, node: NodeId, service: &ServiceName, now: Timestamp) -> Option<Arc<HeldTicket>> {
+        self.tickets.get(&(node, service.clone())).filter(|held| held.usable(now)).cloned()
+    }
+
+    /// The answer to a question that an errand put.
+    pub(super) fn errand_answered(
+        &mut self,
+        number: u64,
+        response: Option<Response>,
+        sent_at: Timestamp,
+        now: Timestamp,
+    ) {
+        let Some(errand) = self.errands.running.get_mut(&number) else { return };
+        let step = core::mem::replace(&mut errand.step, Step::Reach { looked_up: true });
+        let Some(response) = response else {
+            self.give_up(number, now);
+            return;
+        };
+        match (step, response) {
+            (Step::LookingUp, Response::Found(found)) => self.looked_up(number, &found, now),
+            (Step::LookingUp, Response::Reject(reject)) => {
+                let failure = unknown(&self.whom(number), reject);
+                self.fail(number, failure, now);
+            }
+            (Step::Asked(Asking::Plain), Response::Pong) => self.ponged(number, sent_at, now),
+            (Step::Asked(Asking::Plain), Response::Status(good)) => self.confirmed(number, good, now),
+            (Step::Asked(Asking::Ticket(request)), Response::Grant(grant)) => {
+                self.granted(number, grant, &request, now);
+            }
+            (_, Response::Reject(reject)) => self.fail(number, reject.failure(), now),
+            _ => self.fail(number, Reject::Invalid.failure(), now),
+        }
+    }
+
+    fn whom(&self, number: u64) -> String {
+        match self.errands.running.get(&number).map(|errand| &errand.target) {
+            Some(Target::Named(peer)) => peer.to_string(),
+            Some(Target::Node(node)) => self.peers.label(*node),
+            None => String::new(),
+        }
+    }
+
+    fn looked_up(&mut self, number: u64, found: &Found, now: Timestamp) {
+        let Some(member) = self.membership.member.clone() else { return };
+        match certificate::verify(&member.anchor, &found.certificate, now) {
+            Ok(certificate) if certificate.node_id() != self.node_id() => {
+                let target = Target::Node(certificate.node_id());
+                self.learn(certificate, found.addresses.clone(), now);
+                if let Some(errand) = self.errands.running.get_mut(&number) {
+                    errand.target = target;
+                }
+                self.advance(number, now);
+            }
+            Ok(_) => self.fail(number, this_node(), now),
+            Err(error) => {
+                let whom = self.whom(number);
+                let failure = Failure::new(
+                    Code::Denied,
+                    format!("{whom} has no certificate that holds: {error}"),
+                    "let it join again, or renew its certificate",
+                );
+                self.fail(number, failure, now);
+            }
+        }
+    }
+
+    fn ponged(&mut self, number: u64, sent_at: Timestamp, now: Timestamp) {
+        let Some(node) = self.node_of(number) else { return };
+        let rtt_ms = now.since(sent_at).as_secs_f64() * 1000.0;
+        self.peers.set_rtt(node, rtt_ms);
+        let Some(name) = self.peers.member(node).map(|peer| peer.certificate().name().clone()) else { return };
+        let whois = matches!(self.errands.running.get(&number), Some(Errand { want: Want::Whois, .. }));
+        let answer = match self.peers.show(node, now) {
+            Some(peer) if whois => Answer::Peer(Box::new(peer)),
+            _ => Answer::Pong(Pong { name, id: node, rtt_ms }),
+        };
+        self.succeed(number, answer, now);
+    }
+
+    fn node_of(&self, number: u64) -> Option<NodeId> {
+        match &self.errands.running.get(&number)?.target {
+            Target::Node(node) => Some(*node),
+            Target::Named(name) => match self.peers.resolve(name) {
+                Resolved::One(node) => Some(node),
+                Resolved::None | Resolved::Several(_) => None,
+            },
+        }
+    }
+
+    fn granted(
+        &mut self,
+        number: u64,
+        grant: ticket::TicketGrant,
+        request: &TicketRequest,
+        now: Timestamp,
+    ) {
+        let Some(node) = self.node_of(number) else { return };
+        let Some(provider) = self.peers.member(node).map(|peer| peer.certificate().clone()) else {
+            self.give_up(number, now);
+            return;
+        };
+        match ticket::accept(grant, request, &provider, &self.keys, now) {
+            Ok(held) => {
+                let held = Arc::new(held);
+                self.tickets.insert((node, request.service.clone()), Arc::clone(&held));
+                self.deliver_durably(number, held, now);
+            }
+            Err(error) => {
+                let failure = Failure::new(
+                    Code::Denied,
+                    format!("{} answered with a ticket that is not good: {error}", provider.name()),
+                    "see whether somebody is tampering with that machine or with the network",
+                );
+                self.fail(number, failure, now);
+            }
+        }
+    }
+
+    fn deliver_durably(&mut self, number: u64, held: Arc<HeldTicket>, now: Timestamp) {
+        let before = self.wires.outputs.len();
+        let write = load::keep_ticket(&held);
+        self.deliver(number, held, now);
+        let then = self.wires.outputs.split_off(before).into();
+        self.persist(vec![write], then);
+    }
+
+    /// Ends an errand that was for a ticket.
+    fn deliver(&mut self, number: u64, held: Arc<HeldTicket>, now: Timestamp) {
+        let Some(errand) = self.errands.running.get(&number) else { return };
+        let Origin::Command(to) = errand.origin else { return };
+        if matches!(errand.want, Want::Channel(_)) {
+            self.errands.running.remove(&number);
+            let result = self.channel_grant(held).map(Box::new);
+            self.output(Output::Channel { to, result });
+        } else {
+            let answer = self.show_ticket(&held);
+            self.succeed(number, answer, now);
+        }
+    }
+
+    fn channel_grant(&self, ticket: Arc<HeldTicket>) -> Result<ChannelGrant, Failure> {
+        let provider = ticket.terms().provider;
+        let lost = || Failure::new(Code::Unreachable, "the peer has gone away", "try again when it is back");
+        let peer = self.peers.get(provider).ok_or_else(lost)?;
+        let name = peer.certificate.as_ref().ok_or_else(lost)?.name().clone();
+        // The address at which the peer answers now comes first: of several, it is the one known to work.
+        let here = peer.connected.map(|remote| remote.ip());
+        let mut lanes = peer.addresses.lane.clone();
+        lanes.sort_by_key(|lane| Some(lane.ip()) != here);
+        Ok(ChannelGrant { ticket, provider: name, lanes })
+    }
+
+    pub(super) fn show_ticket(&self, held: &HeldTicket) -> Answer {
+        Answer::Ticket(self.ticket_row(held))
+    }
+
+    pub(super) fn ticket_row(&self, held: &HeldTicket) -> control::Ticket {
+        let terms = held.terms();
+        control::Ticket {
+            id: terms.id.to_string(),
+            service: terms.service.clone(),
+            provider: self.peers.label(terms.provider),
+            user: None,
+            not_before: Time(terms.not_before),
+            expires: Time(terms.expires),
+        }
+    }
+
+    /// The authority's word on a requester's certificate.
+    fn confirmed(&mut self, number: u64, good: bool, now: Timestamp) {
+        let Some(errand) = self.errands.running.remove(&number) else { return };
+        if let (Want::Confirm(requester, request), Origin::Inbound(inbound)) = (&errand.want, errand.origin) {
+            if good {
+                self.mint_for(*requester, request, inbound, now);
+            } else {
+                self.respond(inbound, &Response::Reject(Reject::NotConfirmed));
+            }
+        }
+    }
+
+    fn succeed(&mut self, number: u64, answer: Answer, now: Timestamp) {
+        if let Some(errand) = self.errands.running.remove(&number) {
+            self.end(errand.origin, &errand.want, Ok(answer), now);
+        }
+    }
+
+    fn fail(&mut self, number: u64, failure: Failure, now: Timestamp) {
+        if let Some(errand) = self.errands.running.remove(&number) {
+            self.end(errand.origin, &errand.want, Err(failure), now);
+        }
+    }
+
+    fn end(&mut self, origin: Origin, want: &Want, result: Result<Answer, Failure>, now: Timestamp) {
+        match (origin, want, result) {
+            (Origin::Command(to), Want::Channel(_), Err(failure)) => {
+                self.output(Output::Channel { to, result: Err(failure) });
+            }
+            (Origin::Command(to), _, result) => self.answer(to, result),
+            (Origin::Inbound(inbound), Want::Confirm(requester, request), Err(_)) => {
+                self.unconfirmed(*requester, request, inbound, now);
+            }
+            (Origin::Inbound(_), ..) => {}
+        }
+    }
+}
+
+/// The failure of a look-up.
+fn unknown(name: &str, reject: Reject) -> Failure {
+    match reject {
+        Reject::Unknown => Failure::new(
+            Code::NotFound,
+            format!("there is no peer {name} in this network"),
+            "see who is there: `lanyard peers`",
+        ),
+        other => other.failure(),
+    }
+}
+
+/// The failure of asking for oneself.
+pub(super) fn this_node() -> Failure {
+    Failure::new(Code::Usage, "that is this node itself", "name another node: `lanyard peers` lists them")
+}

@@ -1,0 +1,253 @@
+//! What other nodes ask. Every request goes through [`Engine::handle_request`], where one line decides whether its
+//! sender may ask it.
+
+use super::errand::{Origin, Target, Want};
+use super::{Connection, Engine, InboundId, OnlineCheck, Output};
+use crate::certificate::{self, Role, VerifiedCertificate};
+use crate::control::PeerRef;
+use crate::enrolment::{self, EnrolRequest, KeyRequest, WhoIsAnswer};
+use crate::hello::{Addresses, Hello};
+use crate::identity::NodeId;
+use crate::message::{self, Access, Found, Lookup, Request, Response, StatusRequest};
+use crate::record::Write;
+use crate::reject::Reject;
+use crate::ticket::{self, TicketRequest};
+use crate::time::Timestamp;
+
+/// The addresses of an authority in the answer to a stranger, so that it stays small.
+const WHOIS_ADDRESSES: usize = 4;
+
+impl Engine {
+    /// A request came in over a connection with `from`.
+    ///
+    /// What does not decode gets silence; what its sender may not ask gets [`Reject::NotMember`].
+    pub fn handle_request(
+        &mut self,
+        from: NodeId,
+        source: Connection,
+        inbound: InboundId,
+        bytes: &[u8],
+        now: Timestamp,
+    ) {
+        let Ok(request) = message::parse::<Request>(bytes) else {
+            self.output(Output::Ignore { to: inbound });
+            return;
+        };
+        if request.access() == Access::Member && self.peers.member(from).is_none() {
+            self.respond(inbound, &Response::Reject(Reject::NotMember));
+            return;
+        }
+        match request {
+            Request::WhoIs => self.tell_who_is(inbound),
+            Request::KeyRequest(request) => self.key_requested(from, source, inbound, &request, now),
+            Request::Enrol(request) => self.enrolment_requested(from, source, inbound, &request, now),
+            Request::Hello(hello) => self.hello_received(from, inbound, &hello, now),
+            Request::Lookup(lookup) => self.lookup_requested(inbound, &lookup),
+            Request::Status(status) => self.status_requested(inbound, &status, now),
+            Request::Ticket(request) => self.ticket_requested(from, inbound, request, now),
+            Request::Ping => self.respond(inbound, &Response::Pong),
+        }
+    }
+
+    fn tell_who_is(&mut self, inbound: InboundId) {
+        let response = self.who_is().map_or(Response::Reject(Reject::NotMember), Response::WhoIs);
+        self.respond(inbound, &response);
+    }
+
+    fn who_is(&self) -> Option<WhoIsAnswer> {
+        let member = self.membership.member.as_ref()?;
+        let authority = self.membership.home?;
+        let mut addresses = if authority == self.node_id() {
+            self.local.addresses.control.clone()
+        } else {
+            self.peers.get(authority).map(|peer| peer.addresses.control.clone()).unwrap_or_default()
+        };
+        addresses.truncate(WHOIS_ADDRESSES);
+        let (network, root) = (member.anchor.network().clone(), member.anchor.fingerprint());
+        Some(WhoIsAnswer { network, root, authority, addresses })
+    }
+
+    fn key_requested(
+        &mut self,
+        from: NodeId,
+        source: Connection,
+        inbound: InboundId,
+        request: &KeyRequest,
+        now: Timestamp,
+    ) {
+        let (Some(authority), Some(member)) = (&mut self.membership.authority, &self.membership.member) else {
+            self.respond(inbound, &Response::Reject(Reject::NotAuthority));
+            return;
+        };
+        let origin = origin(from, source);
+        let leaf = &member.certificate;
+        match authority.key_request(request, origin, &self.keys, leaf, now, &mut *self.rng) {
+            Ok(issued) => {
+                let response = Response::AuthorityKey(Box::new(issued.answer));
+                self.respond_durably(inbound, issued.writes, &response);
+            }
+            Err(reject) => self.respond(inbound, &Response::Reject(reject)),
+        }
+    }
+
+    fn enrolment_requested(
+        &mut self,
+        from: NodeId,
+        source: Connection,
+        inbound: InboundId,
+        request: &EnrolRequest,
+        now: Timestamp,
+    ) {
+        let Some(authority) = &mut self.membership.authority else {
+            self.respond(inbound, &Response::Reject(Reject::NotAuthority));
+            return;
+        };
+        match authority.enrol(request, origin(from, source), &self.keys, now, &mut *self.rng) {
+            Ok(issued) => {
+                self.respond_durably(inbound, issued.writes, &Response::Enrolled(issued.answer));
+            }
+            Err(reject) => self.respond(inbound, &Response::Reject(reject)),
+        }
+    }
+
+    fn respond_durably(&mut self, inbound: InboundId, writes: Vec<Write>, response: &Response) {
+        let respond = Output::Respond { to: inbound, message: message::frame(response) };
+        self.persist(writes, vec![respond]);
+    }
+
+    /// The peer dialled, so it shows its certificate first, and sees this node's only if it is a member.
+    fn hello_received(&mut self, from: NodeId, inbound: InboundId, hello: &Hello, now: Timestamp) {
+        let Some(member) = self.membership.member.clone() else {
+            self.respond(inbound, &Response::Reject(Reject::NotMember));
+            return;
+        };
+        match (hello.authenticate(&member.anchor, from, now), self.hello()) {
+            (Ok(proven), Some(ours)) => {
+                self.respond(inbound, &Response::Hello(ours));
+                self.authenticated(proven, hello.addresses.clone(), now);
+                self.advance_errands_for(from, now);
+            }
+            _ => self.respond(inbound, &Response::Reject(Reject::NotMember)),
+        }
+    }
+
+    fn lookup_requested(&mut self, inbound: InboundId, lookup: &Lookup) {
+        let response = match self.find_enrolled(&lookup.peer) {
+            Ok(certificate) => Response::Found(self.found(&certificate)),
+            Err(reject) => Response::Reject(reject),
+        };
+        self.respond(inbound, &response);
+    }
+
+    fn found(&self, certificate: &VerifiedCertificate) -> Found {
+        let node = certificate.node_id();
+        let addresses = if node == self.node_id() {
+            self.local.addresses.clone().bounded()
+        } else {
+            self.peers.get(node).map(|peer| peer.addresses.clone()).unwrap_or_default()
+        };
+        Found { certificate: certificate.der().clone(), addresses }
+    }
+
+    /// The certificate of the enrolled node that `peer` names, on the authority.
+    pub(super) fn find_enrolled(&self, peer: &str) -> Result<VerifiedCertificate, Reject> {
+        let authority = self.membership.authority.as_ref().ok_or(Reject::NotAuthority)?;
+        let peer: PeerRef = peer.parse().map_err(|_| Reject::Unknown)?;
+        let named = peer.as_str().parse().ok().and_then(|name| authority.by_name(&name));
+        let record = match named {
+            Some(record) => record,
+            None => match authority.by_id_prefix(peer.as_str()).as_slice() {
+                [one] => one,
+                _ => return Err(Reject::Unknown),
+            },
+        };
+        Ok(record.certificate.clone())
+    }
+
+    fn status_requested(&mut self, inbound: InboundId, status: &StatusRequest, now: Timestamp) {
+        let response = match &self.membership.authority {
+            Some(authority) => Response::Status(authority.vouches_for(status.certificate, status.node, now)),
+            None => Response::Reject(Reject::NotAuthority),
+        };
+        self.respond(inbound, &response);
+    }
+
+    /// A member wants to use a service of this node's.
+    fn ticket_requested(&mut self, from: NodeId, inbound: InboundId, request: TicketRequest, now: Timestamp) {
+        let home = self.membership.home;
+        let authority_itself = home == Some(from)
+            && self.peers.member(from).is_some_and(|peer| peer.certificate().role() == Role::Authority);
+        match (self.local.online_check, home) {
+            (OnlineCheck::Never, _) => self.mint_for(from, &request, inbound, now),
+            _ if authority_itself => self.mint_for(from, &request, inbound, now),
+            _ if self.membership.authority.is_some() => self.mint_if_vouched(from, &request, inbound, now),
+            (OnlineCheck::Prefer | OnlineCheck::Require, Some(home)) => {
+                self.begin(Origin::Inbound(inbound), Target::Node(home), Want::Confirm(from, request), now);
+            }
+            (OnlineCheck::Prefer | OnlineCheck::Require, None) => {
+                self.unconfirmed(from, &request, inbound, now);
+            }
+        }
+    }
+
+    fn mint_if_vouched(&mut self, from: NodeId, request: &TicketRequest, inbound: InboundId, now: Timestamp) {
+        let authority = self.membership.authority.as_ref();
+        if authority.is_some_and(|authority| authority.vouches_for(request.certificate, from, now)) {
+            self.mint_for(from, request, inbound, now);
+        } else {
+            self.respond(inbound, &Response::Reject(Reject::NotConfirmed));
+        }
+    }
+
+    /// The authority could not be asked about a requester's certificate.
+    pub(super) fn unconfirmed(
+        &mut self,
+        requester: NodeId,
+        request: &TicketRequest,
+        inbound: InboundId,
+        now: Timestamp,
+    ) {
+        match self.local.online_check {
+            OnlineCheck::Never | OnlineCheck::Prefer => self.mint_for(requester, request, inbound, now),
+            OnlineCheck::Require => self.respond(inbound, &Response::Reject(Reject::NotConfirmed)),
+        }
+    }
+
+    /// Mints, if the requester still is a member and policy grants the service.
+    pub(super) fn mint_for(
+        &mut self,
+        requester: NodeId,
+        request: &TicketRequest,
+        inbound: InboundId,
+        now: Timestamp,
+    ) {
+        let response = self.minted(requester, request, now).map_or_else(Response::Reject, Response::Grant);
+        self.respond(inbound, &response);
+    }
+
+    fn minted(
+        &mut self,
+        requester: NodeId,
+        request: &TicketRequest,
+        now: Timestamp,
+    ) -> Result<ticket::TicketGrant, Reject> {
+        let snapshot = self.snapshot();
+        let member = self.membership.member.as_ref().ok_or(Reject::NotMember)?;
+        let peer = self.peers.member(requester).ok_or(Reject::NotMember)?.certificate();
+        peer.check_time(now).map_err(|_: certificate::CertificateError| Reject::NotMember)?;
+        let granted = member.policy.grant(peer, &request.service).ok_or(Reject::Denied)?;
+        ticket::mint(&snapshot, request, &granted, now, &mut *self.rng).map_err(|_| Reject::Invalid)
+    }
+}
+
+fn origin(node: NodeId, source: Connection) -> enrolment::Origin {
+    enrolment::Origin { node, address: source.remote.ip(), attached: source.attached }
+}
+
+impl Addresses {
+    /// Whether nothing is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.control.is_empty() && self.lane.is_empty()
+    }
+}

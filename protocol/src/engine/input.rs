@@ -1,0 +1,61 @@
+//! What comes into the engine besides commands and messages.
+
+use core::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::DialId;
+use crate::identity::Secret;
+use crate::record::{Record, Table};
+
+/// What an engine is started with.
+#[derive(Default)]
+pub struct Setup {
+    /// Every record that the engine once asked to persist, as the store returned them.
+    pub records: Vec<Record>,
+    /// The records that the store found damaged.
+    pub damaged: Vec<Damaged>,
+    /// How far the node asks the authority whether a certificate is still good before it mints.
+    pub online_check: OnlineCheck,
+    /// Whether this processor has AES instructions.
+    pub has_aes: bool,
+}
+
+/// A record that was written and cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damaged {
+    /// The table.
+    pub table: Table,
+    /// The key, as text.
+    pub key: String,
+}
+
+/// How far a node asks the authority on-line whether a peer's certificate is still good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnlineCheck {
+    /// Not at all: the certificate decides.
+    #[default]
+    Never,
+    /// If the authority answers; without an answer the certificate decides.
+    Prefer,
+    /// Always: without an answer there is no ticket.
+    Require,
+}
+
+/// A transport connection, whose other end has proven that it holds the key of its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// The other end's address.
+    pub remote: SocketAddr,
+    /// Whether the address is on a network that this host is directly attached to.
+    pub attached: bool,
+    /// Which of the engine's wishes made this node dial, if it did.
+    pub dialled: Option<DialId>,
+}
+
+/// The result of a [`Work`](super::Work).
+pub enum Finished {
+    /// A short secret, stretched.
+    Stretched(Secret),
+}

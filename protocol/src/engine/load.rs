@@ -1,0 +1,223 @@
+//! An engine from what the store holds.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::peers::Peers;
+use super::{Damaged, Engine, Local, Membership, Setup, Wires};
+use crate::access::Policy;
+use crate::certificate::{self, CertificateDer, TrustAnchor, VerifiedCertificate};
+use crate::codec;
+use crate::enrolment::Authority;
+use crate::hello::Addresses;
+use crate::identity::{Fingerprint, IdentityKey, NetworkName, NodeId, NodeKeys, SealingKey, ServiceName};
+use crate::keyring::KeyRing;
+use crate::record::{Record, Table, Write};
+use crate::snapshot::Member;
+use crate::ticket::HeldTicket;
+use crate::time::Timestamp;
+
+/// Why there is no engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SetupError {
+    /// The node's keys cannot be read, and without them it is nobody.
+    #[error("the node's keys are damaged")]
+    Keys,
+    /// The node has a certificate and no keys: they were lost, and new ones would not fit it.
+    #[error("the node has a certificate, but its keys are gone")]
+    KeysLost,
+}
+
+const KEYS: &[u8] = b"node";
+const MEMBER: &[u8] = b"member";
+
+#[derive(Serialize, Deserialize)]
+struct KeptKeys {
+    identity: Zeroizing<[u8; 32]>,
+    sealing: Zeroizing<[u8; 32]>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptMember {
+    network: NetworkName,
+    root: Fingerprint,
+    ca: CertificateDer,
+    leaf: CertificateDer,
+    issued: Timestamp,
+    home: NodeId,
+}
+
+/// The writes that make a node a member.
+pub(super) fn member_writes(
+    anchor: &TrustAnchor,
+    leaf: &VerifiedCertificate,
+    home: NodeId,
+    now: Timestamp,
+) -> Vec<Write> {
+    let kept = KeptMember {
+        network: anchor.network().clone(),
+        root: anchor.fingerprint(),
+        ca: anchor.der().clone(),
+        leaf: leaf.der().clone(),
+        issued: now,
+        home,
+    };
+    vec![Write::set(Table::Membership, MEMBER, codec::encode(&kept))]
+}
+
+fn ticket_key((provider, service): &(NodeId, ServiceName)) -> Vec<u8> {
+    [provider.as_bytes().as_slice(), service.as_str().as_bytes()].concat()
+}
+
+/// The write that keeps a ticket.
+pub(super) fn keep_ticket(ticket: &HeldTicket) -> Write {
+    let key = (ticket.terms().provider, ticket.terms().service.clone());
+    Write::set(Table::Tickets, ticket_key(&key), ticket.to_record())
+}
+
+/// The write that forgets a ticket.
+pub(super) fn erase_ticket(key: &(NodeId, ServiceName)) -> Write {
+    Write::erase(Table::Tickets, ticket_key(key))
+}
+
+/// Records that were read, and those that turned out to be of no use.
+struct Loading {
+    records: Vec<Record>,
+    damaged: Vec<Damaged>,
+}
+
+impl Loading {
+    fn of(&self, table: Table) -> impl Iterator<Item = &Record> {
+        self.records.iter().filter(move |record| record.table == table)
+    }
+
+    fn find(&self, table: Table, key: &[u8]) -> Option<&Record> {
+        self.of(table).find(|record| record.key == key)
+    }
+
+    fn is_damaged(&self, table: Table) -> bool {
+        self.damaged.iter().any(|damaged| damaged.table == table)
+    }
+
+    fn damage(&mut self, table: Table, key: &[u8]) {
+        self.damaged.push(Damaged { table, key: String::from_utf8_lossy(key).escape_debug().collect() });
+    }
+}
+
+pub(super) fn engine(
+    setup: Setup,
+    now: Timestamp,
+    mut rng: Box<dyn CryptoRng + Send>,
+) -> Result<Engine, SetupError> {
+    let mut loading = Loading { records: setup.records, damaged: setup.damaged };
+    let (keys, first) = keys(&loading, &mut *rng)?;
+    let membership = membership(&mut loading, &keys, now, &mut *rng);
+    let (peers, tickets) = match &membership.member {
+        Some(member) => (peers(&mut loading, &member.anchor), tickets(&mut loading, &keys, now)),
+        None => (Peers::default(), BTreeMap::new()),
+    };
+    let mut engine = Engine {
+        ring: Arc::new(KeyRing::new(now, &mut *rng)),
+        keys: Arc::new(keys),
+        membership,
+        peers,
+        tickets,
+        errands: super::Errands::default(),
+        joining: None,
+        stretching: BTreeMap::new(),
+        pending: BTreeMap::new(),
+        local: Local {
+            addresses: Addresses::default(),
+            online_check: setup.online_check,
+            has_aes: setup.has_aes,
+            damaged: loading.damaged,
+        },
+        wires: Wires::default(),
+        rng,
+    };
+    engine.persist(first, Vec::new());
+    engine.publish();
+    Ok(engine)
+}
+
+fn keys(loading: &Loading, rng: &mut dyn CryptoRng) -> Result<(NodeKeys, Vec<Write>), SetupError> {
+    if let Some(record) = loading.find(Table::Keys, KEYS) {
+        let kept: KeptKeys = codec::decode::<_, 128>(&record.value).map_err(|_| SetupError::Keys)?;
+        let identity = IdentityKey::from_seed(&kept.identity);
+        return Ok((NodeKeys { identity, sealing: SealingKey::from_bytes(&kept.sealing) }, Vec::new()));
+    }
+    if loading.is_damaged(Table::Keys) {
+        return Err(SetupError::Keys);
+    }
+    if loading.of(Table::Membership).next().is_some() {
+        return Err(SetupError::KeysLost);
+    }
+    let keys = NodeKeys::generate(rng);
+    let kept = KeptKeys { identity: keys.identity.seed(), sealing: keys.sealing.to_bytes() };
+    Ok((keys, vec![Write::set(Table::Keys, KEYS, codec::encode(&kept))]))
+}
+
+fn membership(loading: &mut Loading, keys: &NodeKeys, now: Timestamp, rng: &mut dyn CryptoRng) -> Membership {
+    let Some(record) = loading.find(Table::Membership, MEMBER) else { return Membership::default() };
+    let Some((member, home)) = member(record, keys) else {
+        loading.damage(Table::Membership, MEMBER);
+        return Membership::default();
+    };
+    let authority = match Authority::load(&loading.records, now, rng) {
+        Ok(authority) => authority,
+        Err(_) => {
+            loading.damage(Table::Authority, b"ca");
+            None
+        }
+    };
+    Membership { member: Some(Arc::new(member)), authority, home: Some(home) }
+}
+
+fn member(record: &Record, keys: &NodeKeys) -> Option<(Member, NodeId)> {
+    let kept: KeptMember = codec::decode::<_, 8192>(&record.value).ok()?;
+    let anchor = TrustAnchor::new(kept.ca, kept.root, kept.network).ok()?;
+    // At the time of issue: a certificate that has ended since still says who this node is.
+    let certificate = certificate::verify(&anchor, &kept.leaf, kept.issued).ok()?;
+    let ours = certificate.node_id() == keys.node_id() && *certificate.sealing_key() == keys.sealing.public_key();
+    ours.then(|| (Member { anchor, certificate, policy: Policy::starter() }, kept.home))
+}
+
+fn peers(loading: &mut Loading, anchor: &TrustAnchor) -> Peers {
+    let mut peers = Peers::default();
+    let unread: Vec<Vec<u8>> = loading
+        .of(Table::Peers)
+        .filter(|record| !peers.load(record, anchor))
+        .map(|record| record.key.clone())
+        .collect();
+    for key in unread {
+        loading.damage(Table::Peers, &key);
+    }
+    peers
+}
+
+fn tickets(
+    loading: &mut Loading,
+    keys: &NodeKeys,
+    now: Timestamp,
+) -> BTreeMap<(NodeId, ServiceName), Arc<HeldTicket>> {
+    let mut tickets = BTreeMap::new();
+    let mut unread = Vec::new();
+    for record in loading.of(Table::Tickets) {
+        match HeldTicket::from_record(&record.value, keys.node_id(), &keys.sealing) {
+            Some(ticket) if ticket.usable(now) => {
+                let key = (ticket.terms().provider, ticket.terms().service.clone());
+                tickets.insert(key, Arc::new(ticket));
+            }
+            Some(_) => {}
+            None => unread.push(record.key.clone()),
+        }
+    }
+    for key in unread {
+        loading.damage(Table::Tickets, &key);
+    }
+    tickets
+}

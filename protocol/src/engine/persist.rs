@@ -1,0 +1,85 @@
+//! Answers that wait until what they acknowledge is durable.
+
+use super::{CommandId, Engine, InboundId, Membership, Output, PersistId};
+use crate::control::{Answer, Code, Failure};
+use crate::message;
+use crate::message::Response;
+use crate::record::Write;
+use crate::reject::Reject;
+use crate::time::Timestamp;
+
+/// What follows when writes are durable.
+pub(super) struct Pending {
+    then: Vec<Output>,
+    install: Option<Box<Membership>>,
+}
+
+impl Engine {
+    /// Has `writes` made durable, and then `then` put out. If that fails, whoever waits is told so instead.
+    pub(super) fn persist(&mut self, writes: Vec<Write>, then: Vec<Output>) {
+        self.persist_pending(writes, Pending { then, install: None });
+    }
+
+    /// As [`Engine::persist`]; the node is a member of the network only once that is durable.
+    pub(super) fn persist_membership(&mut self, writes: Vec<Write>, membership: Membership, then: Vec<Output>) {
+        self.persist_pending(writes, Pending { then, install: Some(Box::new(membership)) });
+    }
+
+    fn persist_pending(&mut self, writes: Vec<Write>, pending: Pending) {
+        if writes.is_empty() {
+            self.wires.outputs.extend(pending.then);
+            return;
+        }
+        let id = PersistId(self.wires.next.next());
+        self.pending.insert(id, pending);
+        self.output(Output::Persist { id, writes });
+    }
+
+    /// Writes are durable, or could not be made so.
+    pub fn handle_persisted(&mut self, id: PersistId, durable: bool, now: Timestamp) {
+        let Some(pending) = self.pending.remove(&id) else { return };
+        if !durable {
+            self.wires.outputs.extend(pending.then.into_iter().filter_map(refused));
+            return;
+        }
+        if let Some(membership) = pending.install {
+            self.membership = *membership;
+            self.publish();
+            self.greet_everyone(now);
+        }
+        self.wires.outputs.extend(pending.then);
+    }
+
+    pub(super) fn answer(&mut self, to: CommandId, result: Result<Answer, Failure>) {
+        self.output(Output::Answer { to, result });
+    }
+
+    pub(super) fn respond(&mut self, to: InboundId, response: &Response) {
+        self.output(Output::Respond { to, message: message::frame(response) });
+    }
+}
+
+/// What is put out in the place of `output` when its writes failed.
+fn refused(output: Output) -> Option<Output> {
+    let failure = || {
+        Failure::new(
+            Code::Failed,
+            "the change could not be written to the store, so it was not made",
+            "see whether the disk is full or failing, then try again",
+        )
+    };
+    match output {
+        Output::Answer { to, .. } => Some(Output::Answer { to, result: Err(failure()) }),
+        Output::Channel { to, .. } => Some(Output::Channel { to, result: Err(failure()) }),
+        Output::Respond { to, .. } => {
+            Some(Output::Respond { to, message: message::frame(&Response::Reject(Reject::Unavailable)) })
+        }
+        Output::Request { .. }
+        | Output::Ignore { .. }
+        | Output::Connect { .. }
+        | Output::Persist { .. }
+        | Output::Work { .. }
+        | Output::Snapshot(_)
+        | Output::Certified { .. } => None,
+    }
+}

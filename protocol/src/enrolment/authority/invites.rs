@@ -1,0 +1,152 @@
+//! Invites that were given out, and what is left of them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{AuthorityError, decode};
+use crate::codec;
+use crate::identity::{NodeId, Secret};
+use crate::label::Digest;
+use crate::record::{Record, Table, Write};
+use crate::reject::Reject;
+use crate::time::Timestamp;
+
+/// Wrong guesses that burn a code: of 2^20 codes, so a guesser has three chances in a million.
+const CHARGES_MAX: u8 = 3;
+
+/// Invites that are open at the same time.
+const OPEN_MAX: usize = 1024;
+
+/// An invite to be.
+#[derive(Debug)]
+pub struct NewInvite {
+    pub(super) nameplate: u32,
+    pub(super) stretched: Secret,
+    pub(super) uri: Digest,
+    pub(super) uses: u32,
+    pub(super) expires: Timestamp,
+}
+
+/// What is kept of an invite. `stretched` is as secret as the CA key, and erased with the code's last use.
+#[derive(Serialize, Deserialize)]
+struct Invite {
+    stretched: Option<Secret>,
+    uri: Digest,
+    uses: u32,
+    charges: u8,
+    expires: Timestamp,
+    redeemed: Vec<NodeId>,
+}
+
+impl Invite {
+    fn live(&self, now: Timestamp) -> bool {
+        now < self.expires
+    }
+
+    /// Uses the invite up by one, unless `node` has used it already: then its answer was lost, and it asks again.
+    fn redeem(&mut self, node: NodeId, now: Timestamp) -> Result<(), Reject> {
+        if !self.live(now) {
+            return Err(Reject::Invite);
+        }
+        if self.redeemed.contains(&node) {
+            return Ok(());
+        }
+        self.uses = self.uses.checked_sub(1).ok_or(Reject::Invite)?;
+        self.redeemed.push(node);
+        if self.uses == 0 {
+            self.stretched = None;
+        }
+        Ok(())
+    }
+}
+
+/// The invites, by the number of their code.
+#[derive(Default)]
+pub(super) struct Invites(BTreeMap<u32, Invite>);
+
+impl Invites {
+    pub(super) fn load(records: &[Record]) -> Result<Self, AuthorityError> {
+        let mut invites = BTreeMap::new();
+        for record in records.iter().filter(|record| record.table == Table::Invites) {
+            if let Ok(nameplate) = <[u8; 4]>::try_from(record.key.as_slice()) {
+                invites.insert(u32::from_be_bytes(nameplate), decode(record)?);
+            }
+        }
+        Ok(Self(invites))
+    }
+
+    pub(super) fn free_nameplate(&self, now: Timestamp) -> u32 {
+        let taken = |nameplate: &u32| self.0.get(nameplate).is_some_and(|invite| invite.live(now));
+        (1..).find(|nameplate| !taken(nameplate)).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn add(&mut self, invite: NewInvite, now: Timestamp) -> Result<Vec<Write>, Reject> {
+        let ended: Vec<u32> =
+            self.0.iter().filter(|(_, invite)| !invite.live(now)).map(|(nameplate, _)| *nameplate).collect();
+        let mut writes: Vec<Write> = ended.iter().map(|nameplate| erase(*nameplate)).collect();
+        for nameplate in ended {
+            self.0.remove(&nameplate);
+        }
+        if self.0.len() >= OPEN_MAX {
+            return Err(Reject::Busy);
+        }
+        let NewInvite { nameplate, stretched, uri, uses, expires } = invite;
+        let invite =
+            Invite { stretched: Some(stretched), uri, uses, charges: 0, expires, redeemed: Vec::new() };
+        writes.retain(|write| write.key != nameplate.to_be_bytes());
+        writes.push(set(nameplate, &invite));
+        self.0.insert(nameplate, invite);
+        Ok(writes)
+    }
+
+    /// The stretched secret of a code that may still be tried.
+    pub(super) fn stretched(&self, nameplate: u32, now: Timestamp) -> Result<&Secret, Reject> {
+        let invite = self.0.get(&nameplate).filter(|invite| invite.live(now)).ok_or(Reject::Invite)?;
+        if invite.charges >= CHARGES_MAX {
+            return Err(Reject::InviteBurned);
+        }
+        invite.stretched.as_ref().ok_or(Reject::Invite)
+    }
+
+    /// Charges a guess to a code.
+    pub(super) fn charge(&mut self, nameplate: u32, now: Timestamp) -> Result<Vec<Write>, Reject> {
+        let invite = self.0.get_mut(&nameplate).filter(|invite| invite.live(now)).ok_or(Reject::Invite)?;
+        invite.charges = invite.charges.saturating_add(1);
+        Ok(vec![set(nameplate, invite)])
+    }
+
+    /// Redeems a code whose guess was right: its charge is taken back.
+    pub(super) fn redeem_code(
+        &mut self,
+        nameplate: u32,
+        node: NodeId,
+        now: Timestamp,
+    ) -> Result<Vec<Write>, Reject> {
+        let invite = self.0.get_mut(&nameplate).ok_or(Reject::Invite)?;
+        invite.redeem(node, now)?;
+        invite.charges = invite.charges.saturating_sub(1);
+        Ok(vec![set(nameplate, invite)])
+    }
+
+    /// Redeems the secret of a URI. Its hash is of 128 random bits, so looking for it gives nothing away.
+    pub(super) fn redeem_secret(
+        &mut self,
+        uri: &Digest,
+        node: NodeId,
+        now: Timestamp,
+    ) -> Result<Vec<Write>, Reject> {
+        let (nameplate, invite) =
+            self.0.iter_mut().find(|(_, invite)| invite.uri == *uri).ok_or(Reject::Invite)?;
+        invite.redeem(node, now)?;
+        Ok(vec![set(*nameplate, invite)])
+    }
+}
+
+fn set(nameplate: u32, invite: &Invite) -> Write {
+    Write::set(Table::Invites, nameplate.to_be_bytes(), codec::encode(invite))
+}
+
+fn erase(nameplate: u32) -> Write {
+    Write::erase(Table::Invites, nameplate.to_be_bytes())
+}

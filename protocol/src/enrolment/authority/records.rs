@@ -1,0 +1,118 @@
+//! Who was enrolled. A record outlives its certificate, so that a node may renew after a long absence.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{AuthorityError, decode};
+use crate::certificate::{self, CertificateDer, TrustAnchor, VerifiedCertificate};
+use crate::codec;
+use crate::identity::{NodeId, NodeName, SealingPublicKey, id_range};
+use crate::label::Digest;
+use crate::record::{Record, Table, Write};
+use crate::reject::Reject;
+use crate::time::Timestamp;
+
+/// How long a record lives after the last certificate was issued under it.
+const RECORD_LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+/// A node that was enrolled.
+#[derive(Debug)]
+pub struct EnrolmentRecord {
+    /// The certificate that was issued last.
+    pub certificate: VerifiedCertificate,
+    /// When that was.
+    pub issued: Timestamp,
+}
+
+impl EnrolmentRecord {
+    fn live(&self, now: Timestamp) -> bool {
+        now < self.issued.after(RECORD_LIFE)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    certificate: CertificateDer,
+    issued: Timestamp,
+}
+
+/// The records, by name, with an index by each key.
+#[derive(Default)]
+pub(super) struct Enrolments {
+    records: BTreeMap<NodeName, EnrolmentRecord>,
+    names: BTreeMap<[u8; 32], NodeName>,
+    sealing: BTreeMap<SealingPublicKey, NodeId>,
+}
+
+impl Enrolments {
+    pub(super) fn load(records: &[Record], anchor: &TrustAnchor) -> Result<Self, AuthorityError> {
+        let mut enrolments = Self::default();
+        for record in records.iter().filter(|record| record.table == Table::Enrolments) {
+            let kept: Kept = decode(record)?;
+            // At the time of issue, for it may have ended since.
+            let certificate = certificate::verify(anchor, &kept.certificate, kept.issued)?;
+            enrolments.insert(EnrolmentRecord { certificate, issued: kept.issued });
+        }
+        Ok(enrolments)
+    }
+
+    fn insert(&mut self, record: EnrolmentRecord) {
+        let certificate = &record.certificate;
+        let (name, node) = (certificate.name().clone(), certificate.node_id());
+        self.names.insert(*node.as_bytes(), name.clone());
+        self.sealing.insert(*certificate.sealing_key(), node);
+        self.records.insert(name, record);
+    }
+
+    /// Records that a certificate was issued.
+    pub(super) fn add(&mut self, certificate: &VerifiedCertificate, now: Timestamp) -> Write {
+        let held = self.names.get(certificate.node_id().as_bytes()).cloned();
+        for name in held.iter().chain([certificate.name()]) {
+            if let Some(old) = self.records.remove(name) {
+                self.names.remove(old.certificate.node_id().as_bytes());
+                self.sealing.remove(old.certificate.sealing_key());
+            }
+        }
+        let kept = Kept { certificate: certificate.der().clone(), issued: now };
+        self.insert(EnrolmentRecord { certificate: certificate.clone(), issued: now });
+        Write::set(Table::Enrolments, certificate.name().as_str(), codec::encode(&kept))
+    }
+
+    /// Refuses a name or a key that another live record holds.
+    pub(super) fn check_free(
+        &self,
+        name: &NodeName,
+        node: NodeId,
+        sealing: &SealingPublicKey,
+        now: Timestamp,
+    ) -> Result<(), Reject> {
+        if self.by_name(name).is_some_and(|record| record.live(now) && record.certificate.node_id() != node) {
+            return Err(Reject::NameTaken);
+        }
+        if self.names.get(node.as_bytes()).is_some_and(|held| held != name) {
+            return Err(Reject::KeyTaken);
+        }
+        if self.sealing.get(sealing).is_some_and(|holder| *holder != node) {
+            return Err(Reject::KeyTaken);
+        }
+        Ok(())
+    }
+
+    pub(super) fn by_name(&self, name: &NodeName) -> Option<&EnrolmentRecord> {
+        self.records.get(name)
+    }
+
+    pub(super) fn by_id_prefix(&self, prefix: &str) -> Vec<&EnrolmentRecord> {
+        let Some(range) = id_range(prefix) else { return Vec::new() };
+        self.names.range(range).take(2).filter_map(|(_, name)| self.records.get(name)).collect()
+    }
+
+    pub(super) fn vouches_for(&self, certificate: Digest, node: NodeId, now: Timestamp) -> bool {
+        self.names
+            .get(node.as_bytes())
+            .and_then(|name| self.records.get(name))
+            .is_some_and(|record| record.live(now) && record.certificate.digest() == certificate)
+    }
+}

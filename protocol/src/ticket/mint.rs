@@ -1,0 +1,105 @@
+//! Makes a ticket: a pure function of a snapshot, so any thread may call it.
+
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use super::{
+    ClientHalf, SealedServiceHalf, ServiceHalf, SignedGrant, TICKET_LIFE, Terms, TicketGrant, TicketId,
+};
+use super::{TicketRequest, client_info};
+use crate::access::Granted;
+use crate::certificate::BACKDATE;
+use crate::codec;
+use crate::identity::Secret;
+use crate::label::Label;
+use crate::seal;
+use crate::snapshot::Snapshot;
+use crate::time::Timestamp;
+
+/// Why there is no ticket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MintError {
+    /// This node has no certificate of its own.
+    #[error("this node is not a member of a network")]
+    NotMember,
+    /// The request is for another certificate than the one that the requester has shown.
+    #[error("the request names another certificate than the one that was shown")]
+    OtherCertificate,
+    /// Nothing can be sealed to the key in the requester's certificate.
+    #[error("the sealing key in the certificate is not usable")]
+    SealingKey,
+    /// One of the certificates ends before the ticket would begin.
+    #[error("a certificate has ended")]
+    Ended,
+}
+
+/// Mints a ticket for one of this node's own services, in answer to `request`.
+///
+/// It ends after [`TICKET_LIFE`], or with whichever certificate ends first.
+///
+/// # Errors
+/// [`MintError`].
+pub fn mint(
+    snapshot: &Snapshot,
+    request: &TicketRequest,
+    granted: &Granted,
+    now: Timestamp,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<TicketGrant, MintError> {
+    let member = snapshot.member.as_ref().ok_or(MintError::NotMember)?;
+    let requester = granted.requester();
+    if request.certificate != requester.digest() || request.service != *granted.service() {
+        return Err(MintError::OtherCertificate);
+    }
+    let expires = now.after(TICKET_LIFE).min(requester.not_after()).min(member.certificate.not_after());
+    if expires <= now {
+        return Err(MintError::Ended);
+    }
+    let mut id = [0; 16];
+    rng.fill_bytes(&mut id);
+    let me = snapshot.node_id();
+    let terms = Terms {
+        id: TicketId(id),
+        service: request.service.clone(),
+        requester: requester.node_id(),
+        provider: me,
+        minter: me,
+        entity: requester.entity().clone(),
+        not_before: now.before(BACKDATE),
+        expires,
+    };
+    seal_both(snapshot, request, granted, terms, rng)
+}
+
+fn seal_both(
+    snapshot: &Snapshot,
+    request: &TicketRequest,
+    granted: &Granted,
+    terms: Terms,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<TicketGrant, MintError> {
+    let requester = granted.requester();
+    let secret = Secret::generate(rng);
+    let half = ServiceHalf { terms, secret, certificate: requester.der().clone() };
+    let for_service = seal_for_service(snapshot, &half, rng);
+    let ServiceHalf { terms, secret, .. } = half;
+    let half = ClientHalf { terms, secret };
+    let for_client = seal::seal(
+        requester.sealing_key(),
+        &client_info(half.terms.requester, half.terms.minter),
+        &[],
+        &Zeroizing::new(codec::encode(&half)),
+        rng,
+    )
+    .map_err(|_| MintError::SealingKey)?;
+    let signed = SignedGrant::new(request.digest(), &half.terms, &half.secret, &for_client, &for_service);
+    let signature = snapshot.keys.identity.sign(Label::TicketGrant, &signed);
+    Ok(TicketGrant { for_client, for_service, signature })
+}
+
+fn seal_for_service(snapshot: &Snapshot, half: &ServiceHalf, rng: &mut (impl CryptoRng + ?Sized)) -> Vec<u8> {
+    let service = snapshot.ring.tag(Label::TicketService, half.terms.service.as_str().as_bytes());
+    let plaintext = Zeroizing::new(codec::encode(half));
+    let sealed = snapshot.ring.seal(Label::TicketForService, &codec::encode(&service), &plaintext, rng);
+    codec::encode(&SealedServiceHalf { service, sealed })
+}
