@@ -4,3 +4,7 @@
 
 pub mod ambient;
 pub mod channel;
+pub mod lane;
+pub mod overlay;
+pub mod store;
+pub mod tools;
