@@ -13,8 +13,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use lanyard_protocol::channel::{ChannelReject, Responder};
+use lanyard_protocol::channel::{Binding, ChannelReject, Responder};
 use lanyard_protocol::identity::{NodeId, NodeName, ServiceName};
+use lanyard_protocol::ticket::{self, SessionKeyCache, TicketError, ValidTicket};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,7 +27,7 @@ pub use self::services::Services;
 use crate::ambient::{self, OsRng};
 use crate::channel::handshake::{self, AcceptError};
 use crate::channel::{AnyWire, Channel, Lease};
-use crate::overlay::{Overlay, Presented};
+use crate::overlay::Overlay;
 
 /// How long the listener waits when the system has no descriptor for the next connection.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
@@ -91,7 +92,9 @@ impl Lane {
         limits: Limits,
         stop: CancellationToken,
     ) {
-        let gate = Arc::new(Gate { overlay, services, proven: Proven::new(limits), stop: stop.clone() });
+        let cache = Arc::new(SessionKeyCache::new());
+        let proven = Proven::new(limits);
+        let gate = Arc::new(Gate { overlay, cache, services, proven, stop: stop.clone() });
         let unproven = Unproven::new(limits);
         let tasks = TaskTracker::new();
         while let Some(accepted) = stop.run_until_cancelled(self.listener.accept()).await {
@@ -140,6 +143,7 @@ fn admit(
 /// What a connection passes on its way to a handler.
 struct Gate {
     overlay: Arc<dyn Overlay>,
+    cache: Arc<SessionKeyCache>,
     services: Services,
     proven: Proven,
     stop: CancellationToken,
@@ -149,46 +153,85 @@ impl Gate {
     async fn accept(&self, mut stream: TcpStream, remote: SocketAddr) -> Result<Session, AcceptError> {
         stream.set_nodelay(true)?;
         let preamble = handshake::read_preamble(&mut stream).await?;
-        let Some(ticket) = self.overlay.admit(&preamble.for_service, ambient::now()) else {
+        let Some((ticket, refusal)) = self.present(&preamble.for_service) else {
             return Err(handshake::refuse_ticket(&mut stream).await);
         };
+        let terms = ticket.terms();
+        let binding = Binding {
+            for_service: &preamble.for_service,
+            terms: ticket.encoded_terms(),
+            requester: terms.requester,
+            provider: terms.provider,
+            service: &terms.service,
+        };
+        let key = ticket.requester().sealing_key();
         let responder = Responder::read(
-            &ticket.binding(&preamble.for_service),
-            &ticket.psk,
-            &ticket.requester_key,
+            &binding,
+            ticket.psk(),
+            key,
             preamble.offered,
             &preamble.message_1,
             &mut OsRng,
         )?;
-        if let Some(reason) = self.refusal(&ticket) {
+        if let Some(reason) = refusal.or_else(|| self.refusal(&ticket)) {
             return Err(handshake::refuse(&mut stream, responder, reason).await);
         }
-        let lease = self.lease(preamble.for_service);
         let stream: AnyWire = Box::new(stream);
-        let channel = handshake::confirm(stream, responder, self.overlay.suites(), lease).await?;
+        let suites = self.overlay.snapshot().suites();
+        let channel = handshake::confirm(stream, responder, suites, self.lease(&ticket)).await?;
         // Only now is it known that the requester itself is there, so only now is anything counted.
-        let slot = self.proven.take(ticket.ticket, ticket.requester);
+        let slot = self.proven.take(terms.id, terms.requester);
         let slot = slot.ok_or(AcceptError::Refused(ChannelReject::Busy))?;
-        let (peer, name) = (ticket.requester, ticket.requester_name.clone());
-        Ok(Session { channel, peer, name, service: ticket.service.clone(), remote, slot })
+        Ok(Session {
+            channel,
+            peer: terms.requester,
+            name: ticket.requester().name().clone(),
+            service: terms.service.clone(),
+            remote,
+            slot,
+        })
     }
 
-    fn refusal(&self, ticket: &Presented) -> Option<ChannelReject> {
-        if ticket.refusal.is_some() {
-            return ticket.refusal;
+    /// The ticket that is presented, and why it opens nothing all the same; nothing if it is no ticket here.
+    fn present(&self, for_service: &[u8]) -> Option<(Arc<ValidTicket>, Option<ChannelReject>)> {
+        let snapshot = self.overlay.snapshot();
+        match ticket::validate(&snapshot, &self.cache, for_service, ambient::now()) {
+            Ok(ticket) => Some((ticket, None)),
+            Err(TicketError::Expired { ticket, .. }) => Some((ticket, Some(ChannelReject::Expired))),
+            Err(TicketError::NotAllowed(ticket)) => Some((ticket, Some(ChannelReject::NotAllowed))),
+            Err(
+                error @ (TicketError::NoTicket(_)
+                | TicketError::Content
+                | TicketError::Certificate(_)
+                | TicketError::NotMember),
+            ) => {
+                tracing::debug!(%error, "refused on the lane");
+                None
+            }
         }
-        if !self.services.has(&ticket.service) {
+    }
+
+    fn refusal(&self, ticket: &ValidTicket) -> Option<ChannelReject> {
+        let terms = ticket.terms();
+        if !self.services.has(&terms.service) {
             return Some(ChannelReject::Unavailable);
         }
-        (!self.proven.has_room(ticket.ticket, ticket.requester)).then_some(ChannelReject::Busy)
+        (!self.proven.has_room(terms.id, terms.requester)).then_some(ChannelReject::Busy)
     }
 
     /// Holds as long as the ticket would be let in again.
-    fn lease(&self, for_service: Vec<u8>) -> Lease {
-        let overlay = Arc::clone(&self.overlay);
-        Lease::new(move |now| match overlay.admit(&for_service, now) {
-            Some(ticket) => ticket.refusal.map_or(Ok(()), Err),
-            None => Err(ChannelReject::Expired),
+    fn lease(&self, ticket: &Arc<ValidTicket>) -> Lease {
+        let (overlay, ticket) = (Arc::clone(&self.overlay), Arc::clone(ticket));
+        Lease::new(move |now| match ticket::recheck(&overlay.snapshot(), Arc::clone(&ticket), now) {
+            Ok(_) => Ok(()),
+            Err(TicketError::NotAllowed(_)) => Err(ChannelReject::NotAllowed),
+            Err(TicketError::Certificate(_)) => Err(ChannelReject::Revoked),
+            Err(
+                TicketError::Expired { .. }
+                | TicketError::NoTicket(_)
+                | TicketError::Content
+                | TicketError::NotMember,
+            ) => Err(ChannelReject::Expired),
         })
     }
 

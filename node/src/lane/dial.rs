@@ -3,14 +3,15 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use lanyard_protocol::channel::ChannelReject;
+use lanyard_protocol::channel::{Binding, ChannelReject};
 use lanyard_protocol::control::{Code, Failure, ServiceRef};
+use lanyard_protocol::engine::ChannelGrant;
 use lanyard_protocol::identity::{NodeId, NodeName};
 use tokio::net::TcpStream;
 
 use crate::channel::handshake::{self, OpenError, Requester};
 use crate::channel::{AnyWire, Channel, Lease};
-use crate::overlay::{Grant, Overlay};
+use crate::overlay::Overlay;
 
 /// A channel that this node opened.
 #[derive(Debug)]
@@ -31,14 +32,14 @@ pub struct Dialled {
 pub async fn open(overlay: &Arc<dyn Overlay>, service: &ServiceRef) -> Result<Dialled, Failure> {
     let mut retried = false;
     loop {
-        let grant = overlay.grant(service).await?;
+        let grant = overlay.grant(service.clone()).await?;
         match connect(overlay, &grant).await {
             Ok(channel) => {
-                return Ok(Dialled { channel, peer: grant.provider, name: grant.provider_name });
+                return Ok(Dialled { channel, peer: grant.ticket.terms().provider, name: grant.provider });
             }
             Err(OpenError::NoTicket | OpenError::Refused(ChannelReject::Expired)) if !retried => {
                 retried = true;
-                overlay.forget(grant.ticket);
+                overlay.no_ticket(grant.ticket.terms().id).await?;
             }
             Err(error) => return Err(failure(&error, service)),
         }
@@ -46,7 +47,7 @@ pub async fn open(overlay: &Arc<dyn Overlay>, service: &ServiceRef) -> Result<Di
 }
 
 /// Tries the provider's addresses in turn; the first that is the provider decides.
-async fn connect(overlay: &Arc<dyn Overlay>, grant: &Grant) -> Result<Channel<AnyWire>, OpenError> {
+async fn connect(overlay: &Arc<dyn Overlay>, grant: &ChannelGrant) -> Result<Channel<AnyWire>, OpenError> {
     let mut last = OpenError::TimedOut;
     for lane in &grant.lanes {
         match connect_to(overlay, grant, *lane).await {
@@ -62,16 +63,23 @@ async fn connect(overlay: &Arc<dyn Overlay>, grant: &Grant) -> Result<Channel<An
 
 async fn connect_to(
     overlay: &Arc<dyn Overlay>,
-    grant: &Grant,
+    grant: &ChannelGrant,
     lane: SocketAddr,
 ) -> Result<Channel<AnyWire>, OpenError> {
     let connected = tokio::time::timeout(handshake::TIMEOUT, TcpStream::connect(lane)).await;
     let stream = connected.map_err(|_| OpenError::TimedOut)??;
     stream.set_nodelay(true)?;
-    let requester =
-        Requester { binding: grant.binding(), psk: &grant.psk, key: &grant.key, suites: overlay.suites() };
+    let (snapshot, terms) = (overlay.snapshot(), grant.ticket.terms());
+    let binding = Binding {
+        for_service: grant.ticket.for_service(),
+        terms: &terms.encoded(),
+        requester: terms.requester,
+        provider: terms.provider,
+        service: &terms.service,
+    };
+    let (psk, key, suites) = (grant.ticket.psk(), snapshot.sealing_key(), snapshot.suites());
     let stream: AnyWire = Box::new(stream);
-    requester.open(stream, Lease::until(grant.expires)).await
+    Requester { binding, psk, key, suites }.open(stream, Lease::until(terms.expires)).await
 }
 
 fn failure(error: &OpenError, service: &ServiceRef) -> Failure {

@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lanyard_protocol::identity::NodeId;
+use lanyard_protocol::ticket::TicketId;
 use tokio_util::sync::CancellationToken;
 
 /// How many connections a lane bears.
@@ -136,7 +137,7 @@ pub(super) struct Proven {
 
 #[derive(Debug, Default)]
 struct Counts {
-    tickets: BTreeMap<[u8; 16], usize>,
+    tickets: BTreeMap<TicketId, usize>,
     peers: BTreeMap<NodeId, usize>,
 }
 
@@ -146,12 +147,12 @@ impl Proven {
     }
 
     /// Whether one more channel would be let in. Nothing is counted.
-    pub(super) fn has_room(&self, ticket: [u8; 16], peer: NodeId) -> bool {
+    pub(super) fn has_room(&self, ticket: TicketId, peer: NodeId) -> bool {
         lock(&self.counts).has_room(&self.limits, ticket, peer)
     }
 
     /// Counts one more channel, if there is room for it.
-    pub(super) fn take(&self, ticket: [u8; 16], peer: NodeId) -> Option<ProvenSlot> {
+    pub(super) fn take(&self, ticket: TicketId, peer: NodeId) -> Option<ProvenSlot> {
         let mut counts = lock(&self.counts);
         if !counts.has_room(&self.limits, ticket, peer) {
             return None;
@@ -163,7 +164,7 @@ impl Proven {
 }
 
 impl Counts {
-    fn has_room(&self, limits: &Limits, ticket: [u8; 16], peer: NodeId) -> bool {
+    fn has_room(&self, limits: &Limits, ticket: TicketId, peer: NodeId) -> bool {
         self.tickets.get(&ticket).is_none_or(|count| *count < limits.per_ticket)
             && self.peers.get(&peer).is_none_or(|count| *count < limits.per_peer)
     }
@@ -173,7 +174,7 @@ impl Counts {
 #[derive(Debug)]
 pub struct ProvenSlot {
     counts: Arc<Mutex<Counts>>,
-    ticket: [u8; 16],
+    ticket: TicketId,
     peer: NodeId,
 }
 
@@ -244,11 +245,11 @@ mod tests {
     fn channels_are_counted_by_ticket_and_by_peer() {
         let proven = Proven::new(LIMITS);
         let (a, b) = (IdentityKey::from_seed(&[1; 32]).node_id(), IdentityKey::from_seed(&[2; 32]).node_id());
-        let held = [proven.take([1; 16], a).unwrap(), proven.take([1; 16], a).unwrap()];
-        assert!(!proven.has_room([1; 16], a) && proven.take([1; 16], a).is_none());
-        let third = proven.take([2; 16], a).unwrap();
-        assert!(proven.take([3; 16], a).is_none());
-        assert!(proven.take([3; 16], b).is_some());
+        let held = [proven.take(TicketId([1; 16]), a).unwrap(), proven.take(TicketId([1; 16]), a).unwrap()];
+        assert!(!proven.has_room(TicketId([1; 16]), a) && proven.take(TicketId([1; 16]), a).is_none());
+        let third = proven.take(TicketId([2; 16]), a).unwrap();
+        assert!(proven.take(TicketId([3; 16]), a).is_none());
+        assert!(proven.take(TicketId([3; 16]), b).is_some());
         drop((held, third));
         assert!(lock(&proven.counts).tickets.is_empty() && lock(&proven.counts).peers.is_empty());
     }

@@ -111,7 +111,7 @@ impl Chat {
     /// What the user is told: no such peer, too long, too many waiting, no room on the disk.
     pub async fn send(self: &Arc<Self>, request: ChatSend) -> Result<ChatSent, Failure> {
         check_text(&request.text)?;
-        let peer = self.overlay.whois(&request.peer).await?;
+        let peer = self.overlay.whois(request.peer.clone()).await?;
         let conversation = self.conversation(peer.id).map_err(storage)?;
         check_room(&conversation, &request.peer)?;
         let line = Line {
@@ -146,7 +146,7 @@ impl Chat {
     /// # Errors
     /// What the user is told: no such peer, a damaged store.
     pub async fn log(&self, peer: &PeerRef, limit: usize) -> Result<Vec<ChatLine>, Failure> {
-        let peer = self.overlay.whois(peer).await?;
+        let peer = self.overlay.whois(peer.clone()).await?;
         let conversation = self.conversation(peer.id).map_err(storage)?;
         let next = conversation.head.lock().await.next;
         let from = next.saturating_sub(limit.min(LOG_MAX) as u64);
@@ -166,7 +166,7 @@ impl Chat {
     /// # Errors
     /// What the user is told: no such peer.
     pub async fn resolve(&self, peer: &PeerRef) -> Result<NodeId, Failure> {
-        Ok(self.overlay.whois(peer).await?.id)
+        Ok(self.overlay.whois(peer.clone()).await?.id)
     }
 
     /// Lines of all conversations from now on, as they are written, delivered and received.
@@ -217,9 +217,13 @@ impl Chat {
         let _ = self.events.send(Heard { peer: *peer, line: self.show(peer, number, line, state) });
     }
 
+    fn own_name(&self) -> Option<NodeName> {
+        self.overlay.snapshot().certificate().map(|certificate| certificate.name().clone())
+    }
+
     /// A line as its reader sees it; `state` is that of a message that was sent.
     fn show(&self, peer: &NodeId, number: u64, line: &Line, state: ChatState) -> ChatLine {
-        let own = self.overlay.own_name().unwrap_or_else(unnamed);
+        let own = self.own_name().unwrap_or_else(unnamed);
         let other = line.name.clone().unwrap_or_else(unnamed);
         let (from, to, state) = match line.direction {
             Direction::Sent => (own, other, state),

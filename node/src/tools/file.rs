@@ -1,0 +1,4 @@
+//! x
+mod inbox;
+mod message;
+mod name;
