@@ -42,6 +42,12 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Wire for S {}
 /// A byte stream of whatever kind.
 pub type AnyWire = Box<dyn Wire>;
 
+impl fmt::Debug for dyn Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wire(..)")
+    }
+}
+
 /// Why a channel does not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ChannelError {

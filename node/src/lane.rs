@@ -92,7 +92,7 @@ impl Lane {
         limits: Limits,
         stop: CancellationToken,
     ) {
-        let cache = Arc::new(SessionKeyCache::new());
+        let cache = Arc::new(SessionKeyCache::default());
         let proven = Proven::new(limits);
         let gate = Arc::new(Gate { overlay, cache, services, proven, stop: stop.clone() });
         let unproven = Unproven::new(limits);

@@ -196,21 +196,21 @@ async fn first_record<S: Wire>(
     Ok(channel)
 }
 
-/// Reads what `decode` knows the length of, and not one byte more.
+/// Reads what `decode` knows the length of, and not one byte more. What cannot be right any more is not waited for.
 async fn read_whole<S: Wire, T, E>(
     stream: &mut S,
     decode: impl Fn(&[u8]) -> Result<Prefix<T>, E>,
 ) -> io::Result<Result<T, E>> {
-    let mut bytes = Vec::new();
+    let (mut bytes, mut have) = (Vec::new(), 0);
     loop {
-        match decode(&bytes) {
+        match decode(&bytes[..have]) {
             Ok(Prefix::Whole(value, _)) => return Ok(Ok(value)),
-            Ok(Prefix::Needs(needed)) => {
-                let have = bytes.len();
-                bytes.resize(needed, 0);
-                stream.read_exact(&mut bytes[have..]).await?;
-            }
+            Ok(Prefix::Needs(needed)) => bytes.resize(needed, 0),
             Err(error) => return Ok(Err(error)),
+        }
+        match stream.read(&mut bytes[have..]).await? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => have += read,
         }
     }
 }

@@ -66,6 +66,12 @@ impl<S: Wire> Receiver<S> {
         Ok(&self.buffer[self.plain.clone()])
     }
 
+    /// Takes the first `amount` of the bytes that [`Receiver::peek`] gave.
+    pub const fn consume_bytes(&mut self, amount: usize) {
+        let start = self.plain.start + amount;
+        self.plain.start = if start < self.plain.end { start } else { self.plain.end };
+    }
+
     /// Reads and drops whatever comes, until the peer closes or the stream fails.
     pub async fn drain(&mut self) {
         while let Ok(Some(_)) = self.recv().await {}
@@ -147,6 +153,6 @@ impl<S: Wire> AsyncBufRead for Receiver<S> {
     }
 
     fn consume(mut self: Pin<&mut Self>, amount: usize) {
-        self.plain.start = self.plain.end.min(self.plain.start + amount);
+        self.consume_bytes(amount);
     }
 }

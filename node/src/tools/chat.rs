@@ -18,7 +18,6 @@ use lanyard_protocol::control::{
     ChatLine, ChatSend, ChatSent, ChatState, Code, Failure, PeerRef, ServiceRef, Time,
 };
 use lanyard_protocol::identity::{NodeId, NodeName, ServiceName};
-use lanyard_protocol::time::Timestamp;
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -145,7 +144,7 @@ impl Chat {
     ///
     /// # Errors
     /// What the user is told: no such peer, a damaged store.
-    pub async fn log(&self, peer: &PeerRef, limit: usize) -> Result<Vec<ChatLine>, Failure> {
+    pub async fn log(self: &Arc<Self>, peer: &PeerRef, limit: usize) -> Result<Vec<ChatLine>, Failure> {
         let peer = self.overlay.whois(peer.clone()).await?;
         let conversation = self.conversation(peer.id).map_err(storage)?;
         let next = conversation.head.lock().await.next;
