@@ -9,7 +9,6 @@ mod limits;
 mod services;
 
 use core::time::Duration;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -17,32 +16,22 @@ use lanyard_protocol::channel::{Binding, ChannelReject, Responder};
 use lanyard_protocol::identity::{NodeId, NodeName, ServiceName};
 use lanyard_protocol::ticket::{self, SessionKeyCache, TicketError, ValidTicket};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-pub use self::dial::{Dialled, open};
-pub use self::limits::Limits;
+pub(crate) use self::dial::open;
+pub use self::dial::Dialled;
 use self::limits::{Proven, ProvenSlot, Unproven};
 pub use self::services::Services;
 use crate::ambient::{self, OsRng};
 use crate::channel::handshake::{self, AcceptError};
 use crate::channel::{AnyWire, Channel, Lease};
-use crate::overlay::Overlay;
+use crate::config::LaneLimits;
+use crate::handle::Handle;
+use crate::tasks::Tasks;
 
 /// How long the listener waits when the system has no descriptor for the next connection.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
-/// The lane's port cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on the lane address {address}: {source}")]
-pub struct BindError {
-    /// The address.
-    pub address: SocketAddr,
-    /// What the system said.
-    pub source: io::Error,
-}
-
-/// A channel that a peer opened to a service here.
+/// A channel that a peer opened to a service here. It counts as open until the handler is done with all of it.
 #[derive(Debug)]
 pub struct Session {
     /// The channel.
@@ -55,81 +44,47 @@ pub struct Session {
     pub service: ServiceName,
     /// Where it came from.
     pub remote: SocketAddr,
-    /// Counts the channel for as long as this is kept.
-    pub slot: ProvenSlot,
+    /// Counts the channel for as long as the session lives.
+    slot: ProvenSlot,
 }
 
-/// A bound lane port.
-#[derive(Debug)]
-pub struct Lane {
+/// Serves the lane until the node stops; then every connection is closed.
+pub(crate) async fn run(
     listener: TcpListener,
-    address: SocketAddr,
-}
-
-impl Lane {
-    /// Binds `address`; port 0 picks one.
-    ///
-    /// # Errors
-    /// [`BindError`], which names the address: another port is never taken silently.
-    pub async fn bind(address: SocketAddr) -> Result<Self, BindError> {
-        let failed = |source| BindError { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address })
-    }
-
-    /// The address, with the port that was picked.
-    #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Serves until `stop` is cancelled; then every connection is closed.
-    pub async fn run(
-        self,
-        overlay: Arc<dyn Overlay>,
-        services: Services,
-        limits: Limits,
-        stop: CancellationToken,
-    ) {
-        let cache = Arc::new(SessionKeyCache::default());
-        let proven = Proven::new(limits);
-        let gate = Arc::new(Gate { overlay, cache, services, proven, stop: stop.clone() });
-        let unproven = Unproven::new(limits);
-        let tasks = TaskTracker::new();
-        while let Some(accepted) = stop.run_until_cancelled(self.listener.accept()).await {
-            match accepted {
-                Ok((stream, remote)) => admit(&gate, &unproven, &tasks, stream, remote),
-                Err(error) => {
-                    tracing::warn!(%error, "the lane takes no connection for a moment");
-                    tokio::time::sleep(EXHAUSTED_PAUSE).await;
-                }
+    handle: Handle,
+    services: Services,
+    limits: LaneLimits,
+    tasks: Tasks,
+) {
+    let unproven = Unproven::new(&limits);
+    let proven = Proven::new(&limits);
+    let cache = SessionKeyCache::default();
+    let handshake = limits.handshake;
+    let gate = Arc::new(Gate { handle, cache, services, proven, handshake, tasks: tasks.clone() });
+    while let Some(accepted) = tasks.until_stopping(listener.accept()).await {
+        match accepted {
+            Ok((stream, remote)) => admit(&gate, &unproven, stream, remote),
+            Err(error) => {
+                tracing::warn!(%error, "the lane takes no connection for a moment");
+                tokio::time::sleep(EXHAUSTED_PAUSE).await;
             }
         }
-        tasks.close();
-        tasks.wait().await;
     }
 }
 
 /// Gives the connection a slot and a task, or closes it.
-fn admit(
-    gate: &Arc<Gate>,
-    unproven: &Unproven,
-    tasks: &TaskTracker,
-    stream: TcpStream,
-    remote: SocketAddr,
-) {
+fn admit(gate: &Arc<Gate>, unproven: &Unproven, stream: TcpStream, remote: SocketAddr) {
     let Some(slot) = unproven.take(remote.ip()) else {
         tracing::debug!(%remote, "too many unproven connections of this address");
         return;
     };
     let serving = Arc::clone(gate);
     let evicted = slot.evicted();
-    tasks.spawn(async move {
-        let handshake = tokio::time::timeout(handshake::TIMEOUT, serving.accept(stream, remote));
+    gate.tasks.spawn(async move {
+        let handshake = tokio::time::timeout(serving.handshake, serving.accept(stream, remote));
         let accepted = tokio::select! {
             () = evicted.cancelled() => return,
-            () = serving.stop.cancelled() => return,
+            () = serving.tasks.stopping() => return,
             accepted = handshake => accepted.unwrap_or(Err(AcceptError::TimedOut)),
         };
         drop(slot);
@@ -142,11 +97,12 @@ fn admit(
 
 /// What a connection passes on its way to a handler.
 struct Gate {
-    overlay: Arc<dyn Overlay>,
-    cache: Arc<SessionKeyCache>,
+    handle: Handle,
+    cache: SessionKeyCache,
     services: Services,
     proven: Proven,
-    stop: CancellationToken,
+    handshake: Duration,
+    tasks: Tasks,
 }
 
 impl Gate {
@@ -177,7 +133,7 @@ impl Gate {
             return Err(handshake::refuse(&mut stream, responder, reason).await);
         }
         let stream: AnyWire = Box::new(stream);
-        let suites = self.overlay.snapshot().suites();
+        let suites = self.handle.snapshot().suites();
         let channel = handshake::confirm(stream, responder, suites, self.lease(&ticket)).await?;
         // Only now is it known that the requester itself is there, so only now is anything counted.
         let slot = self.proven.take(terms.id, terms.requester);
@@ -194,7 +150,7 @@ impl Gate {
 
     /// The ticket that is presented, and why it opens nothing all the same; nothing if it is no ticket here.
     fn present(&self, for_service: &[u8]) -> Option<(Arc<ValidTicket>, Option<ChannelReject>)> {
-        let snapshot = self.overlay.snapshot();
+        let snapshot = self.handle.snapshot();
         match ticket::validate(&snapshot, &self.cache, for_service, ambient::now()) {
             Ok(ticket) => Some((ticket, None)),
             Err(TicketError::Expired { ticket, .. }) => Some((ticket, Some(ChannelReject::Expired))),
@@ -221,8 +177,8 @@ impl Gate {
 
     /// Holds as long as the ticket would be let in again.
     fn lease(&self, ticket: &Arc<ValidTicket>) -> Lease {
-        let (overlay, ticket) = (Arc::clone(&self.overlay), Arc::clone(ticket));
-        Lease::new(move |now| match ticket::recheck(&overlay.snapshot(), Arc::clone(&ticket), now) {
+        let (handle, ticket) = (self.handle.clone(), Arc::clone(ticket));
+        Lease::new(move |now| match ticket::recheck(&handle.snapshot(), Arc::clone(&ticket), now) {
             Ok(_) => Ok(()),
             Err(TicketError::NotAllowed(_)) => Err(ChannelReject::NotAllowed),
             Err(TicketError::Certificate(_)) => Err(ChannelReject::Revoked),
@@ -238,6 +194,6 @@ impl Gate {
     async fn dispatch(&self, session: Session) {
         let Some(handler) = self.services.handler(&session.service) else { return };
         tracing::debug!(peer = %session.peer.short(), service = %session.service, "channel opened");
-        self.stop.run_until_cancelled(handler(session)).await;
+        self.tasks.until_stopping(handler(session)).await;
     }
 }

@@ -1,7 +1,6 @@
 //! Opening a channel to a service of another node.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use lanyard_protocol::channel::{Binding, ChannelReject};
 use lanyard_protocol::control::{Code, Failure, ServiceRef};
@@ -11,7 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::channel::handshake::{self, OpenError, Requester};
 use crate::channel::{AnyWire, Channel, Lease};
-use crate::overlay::Overlay;
+use crate::handle::Handle;
 
 /// A channel that this node opened.
 #[derive(Debug)]
@@ -29,17 +28,17 @@ pub struct Dialled {
 ///
 /// # Errors
 /// What the user is told: denied, unreachable, unknown.
-pub async fn open(overlay: &Arc<dyn Overlay>, service: &ServiceRef) -> Result<Dialled, Failure> {
+pub(crate) async fn open(handle: &Handle, service: &ServiceRef) -> Result<Dialled, Failure> {
     let mut retried = false;
     loop {
-        let grant = overlay.grant(service.clone()).await?;
-        match connect(overlay, &grant).await {
+        let grant = handle.open(service.clone()).await?;
+        match connect(handle, &grant).await {
             Ok(channel) => {
                 return Ok(Dialled { channel, peer: grant.ticket.terms().provider, name: grant.provider });
             }
             Err(OpenError::NoTicket | OpenError::Refused(ChannelReject::Expired)) if !retried => {
                 retried = true;
-                overlay.no_ticket(grant.ticket.terms().id).await?;
+                handle.no_ticket(grant.ticket.terms().id).await?;
             }
             Err(error) => return Err(failure(&error, service)),
         }
@@ -47,10 +46,10 @@ pub async fn open(overlay: &Arc<dyn Overlay>, service: &ServiceRef) -> Result<Di
 }
 
 /// Tries the provider's addresses in turn; the first that is the provider decides.
-async fn connect(overlay: &Arc<dyn Overlay>, grant: &ChannelGrant) -> Result<Channel<AnyWire>, OpenError> {
+async fn connect(handle: &Handle, grant: &ChannelGrant) -> Result<Channel<AnyWire>, OpenError> {
     let mut last = OpenError::TimedOut;
     for lane in &grant.lanes {
-        match connect_to(overlay, grant, *lane).await {
+        match connect_to(handle, grant, *lane).await {
             Err(error @ (OpenError::Io(_) | OpenError::TimedOut | OpenError::Misbehaved(_))) => {
                 tracing::debug!(%lane, %error, "lane not usable");
                 last = error;
@@ -62,14 +61,14 @@ async fn connect(overlay: &Arc<dyn Overlay>, grant: &ChannelGrant) -> Result<Cha
 }
 
 async fn connect_to(
-    overlay: &Arc<dyn Overlay>,
+    handle: &Handle,
     grant: &ChannelGrant,
     lane: SocketAddr,
 ) -> Result<Channel<AnyWire>, OpenError> {
     let connected = tokio::time::timeout(handshake::TIMEOUT, TcpStream::connect(lane)).await;
     let stream = connected.map_err(|_| OpenError::TimedOut)??;
     stream.set_nodelay(true)?;
-    let (snapshot, terms) = (overlay.snapshot(), grant.ticket.terms());
+    let (snapshot, terms) = (handle.snapshot(), grant.ticket.terms());
     let binding = Binding {
         for_service: grant.ticket.for_service(),
         terms: &terms.encoded(),

@@ -4,6 +4,7 @@
 //! address gives way, so that no number of silent sockets keeps a newcomer out. A connection that has proven a
 //! ticket gives that slot back and is counted for its ticket and its peer.
 
+use core::num::NonZeroU32;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,29 +13,13 @@ use lanyard_protocol::identity::NodeId;
 use lanyard_protocol::ticket::TicketId;
 use tokio_util::sync::CancellationToken;
 
-/// How many connections a lane bears.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Unproven connections of one address; an IPv6 address counts as its /64.
-    pub unproven_per_address: usize,
-    /// Unproven connections in all.
-    pub unproven: usize,
-    /// Channels of one ticket.
-    pub per_ticket: usize,
-    /// Channels of one peer.
-    pub per_peer: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { unproven_per_address: 8, unproven: 256, per_ticket: 1024, per_peer: 4096 }
-    }
-}
+use crate::config::LaneLimits;
 
 /// The slots of connections that have proven nothing.
 #[derive(Clone, Debug)]
 pub(super) struct Unproven {
-    limits: Limits,
+    per_address: usize,
+    in_all: usize,
     table: Arc<Mutex<Table>>,
 }
 
@@ -52,18 +37,19 @@ struct Waiting {
 }
 
 impl Unproven {
-    pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, table: Arc::default() }
+    pub(super) fn new(limits: &LaneLimits) -> Self {
+        let (per_address, in_all) = (count(limits.pending_per_address), count(limits.pending));
+        Self { per_address, in_all, table: Arc::default() }
     }
 
     /// A slot for a connection from `address`, unless that has all that it may have.
     pub(super) fn take(&self, address: IpAddr) -> Option<UnprovenSlot> {
         let address = network(address);
         let mut table = lock(&self.table);
-        if table.addresses.get(&address).is_some_and(|held| held.len() >= self.limits.unproven_per_address) {
+        if table.addresses.get(&address).is_some_and(|held| held.len() >= self.per_address) {
             return None;
         }
-        if table.total >= self.limits.unproven {
+        if table.total >= self.in_all {
             table.evict();
         }
         let (id, evicted) = (table.next, CancellationToken::new());
@@ -131,7 +117,8 @@ fn network(address: IpAddr) -> IpAddr {
 /// The channels that are open, by ticket and by peer.
 #[derive(Debug)]
 pub(super) struct Proven {
-    limits: Limits,
+    per_ticket: usize,
+    per_peer: usize,
     counts: Arc<Mutex<Counts>>,
 }
 
@@ -142,37 +129,36 @@ struct Counts {
 }
 
 impl Proven {
-    pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, counts: Arc::default() }
+    pub(super) fn new(limits: &LaneLimits) -> Self {
+        let (per_ticket, per_peer) = (count(limits.per_ticket), count(limits.per_peer));
+        Self { per_ticket, per_peer, counts: Arc::default() }
     }
 
     /// Whether one more channel would be let in. Nothing is counted.
     pub(super) fn has_room(&self, ticket: TicketId, peer: NodeId) -> bool {
-        lock(&self.counts).has_room(&self.limits, ticket, peer)
+        self.has_room_in(&lock(&self.counts), ticket, peer)
     }
 
     /// Counts one more channel, if there is room for it.
     pub(super) fn take(&self, ticket: TicketId, peer: NodeId) -> Option<ProvenSlot> {
         let mut counts = lock(&self.counts);
-        if !counts.has_room(&self.limits, ticket, peer) {
+        if !self.has_room_in(&counts, ticket, peer) {
             return None;
         }
         *counts.tickets.entry(ticket).or_default() += 1;
         *counts.peers.entry(peer).or_default() += 1;
         Some(ProvenSlot { counts: Arc::clone(&self.counts), ticket, peer })
     }
-}
 
-impl Counts {
-    fn has_room(&self, limits: &Limits, ticket: TicketId, peer: NodeId) -> bool {
-        self.tickets.get(&ticket).is_none_or(|count| *count < limits.per_ticket)
-            && self.peers.get(&peer).is_none_or(|count| *count < limits.per_peer)
+    fn has_room_in(&self, counts: &Counts, ticket: TicketId, peer: NodeId) -> bool {
+        counts.tickets.get(&ticket).is_none_or(|count| *count < self.per_ticket)
+            && counts.peers.get(&peer).is_none_or(|count| *count < self.per_peer)
     }
 }
 
 /// One open channel, counted until this is dropped.
 #[derive(Debug)]
-pub struct ProvenSlot {
+pub(super) struct ProvenSlot {
     counts: Arc<Mutex<Counts>>,
     ticket: TicketId,
     peer: NodeId,
@@ -195,6 +181,10 @@ fn release<K: Ord>(counts: &mut BTreeMap<K, usize>, key: &K) {
     }
 }
 
+fn count(limit: NonZeroU32) -> usize {
+    usize::try_from(limit.get()).unwrap_or(usize::MAX)
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -205,7 +195,16 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: Limits = Limits { unproven_per_address: 2, unproven: 4, per_ticket: 2, per_peer: 3 };
+    fn limits() -> LaneLimits {
+        let [two, three, four] = [2, 3, 4].map(|number| NonZeroU32::new(number).unwrap());
+        LaneLimits {
+            pending_per_address: two,
+            pending: four,
+            per_ticket: two,
+            per_peer: three,
+            ..LaneLimits::default()
+        }
+    }
 
     fn host(last: u8) -> IpAddr {
         IpAddr::from([127, 0, 0, last])
@@ -214,7 +213,7 @@ mod tests {
     /// D7, D8: one address has its share, a slot comes back when it is dropped, and an IPv6 host is one address.
     #[test]
     fn an_address_has_its_share_and_no_more() {
-        let unproven = Unproven::new(LIMITS);
+        let unproven = Unproven::new(&limits());
         let first = unproven.take(host(1)).unwrap();
         let _second = unproven.take(host(1)).unwrap();
         assert!(unproven.take(host(1)).is_none());
@@ -229,7 +228,7 @@ mod tests {
     /// D7: when all slots are taken the busiest address loses its oldest; a newcomer is let in.
     #[test]
     fn the_busiest_address_gives_way() {
-        let unproven = Unproven::new(LIMITS);
+        let unproven = Unproven::new(&limits());
         let busy = [unproven.take(host(1)).unwrap(), unproven.take(host(1)).unwrap()];
         let quiet = [unproven.take(host(2)).unwrap(), unproven.take(host(3)).unwrap()];
         let newcomer = unproven.take(host(4)).unwrap();
@@ -243,7 +242,7 @@ mod tests {
     /// D12: channels are counted for their ticket and their peer, and no longer than they live.
     #[test]
     fn channels_are_counted_by_ticket_and_by_peer() {
-        let proven = Proven::new(LIMITS);
+        let proven = Proven::new(&limits());
         let (a, b) = (IdentityKey::from_seed(&[1; 32]).node_id(), IdentityKey::from_seed(&[2; 32]).node_id());
         let held = [proven.take(TicketId([1; 16]), a).unwrap(), proven.take(TicketId([1; 16]), a).unwrap()];
         assert!(!proven.has_room(TicketId([1; 16]), a) && proven.take(TicketId([1; 16]), a).is_none());

@@ -19,13 +19,13 @@ use lanyard_protocol::control::{
 };
 use lanyard_protocol::identity::{NodeId, NodeName, ServiceName};
 use tokio::sync::{Notify, broadcast, watch};
-use tokio_util::sync::CancellationToken;
+use crate::tasks::Tasks;
 
 use self::journal::{Direction, Head, Journal, Line};
 use self::message::TEXT_MAX;
 use crate::ambient;
 use crate::lane::Services;
-use crate::overlay::Overlay;
+use crate::handle::Handle;
 use crate::store::{Store, StoreError};
 
 /// How many messages may wait for one peer.
@@ -51,11 +51,11 @@ pub struct Heard {
 
 /// The conversations of this node.
 pub struct Chat {
-    overlay: Arc<dyn Overlay>,
+    handle: Handle,
     journal: Journal,
     conversations: Mutex<BTreeMap<NodeId, Arc<Conversation>>>,
     events: broadcast::Sender<Heard>,
-    stop: CancellationToken,
+    tasks: Tasks,
 }
 
 /// The conversation with one peer. There is one for every peer that was ever talked to since the start: no more
@@ -77,30 +77,30 @@ struct Outbox {
 }
 
 impl Chat {
-    /// Serves `chat`, and sends what waited for its peers when the node was stopped, until `stop` is cancelled.
+    /// Serves `chat`, and sends what waited for its peers when the node was stopped, until the node stops.
     ///
     /// # Errors
     /// [`StoreError`] if the outbox cannot be read.
-    pub fn start(
-        overlay: Arc<dyn Overlay>,
+    pub(crate) fn start(
+        handle: Handle,
         store: Store,
         services: &Services,
-        stop: CancellationToken,
+        tasks: Tasks,
     ) -> Result<Arc<Self>, StoreError> {
         let (events, _) = broadcast::channel(EVENTS);
         let chat = Arc::new(Self {
-            overlay,
+            handle,
             journal: Journal::new(store),
             conversations: Mutex::default(),
             events,
-            stop,
+            tasks,
         });
         for peer in chat.journal.waiting_peers()? {
             chat.conversation(peer)?.wake.notify_one();
         }
         let serving = Arc::clone(&chat);
         services.serve(service(), move |session| Arc::clone(&serving).receive(session));
-        tokio::spawn(Arc::clone(&chat).wake_for_the_certified());
+        chat.tasks.spawn(Arc::clone(&chat).wake_for_the_certified());
         Ok(chat)
     }
 
@@ -110,7 +110,7 @@ impl Chat {
     /// What the user is told: no such peer, too long, too many waiting, no room on the disk.
     pub async fn send(self: &Arc<Self>, request: ChatSend) -> Result<ChatSent, Failure> {
         check_text(&request.text)?;
-        let peer = self.overlay.whois(request.peer.clone()).await?;
+        let peer = self.handle.whois(request.peer.clone()).await?;
         let conversation = self.conversation(peer.id).map_err(storage)?;
         check_room(&conversation, &request.peer)?;
         let line = Line {
@@ -145,7 +145,7 @@ impl Chat {
     /// # Errors
     /// What the user is told: no such peer, a damaged store.
     pub async fn log(self: &Arc<Self>, peer: &PeerRef, limit: usize) -> Result<Vec<ChatLine>, Failure> {
-        let peer = self.overlay.whois(peer.clone()).await?;
+        let peer = self.handle.whois(peer.clone()).await?;
         let conversation = self.conversation(peer.id).map_err(storage)?;
         let next = conversation.head.lock().await.next;
         let from = next.saturating_sub(limit.min(LOG_MAX) as u64);
@@ -165,7 +165,7 @@ impl Chat {
     /// # Errors
     /// What the user is told: no such peer.
     pub async fn resolve(&self, peer: &PeerRef) -> Result<NodeId, Failure> {
-        Ok(self.overlay.whois(peer.clone()).await?.id)
+        Ok(self.handle.whois(peer.clone()).await?.id)
     }
 
     /// Lines of all conversations from now on, as they are written, delivered and received.
@@ -190,15 +190,15 @@ impl Chat {
             wake: Notify::new(),
         });
         conversations.insert(peer, Arc::clone(&conversation));
-        tokio::spawn(Arc::clone(self).deliver(Arc::clone(&conversation)));
+        self.tasks.spawn(Arc::clone(self).deliver(Arc::clone(&conversation)));
         Ok(conversation)
     }
 
     /// A peer that has just been authenticated is there: what waits for it is tried at once.
     async fn wake_for_the_certified(self: Arc<Self>) {
-        let mut certified = self.overlay.certified();
+        let mut certified = self.handle.certified();
         loop {
-            match self.stop.run_until_cancelled(certified.recv()).await {
+            match self.tasks.until_stopping(certified.recv()).await {
                 Some(Ok(peer)) => self.wake(|conversation| conversation.peer == peer),
                 Some(Err(broadcast::error::RecvError::Lagged(_))) => self.wake(|_| true),
                 Some(Err(broadcast::error::RecvError::Closed)) | None => return,
@@ -217,7 +217,7 @@ impl Chat {
     }
 
     fn own_name(&self) -> Option<NodeName> {
-        self.overlay.snapshot().certificate().map(|certificate| certificate.name().clone())
+        self.handle.snapshot().certificate().map(|certificate| certificate.name().clone())
     }
 
     /// A line as its reader sees it; `state` is that of a message that was sent.

@@ -20,13 +20,13 @@ use std::sync::Arc;
 use lanyard_protocol::control::{Code, Decide, Failure, Pending, PeerRef, TransferEvent};
 use lanyard_protocol::identity::ServiceName;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use crate::tasks::Tasks;
 
 pub use self::name::{NameError, SafeName, safe_name};
 use self::inbox::Inbox;
 use self::offers::{Offers, Verdict};
 use crate::lane::Services;
-use crate::overlay::Overlay;
+use crate::handle::Handle;
 
 /// How long an offer stands.
 pub const DECISION_TIMEOUT: Duration = Duration::from_secs(10 * 60);
@@ -39,23 +39,23 @@ const EVENTS: usize = 32;
 
 /// The file transfers of this node.
 pub struct Files {
-    overlay: Arc<dyn Overlay>,
+    handle: Handle,
     offers: Offers,
     inbox: Option<PathBuf>,
-    stop: CancellationToken,
+    tasks: Tasks,
 }
 
 impl Files {
-    /// Serves `file` until `stop` is cancelled. Offers that are accepted where nobody receives go into `inbox`;
+    /// Serves `file` until the node stops. Offers that are accepted where nobody receives go into `inbox`;
     /// nothing is taken without a decision.
     #[must_use]
-    pub fn start(
-        overlay: Arc<dyn Overlay>,
+    pub(crate) fn start(
+        handle: Handle,
         services: &Services,
         inbox: Option<PathBuf>,
-        stop: CancellationToken,
+        tasks: Tasks,
     ) -> Arc<Self> {
-        let files = Arc::new(Self { overlay, offers: Offers::new(), inbox, stop });
+        let files = Arc::new(Self { handle, offers: Offers::new(), inbox, tasks });
         let serving = Arc::clone(&files);
         services.serve(service(), move |session| Arc::clone(&serving).take_offer(session));
         files
@@ -88,7 +88,7 @@ impl Files {
         let inbox = open_inbox(path).await?;
         let (events, mut ignored) = mpsc::channel(EVENTS);
         let taken = self.offers.settle(id, Verdict::Take { inbox, events });
-        tokio::spawn(async move { while ignored.recv().await.is_some() {} });
+        self.tasks.spawn(async move { while ignored.recv().await.is_some() {} });
         taken.then_some(()).ok_or_else(|| no_offer(id))
     }
 }

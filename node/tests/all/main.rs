@@ -1,3 +1,49 @@
-//! The node from outside: over real streams, with hostile bytes in between.
+//! Nodes as a program that hosts them meets them: real sockets and a real store, in one process.
 
 mod channel;
+mod local_api;
+mod members;
+mod start;
+
+use std::path::Path;
+
+use lanyard_node::{Config, Node};
+use lanyard_protocol::control::{
+    Admission, Answer, Caller, Command, Init, Initialised, Invite, InviteRequest, Join,
+};
+use lanyard_protocol::identity::NodeName;
+
+/// A configuration for loopback: any ports, no multicast.
+fn config(state: &Path) -> Config {
+    let loopback = "127.0.0.1:0".parse().unwrap();
+    Config { listen: vec![loopback], lane: loopback, mdns: false, ..Config::new(state) }
+}
+
+fn name(text: &str) -> NodeName {
+    text.parse().unwrap()
+}
+
+async fn owner(node: &Node, command: Command) -> Answer {
+    node.handle().command(Caller::Owner, command).await.unwrap()
+}
+
+/// Makes `node` the authority of a new network.
+async fn init(node: &Node) -> Initialised {
+    let init =
+        Init { network: "shop.lan".parse().unwrap(), name: name("office"), admission: Admission::Invite };
+    match owner(node, Command::Init(init)).await {
+        Answer::Initialised(initialised) => initialised,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn invite(node: &Node) -> Invite {
+    match owner(node, Command::Invite(InviteRequest { uses: 1, ttl_s: 60 })).await {
+        Answer::Invite(invite) => invite,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn join(uri: String, as_name: &str) -> Command {
+    Command::Join(Join { invite: Some(uri), name: name(as_name), network: None })
+}

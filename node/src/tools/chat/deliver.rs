@@ -46,7 +46,7 @@ enum DeliverError {
 impl Chat {
     /// Delivers what waits for one peer, now and whenever something does, until the node stops.
     pub(super) async fn deliver(self: Arc<Self>, conversation: Arc<Conversation>) {
-        self.stop.run_until_cancelled(self.deliver_forever(&conversation)).await;
+        self.tasks.until_stopping(self.deliver_forever(&conversation)).await;
     }
 
     async fn deliver_forever(&self, conversation: &Conversation) {
@@ -73,7 +73,7 @@ impl Chat {
 
     /// One channel's worth: everything that waits, and what is written while the channel lingers.
     async fn deliver_waiting(&self, conversation: &Conversation) -> Result<(), DeliverError> {
-        let dialled = lane::open(&self.overlay, &chat_at(&conversation.peer)).await?;
+        let dialled = lane::open(&self.handle, &chat_at(&conversation.peer)).await?;
         let (mut to, mut from) = dialled.channel.split();
         let stream = conversation.head.lock().await.stream;
         frame::send(&mut to, &ToReceiver::Hello { stream }).await?;

@@ -16,6 +16,7 @@ use super::progress::Progress;
 use super::{DECISION_TIMEOUT, EVENTS, Files, STALL_TIMEOUT, open_inbox, stopped};
 use crate::channel::{AnyWire, Batch, ChannelError, Receiver, Sender};
 use crate::lane::Session;
+use crate::tasks::Tasks;
 use crate::tools::frame::{self, FrameError};
 
 /// How long a sender may take from the channel to the offer, and from our last word to its close.
@@ -56,15 +57,14 @@ impl Files {
     pub async fn receive(self: &Arc<Self>, request: Receive) -> Result<mpsc::Receiver<TransferEvent>, Failure> {
         let mut trusted = BTreeSet::new();
         for peer in request.from {
-            trusted.insert(self.overlay.whois(peer).await?.id);
+            trusted.insert(self.handle.whois(peer).await?.id);
         }
         let inbox = open_inbox(request.into).await?;
         let (events, watched) = mpsc::channel(EVENTS);
-        let reception = Reception { inbox, trusted, everyone: request.yes, once: request.once, events };
+        let reception = Reception { inbox, trusted, everyone: request.yes, once: request.once, events, tasks: self.tasks.clone() };
         let files = Arc::clone(self);
-        tokio::spawn(async move {
-            let stopped = files.stop.clone();
-            stopped.run_until_cancelled(files.receive_into(reception)).await;
+        self.tasks.spawn(async move {
+            files.tasks.until_stopping(files.receive_into(reception)).await;
         });
         Ok(watched)
     }
@@ -145,6 +145,7 @@ struct Reception {
     everyone: bool,
     once: bool,
     events: mpsc::Sender<TransferEvent>,
+    tasks: Tasks,
 }
 
 impl Reception {
@@ -157,7 +158,7 @@ impl Reception {
     fn verdict(&self, ended: &mpsc::Sender<()>) -> Verdict {
         let (events, mut told) = mpsc::channel(EVENTS);
         let (client, ended) = (self.events.clone(), ended.clone());
-        tokio::spawn(async move {
+        self.tasks.spawn(async move {
             loop {
                 let event = tokio::select! {
                     () = client.closed() => break,

@@ -48,9 +48,8 @@ impl Files {
     pub fn send(self: &Arc<Self>, request: SendFile) -> mpsc::Receiver<TransferEvent> {
         let (events, watched) = mpsc::channel(EVENTS);
         let files = Arc::clone(self);
-        tokio::spawn(async move {
-            let stopped = files.stop.clone();
-            stopped.run_until_cancelled(files.send_watched(request, events)).await;
+        self.tasks.spawn(async move {
+            files.tasks.until_stopping(files.send_watched(request, events)).await;
         });
         watched
     }
@@ -76,7 +75,7 @@ impl Files {
         let opened = tokio::task::spawn_blocking(move || Source::open(&path, name)).await;
         let source = opened.map_err(|error| stopped(&error))??;
         let at = ServiceRef { service: service(), peer: peer.clone() };
-        let dialled = lane::open(&self.overlay, &at).await?;
+        let dialled = lane::open(&self.handle, &at).await?;
         let (mut to, from) = dialled.channel.split();
         let mut replies = Replies { from, peer: peer.clone() };
         let (name, size) = (source.name.to_string(), source.size);
