@@ -35,11 +35,25 @@ pub(crate) struct EventLoop {
     network: Network,
     store: Store,
     lane: Option<SocketAddr>,
+    advertised: Advertised,
     ends: Ends,
     waiting: BTreeMap<CommandId, Waiting>,
     persists: FuturesUnordered<BoxFuture<'static, (PersistId, Result<(), StoreError>)>>,
     works: FuturesUnordered<BoxFuture<'static, Option<(WorkId, Finished)>>>,
     workers: Arc<Semaphore>,
+}
+
+/// What others are told instead of where the node listens.
+pub(crate) struct Advertised {
+    pub(crate) control: Vec<SocketAddr>,
+    pub(crate) lane: Option<SocketAddr>,
+}
+
+impl Advertised {
+    fn instead_of(&self, control: &[SocketAddr], lane: &[SocketAddr]) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
+        let told = if self.control.is_empty() { control } else { &self.control };
+        (told.to_vec(), self.lane.map_or_else(|| lane.to_vec(), |lane| vec![lane]))
+    }
 }
 
 /// Who waits for the end of a command.
@@ -64,6 +78,7 @@ impl EventLoop {
         network: Network,
         store: Store,
         lane: Option<SocketAddr>,
+        advertised: Advertised,
         ends: Ends,
     ) -> Self {
         Self {
@@ -71,6 +86,7 @@ impl EventLoop {
             network,
             store,
             lane,
+            advertised,
             ends,
             waiting: BTreeMap::new(),
             persists: FuturesUnordered::new(),
@@ -147,7 +163,8 @@ impl EventLoop {
         match event {
             Event::Listening(control) => {
                 let lane = self.lane.map_or_else(Vec::new, |lane| lane_addresses(&control, lane));
-                engine.handle_listening(control.clone(), lane.clone(), now);
+                let (told, told_lane) = self.advertised.instead_of(&control, &lane);
+                engine.handle_listening(told, told_lane, now);
                 self.ends.listening.send_replace(Some(Listening { control, lane }));
             }
             Event::Connected { peer, connection } => engine.handle_connected(peer, connection, now),

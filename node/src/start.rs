@@ -13,7 +13,7 @@ use crate::Node;
 use crate::ambient::{self, OsRng};
 use crate::config::{Config, ConfigError};
 use crate::control::{self, SocketError};
-use crate::event_loop::EventLoop;
+use crate::event_loop::{Advertised, EventLoop};
 use crate::handle::{self, Handle, Listening};
 use crate::lane::{self, Services};
 use crate::listen::{self, ListenError};
@@ -103,6 +103,7 @@ pub(crate) async fn start(config: Config, mode: Mode) -> Result<Node, StartError
     let mut network = Network::new(&engine.identity_seed(), limits, config.mdns)?;
     let tasks = Tasks::default();
     let (handle, ends) = handle::handle(engine.snapshot());
+    let advertised = Advertised { control: config.advertise.clone(), lane: config.advertise_lane };
     let base = Base { handle: handle.clone(), store: store.clone(), config, tasks: tasks.clone() };
     let lane = match mode {
         Mode::Full => Some(open_doors(&base, &mut network)?),
@@ -111,7 +112,7 @@ pub(crate) async fn start(config: Config, mode: Mode) -> Result<Node, StartError
             None
         }
     };
-    tasks.spawn(EventLoop::new(engine, network, store, lane, ends).run(tasks.clone()));
+    tasks.spawn(EventLoop::new(engine, network, store, lane, advertised, ends).run(tasks.clone()));
     Ok(Node { handle, tasks })
 }
 

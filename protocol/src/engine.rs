@@ -33,7 +33,9 @@ use self::invite::Stretching;
 use self::join::Joining;
 pub use self::load::SetupError;
 use self::output::ids::Counter;
-pub use self::output::{ChannelGrant, CommandId, DialId, InboundId, Output, PersistId, RequestId, Work, WorkId};
+pub use self::output::{
+    ChannelGrant, CommandId, DialId, InboundId, Output, PersistId, RequestId, Work, WorkId,
+};
 use self::peers::Peers;
 use self::persist::Pending;
 use crate::enrolment::Authority;
@@ -132,7 +134,11 @@ impl Engine {
         Arc::new(Snapshot {
             keys: Arc::clone(&self.keys),
             ring: Arc::clone(&self.ring),
-            suites: if self.local.has_aes { crate::channel::Suites::ALL } else { crate::channel::Suites::PORTABLE },
+            suites: if self.local.has_aes {
+                crate::channel::Suites::ALL
+            } else {
+                crate::channel::Suites::PORTABLE
+            },
             member: self.membership.member.clone(),
         })
     }
@@ -184,7 +190,7 @@ impl Engine {
         match connection.dialled.and_then(|dial| self.wires.dials.remove(&dial)) {
             Some(Dialling::Uri) => self.join_connected(peer, now),
             Some(Dialling::Peer(_)) => {
-                self.peers.dial_ended(peer);
+                self.peers.dial_ended(peer, None);
                 if self.joining.is_some() {
                     self.join_connected(peer, now);
                 } else {
@@ -206,7 +212,7 @@ impl Engine {
     pub fn handle_dial_failed(&mut self, dial: DialId, now: Timestamp) {
         match self.wires.dials.remove(&dial) {
             Some(Dialling::Peer(peer)) => {
-                self.peers.dial_ended(peer);
+                self.peers.dial_ended(peer, Some(now));
                 self.join_dial_failed(peer, now);
                 self.advance_errands_for(peer, now);
             }
@@ -248,7 +254,8 @@ impl Engine {
 
     /// The provider did not know a ticket that this node holds, as after its restart: it is forgotten.
     pub fn handle_no_ticket(&mut self, ticket: &TicketId, _now: Timestamp) {
-        let held = self.tickets.iter().find(|(_, held)| held.terms().id == *ticket).map(|(key, _)| key.clone());
+        let held =
+            self.tickets.iter().find(|(_, held)| held.terms().id == *ticket).map(|(key, _)| key.clone());
         if let Some(key) = held {
             self.tickets.remove(&key);
             self.persist(vec![load::erase_ticket(&key)], Vec::new());
