@@ -45,7 +45,7 @@ pub struct Session {
     /// Where it came from.
     pub remote: SocketAddr,
     /// Counts the channel for as long as the session lives.
-    slot: ProvenSlot,
+    _slot: ProvenSlot,
 }
 
 /// Serves the lane until the node stops; then every connection is closed.
@@ -144,7 +144,7 @@ impl Gate {
             name: ticket.requester().name().clone(),
             service: terms.service.clone(),
             remote,
-            slot,
+            _slot: slot,
         })
     }
 

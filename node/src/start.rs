@@ -92,6 +92,7 @@ pub(crate) struct Base {
     pub(crate) handle: Handle,
     pub(crate) store: Store,
     pub(crate) config: Arc<Config>,
+    pub(crate) services: Services,
     pub(crate) tasks: Tasks,
 }
 
@@ -104,7 +105,8 @@ pub(crate) async fn start(config: Config, mode: Mode) -> Result<Node, StartError
     let tasks = Tasks::default();
     let (handle, ends) = handle::handle(engine.snapshot());
     let advertised = Advertised { control: config.advertise.clone(), lane: config.advertise_lane };
-    let base = Base { handle: handle.clone(), store: store.clone(), config, tasks: tasks.clone() };
+    let services = Services::new();
+    let base = Base { handle: handle.clone(), store: store.clone(), config, services: services.clone(), tasks: tasks.clone() };
     let lane = match mode {
         Mode::Full => Some(open_doors(&base, &mut network)?),
         Mode::Quiet => {
@@ -113,7 +115,7 @@ pub(crate) async fn start(config: Config, mode: Mode) -> Result<Node, StartError
         }
     };
     tasks.spawn(EventLoop::new(engine, network, store, lane, advertised, ends).run(tasks.clone()));
-    Ok(Node { handle, tasks })
+    Ok(Node { handle, services, tasks })
 }
 
 /// Opens the store, which locks it: from here on this is the one node with this state.
@@ -166,9 +168,9 @@ fn data_plane(base: &Base) -> Result<(SocketAddr, Router), StartError> {
         address,
         source,
     })?;
-    let services = Services::new();
-    let tools = Tools::start(base, &services)?;
-    let (handle, limits) = (base.handle.clone(), base.config.limits.lanes.clone());
+    let tools = Tools::start(base)?;
+    let (handle, services) = (base.handle.clone(), base.services.clone());
+    let limits = base.config.limits.lanes.clone();
     base.tasks.spawn(lane::run(lane, handle, services, limits, base.tasks.clone()));
     Ok((address, tools.router()))
 }

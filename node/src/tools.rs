@@ -12,7 +12,6 @@ use axum::Router;
 use self::chat::Chat;
 use self::file::Files;
 use crate::handle::Handle;
-use crate::lane::Services;
 use crate::start::Base;
 use crate::store::StoreError;
 use crate::tasks::Tasks;
@@ -31,8 +30,8 @@ impl Tools {
     ///
     /// # Errors
     /// [`StoreError`] if what waited cannot be read.
-    pub(crate) fn start(base: &Base, services: &Services) -> Result<Self, StoreError> {
-        let (handle, tasks) = (base.handle.clone(), base.tasks.clone());
+    pub(crate) fn start(base: &Base) -> Result<Self, StoreError> {
+        let (handle, services, tasks) = (base.handle.clone(), &base.services, base.tasks.clone());
         let chat = Chat::start(handle.clone(), base.store.clone(), services, tasks.clone())?;
         let files = Files::start(handle.clone(), services, base.config.inbox.clone(), tasks.clone());
         Ok(Self { handle, chat, files, tasks })

@@ -4,6 +4,7 @@ mod channel;
 mod local_api;
 mod members;
 mod start;
+mod tools;
 
 use std::path::Path;
 

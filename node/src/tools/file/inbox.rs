@@ -23,7 +23,7 @@ const RESERVE: u64 = 16 << 20;
 
 /// Why a file did not arrive.
 #[derive(Debug, thiserror::Error)]
-pub enum InboxError {
+pub(super) enum InboxError {
     /// The operating system refused.
     #[error("cannot {what} {}: {source}", path.display())]
     Io {
@@ -70,7 +70,7 @@ pub enum InboxError {
 
 /// An open folder, whatever becomes of its path.
 #[derive(Debug)]
-pub struct Inbox {
+pub(super) struct Inbox {
     dir: OwnedFd,
     path: PathBuf,
 }
@@ -80,7 +80,7 @@ impl Inbox {
     ///
     /// # Errors
     /// [`InboxError::Io`].
-    pub fn open(path: &Path) -> Result<Self, InboxError> {
+    pub(super) fn open(path: &Path) -> Result<Self, InboxError> {
         std::fs::create_dir_all(path)
             .map_err(|source| InboxError::Io { what: "make", path: path.to_owned(), source })?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -96,7 +96,7 @@ impl Inbox {
     ///
     /// # Errors
     /// [`InboxError::NoRoom`] if the disk could not hold it, [`InboxError::Io`].
-    pub fn begin(self: Arc<Self>, name: SafeName, id: &str, size: u64) -> Result<Partial, InboxError> {
+    pub(super) fn begin(self: Arc<Self>, name: SafeName, id: &str, size: u64) -> Result<Partial, InboxError> {
         self.check_room(size)?;
         let hidden = name.partial(id);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -167,7 +167,7 @@ impl Drop for Hidden {
 
 /// A file that is being written. Dropped before [`Partial::finish`], it leaves nothing behind.
 #[derive(Debug)]
-pub struct Partial {
+pub(super) struct Partial {
     hidden: Hidden,
     file: File,
     name: SafeName,
@@ -178,11 +178,11 @@ pub struct Partial {
 
 /// A file that is complete, verified and durable.
 #[derive(Debug)]
-pub struct Finished {
+pub(super) struct Finished {
     /// Where it is.
-    pub path: PathBuf,
+    pub(super) path: PathBuf,
     /// Its BLAKE3 hash.
-    pub hash: blake3::Hash,
+    pub(super) hash: blake3::Hash,
 }
 
 impl Partial {
@@ -191,7 +191,7 @@ impl Partial {
     /// # Errors
     /// [`InboxError::Size`] if that is more than was declared, before anything of it is written;
     /// [`InboxError::NoRoom`] and [`InboxError::Io`].
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), InboxError> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), InboxError> {
         let written = self.written.saturating_add(bytes.len() as u64);
         if written > self.size {
             return Err(InboxError::Size { declared: self.size, actual: written });
@@ -206,7 +206,7 @@ impl Partial {
     ///
     /// # Errors
     /// [`InboxError`]: nothing is left behind, unless the folder could not be made durable after the rename.
-    pub fn finish(self, declared: blake3::Hash) -> Result<Finished, InboxError> {
+    pub(super) fn finish(self, declared: blake3::Hash) -> Result<Finished, InboxError> {
         if self.written != self.size {
             return Err(InboxError::Size { declared: self.size, actual: self.written });
         }

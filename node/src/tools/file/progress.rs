@@ -63,11 +63,6 @@ impl Progress {
         let _ = self.events.send(TransferEvent::Failed(failure)).await;
     }
 
-    /// Completes when nobody watches any more.
-    pub(super) async fn abandoned(&self) {
-        self.events.closed().await;
-    }
-
     /// Where its events go.
     pub(super) const fn events(&self) -> &mpsc::Sender<TransferEvent> {
         &self.events
