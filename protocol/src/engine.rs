@@ -20,6 +20,7 @@ mod peers;
 mod persist;
 
 use core::net::SocketAddr;
+use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -33,7 +34,9 @@ use self::invite::Stretching;
 use self::join::Joining;
 pub use self::load::SetupError;
 use self::output::ids::Counter;
-pub use self::output::{ChannelGrant, CommandId, DialId, InboundId, Output, PersistId, RequestId, Work, WorkId};
+pub use self::output::{
+    ChannelGrant, CommandId, DialId, InboundId, Output, PersistId, RequestId, Work, WorkId,
+};
 use self::peers::Peers;
 use self::persist::Pending;
 use crate::enrolment::Authority;
@@ -94,7 +97,7 @@ enum Sent {
     /// A step of joining.
     Join(NodeId),
     /// A step of an errand.
-    Errand(u64, Timestamp),
+    Errand(u64),
 }
 
 /// A wish to connect that waits for its end.
@@ -132,7 +135,11 @@ impl Engine {
         Arc::new(Snapshot {
             keys: Arc::clone(&self.keys),
             ring: Arc::clone(&self.ring),
-            suites: if self.local.has_aes { crate::channel::Suites::ALL } else { crate::channel::Suites::PORTABLE },
+            suites: if self.local.has_aes {
+                crate::channel::Suites::ALL
+            } else {
+                crate::channel::Suites::PORTABLE
+            },
             member: self.membership.member.clone(),
         })
     }
@@ -184,7 +191,7 @@ impl Engine {
         match connection.dialled.and_then(|dial| self.wires.dials.remove(&dial)) {
             Some(Dialling::Uri) => self.join_connected(peer, now),
             Some(Dialling::Peer(_)) => {
-                self.peers.dial_ended(peer);
+                self.peers.dial_ended(peer, None);
                 if self.joining.is_some() {
                     self.join_connected(peer, now);
                 } else {
@@ -206,7 +213,7 @@ impl Engine {
     pub fn handle_dial_failed(&mut self, dial: DialId, now: Timestamp) {
         match self.wires.dials.remove(&dial) {
             Some(Dialling::Peer(peer)) => {
-                self.peers.dial_ended(peer);
+                self.peers.dial_ended(peer, Some(now));
                 self.join_dial_failed(peer, now);
                 self.advance_errands_for(peer, now);
             }
@@ -215,14 +222,14 @@ impl Engine {
         }
     }
 
-    /// The answer to a request of this node's.
-    pub fn handle_response(&mut self, request: RequestId, bytes: &[u8], now: Timestamp) {
+    /// The answer to a request of this node's, and how long it took by a monotonic clock.
+    pub fn handle_response(&mut self, request: RequestId, bytes: &[u8], took: Duration, now: Timestamp) {
         let Some(sent) = self.wires.sent.remove(&request) else { return };
         let response = message::parse(bytes).ok();
         match sent {
             Sent::Hello(peer) => self.greeted(peer, response, now),
             Sent::Join(peer) => self.join_answered(peer, response, now),
-            Sent::Errand(errand, at) => self.errand_answered(errand, response, at, now),
+            Sent::Errand(errand) => self.errand_answered(errand, response, took, now),
         }
     }
 
@@ -231,7 +238,7 @@ impl Engine {
         match self.wires.sent.remove(&request) {
             Some(Sent::Hello(peer)) => self.greeted(peer, None, now),
             Some(Sent::Join(peer)) => self.join_answered(peer, None, now),
-            Some(Sent::Errand(errand, at)) => self.errand_answered(errand, None, at, now),
+            Some(Sent::Errand(errand)) => self.errand_answered(errand, None, Duration::ZERO, now),
             None => {}
         }
     }
@@ -248,7 +255,8 @@ impl Engine {
 
     /// The provider did not know a ticket that this node holds, as after its restart: it is forgotten.
     pub fn handle_no_ticket(&mut self, ticket: &TicketId, _now: Timestamp) {
-        let held = self.tickets.iter().find(|(_, held)| held.terms().id == *ticket).map(|(key, _)| key.clone());
+        let held =
+            self.tickets.iter().find(|(_, held)| held.terms().id == *ticket).map(|(key, _)| key.clone());
         if let Some(key) = held {
             self.tickets.remove(&key);
             self.persist(vec![load::erase_ticket(&key)], Vec::new());

@@ -32,6 +32,10 @@ pub enum Label {
     Pake,
     /// The hash of a message that a later one refers to.
     MessageHash,
+    /// The keys derived from a store's key.
+    StoreKey,
+    /// What a stored record is bound to: its table and key.
+    StoreRecord,
     /// A ticket grant, signed by its minter.
     TicketGrant,
     /// The commitment to a ticket's secret that the grant's signature covers.
@@ -56,7 +60,7 @@ pub enum Label {
 
 impl Label {
     /// Every label, in order.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::AuthorityKey,
         Self::CertificateRequest,
         Self::CertificateAnswer,
@@ -65,6 +69,8 @@ impl Label {
         Self::InviteSecret,
         Self::Pake,
         Self::MessageHash,
+        Self::StoreKey,
+        Self::StoreRecord,
         Self::TicketGrant,
         Self::TicketCommitment,
         Self::TicketForClient,
@@ -89,6 +95,8 @@ impl Label {
             Self::InviteSecret => "lanyard/invite-secret/1",
             Self::Pake => "lanyard/pake/1",
             Self::MessageHash => "lanyard/message-hash/1",
+            Self::StoreKey => "lanyard/store-key/1",
+            Self::StoreRecord => "lanyard/store-record/1",
             Self::TicketGrant => "lanyard/ticket-grant/1",
             Self::TicketCommitment => "lanyard/ticket-commitment/1",
             Self::TicketForClient => "lanyard/ticket-for-client/1",

@@ -7,6 +7,7 @@
 )]
 
 mod demo;
+mod documents;
 mod hostile;
 mod lan;
 mod local;

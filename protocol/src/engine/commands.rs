@@ -65,7 +65,14 @@ impl Engine {
     }
 
     /// Begins an errand, unless policy here says that nothing of it may leave this host.
-    fn run_for_service(&mut self, id: CommandId, service: ServiceName, peer: PeerRef, want: Want, now: Timestamp) {
+    fn run_for_service(
+        &mut self,
+        id: CommandId,
+        service: ServiceName,
+        peer: PeerRef,
+        want: Want,
+        now: Timestamp,
+    ) {
         match &self.membership.member {
             Some(member) if !member.policy.may_ask(&service) => {
                 self.refuse(id, &want, Reject::Denied.failure());
@@ -80,7 +87,8 @@ impl Engine {
             return;
         };
         if let Err(error) = member.certificate.check_time(now) {
-            let failure = Failure::new(Code::Denied, format!("{error}"), "join again, or set the clock right");
+            let failure =
+                Failure::new(Code::Denied, format!("{error}"), "join again, or set the clock right");
             self.refuse(id, &want, failure);
             return;
         }
@@ -199,7 +207,8 @@ impl Engine {
             let table = damaged.table.name();
             format!("the record {:?} of table {table} is damaged and was left out", damaged.key)
         });
-        let ended = self.membership.member.as_ref().and_then(|member| member.certificate.check_time(now).err());
+        let ended =
+            self.membership.member.as_ref().and_then(|member| member.certificate.check_time(now).err());
         damaged.chain(ended.map(|error| error.to_string())).collect()
     }
 

@@ -119,7 +119,9 @@ impl Engine {
 
     /// A local caller went away: its errand is forgotten.
     pub fn handle_cancel(&mut self, id: CommandId, _now: Timestamp) {
-        self.errands.running.retain(|_, errand| !matches!(errand.origin, Origin::Command(command) if command == id));
+        self.errands
+            .running
+            .retain(|_, errand| !matches!(errand.origin, Origin::Command(command) if command == id));
         self.cancel_joining(id);
     }
 
@@ -132,7 +134,8 @@ impl Engine {
                     Target::Node(node) => *node == peer,
                     Target::Named(_) => true,
                 };
-            if concerned && !matches!(errand.step, Step::Asked(_)) {
+            // While a question is out, only its answer matters.
+            if concerned && matches!(errand.step, Step::Reach { .. }) {
                 self.advance(number, now);
             }
         }
@@ -216,13 +219,14 @@ impl Engine {
             (Greeting::Sent, Some(_)) => Reach::Working,
             (_, Some(_)) => self.greet(node, now),
             (_, None) if peer.dialling => Reach::Working,
-            (_, None) if peer.addresses.control.is_empty() => Reach::Nowhere,
-            (_, None) => {
-                let addresses = peer.addresses.control.clone();
-                self.peers.dial_began(node);
-                self.dial(Some(node), addresses);
-                Reach::Working
-            }
+            (_, None) => match peer.worth_dialling(now) {
+                Some(addresses) => {
+                    self.peers.dial_began(node);
+                    self.dial(Some(node), addresses);
+                    Reach::Working
+                }
+                None => Reach::Nowhere,
+            },
         }
     }
 
@@ -253,9 +257,10 @@ impl Engine {
     pub(super) fn greeted(&mut self, peer: NodeId, response: Option<Response>, now: Timestamp) {
         let member = self.membership.member.clone();
         let proven = match (&response, member) {
-            (Some(Response::Hello(hello)), Some(member)) => {
-                hello.authenticate(&member.anchor, peer, now).ok().map(|proven| (proven, hello.addresses.clone()))
-            }
+            (Some(Response::Hello(hello)), Some(member)) => hello
+                .authenticate(&member.anchor, peer, now)
+                .ok()
+                .map(|proven| (proven, hello.addresses.clone())),
             _ => None,
         };
         match proven {
@@ -298,7 +303,7 @@ impl Engine {
             Some(home) if !looked_up && name != home.to_string() => match self.reach(home, now) {
                 Reach::Ready => {
                     self.set_step(number, Step::LookingUp);
-                    let sent = Sent::Errand(number, now);
+                    let sent = Sent::Errand(number);
                     self.request(home, &Request::Lookup(Lookup { peer: name }), sent);
                 }
                 Reach::Working => {}
@@ -362,7 +367,7 @@ impl Engine {
             }
         };
         self.set_step(number, Step::Asked(asking));
-        self.request(node, &request, Sent::Errand(number, now));
+        self.request(node, &request, Sent::Errand(number));
     }
 
     fn ticket_request(&mut self, service: ServiceName) -> Option<TicketRequest> {
@@ -381,7 +386,7 @@ impl Engine {
         &mut self,
         number: u64,
         response: Option<Response>,
-        sent_at: Timestamp,
+        took: Duration,
         now: Timestamp,
     ) {
         let Some(errand) = self.errands.running.get_mut(&number) else { return };
@@ -396,7 +401,7 @@ impl Engine {
                 let failure = unknown(&self.whom(number), reject);
                 self.fail(number, failure, now);
             }
-            (Step::Asked(Asking::Plain), Response::Pong) => self.ponged(number, sent_at, now),
+            (Step::Asked(Asking::Plain), Response::Pong) => self.ponged(number, took, now),
             (Step::Asked(Asking::Plain), Response::Status(good)) => self.confirmed(number, good, now),
             (Step::Asked(Asking::Ticket(request)), Response::Grant(grant)) => {
                 self.granted(number, grant, &request, now);
@@ -438,11 +443,13 @@ impl Engine {
         }
     }
 
-    fn ponged(&mut self, number: u64, sent_at: Timestamp, now: Timestamp) {
+    fn ponged(&mut self, number: u64, took: Duration, now: Timestamp) {
         let Some(node) = self.node_of(number) else { return };
-        let rtt_ms = now.since(sent_at).as_secs_f64() * 1000.0;
+        let rtt_ms = took.as_secs_f64() * 1000.0;
         self.peers.set_rtt(node, rtt_ms);
-        let Some(name) = self.peers.member(node).map(|peer| peer.certificate().name().clone()) else { return };
+        let Some(name) = self.peers.member(node).map(|peer| peer.certificate().name().clone()) else {
+            return;
+        };
         let whois = matches!(self.errands.running.get(&number), Some(Errand { want: Want::Whois, .. }));
         let answer = match self.peers.show(node, now) {
             Some(peer) if whois => Answer::Peer(Box::new(peer)),
@@ -461,13 +468,7 @@ impl Engine {
         }
     }
 
-    fn granted(
-        &mut self,
-        number: u64,
-        grant: ticket::TicketGrant,
-        request: &TicketRequest,
-        now: Timestamp,
-    ) {
+    fn granted(&mut self, number: u64, grant: ticket::TicketGrant, request: &TicketRequest, now: Timestamp) {
         let Some(node) = self.node_of(number) else { return };
         let Some(provider) = self.peers.member(node).map(|peer| peer.certificate().clone()) else {
             self.give_up(number, now);
@@ -580,14 +581,14 @@ impl Engine {
 
 /// The failure of a look-up.
 fn unknown(name: &str, reject: Reject) -> Failure {
-    match reject {
-        Reject::Unknown => Failure::new(
-            Code::NotFound,
-            format!("there is no peer {name} in this network"),
-            "see who is there: `lanyard peers`",
-        ),
-        other => other.failure(),
+    if reject != Reject::Unknown {
+        return reject.failure();
     }
+    Failure::new(
+        Code::NotFound,
+        format!("there is no peer {name} in this network"),
+        "see who is there: `lanyard peers`",
+    )
 }
 
 /// The failure of asking for oneself.

@@ -75,7 +75,8 @@ impl Engine {
         request: &KeyRequest,
         now: Timestamp,
     ) {
-        let (Some(authority), Some(member)) = (&mut self.membership.authority, &self.membership.member) else {
+        let (Some(authority), Some(member)) = (&mut self.membership.authority, &self.membership.member)
+        else {
             self.respond(inbound, &Response::Reject(Reject::NotAuthority));
             return;
         };

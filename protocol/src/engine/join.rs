@@ -10,8 +10,8 @@ use super::{CommandId, Engine, Membership, Output, Sent, Work, WorkId, load};
 use crate::access::Policy;
 use crate::control::{self, Answer, Code as FailureCode, Failure, Joined, Time};
 use crate::enrolment::{
-    Asked, AuthorityKey, Code, EnrolAnswer, Enrolled, Hope, Invitation, InviteUri, JoinError, Prospect, Requested,
-    WhoIsAnswer,
+    Asked, AuthorityKey, Code, EnrolAnswer, Enrolled, Hope, Invitation, InviteUri, JoinError, Prospect,
+    Requested, WhoIsAnswer,
 };
 use crate::hello::Addresses;
 use crate::identity::{NetworkName, NodeId, NodeName, Secret};
@@ -221,7 +221,7 @@ impl Engine {
             (stage @ (Stage::Searching | Stage::Stretching(_) | Stage::Connecting(..)), response) => {
                 joining.stage = stage;
                 if let Some(Response::WhoIs(answer)) = response {
-                    self.found(answer, now);
+                    self.network_found(answer, now);
                 }
             }
             (Stage::Asked(asked), Some(Response::AuthorityKey(answer))) => {
@@ -238,7 +238,7 @@ impl Engine {
     }
 
     /// A member told which network it is of.
-    fn found(&mut self, answer: WhoIsAnswer, now: Timestamp) {
+    fn network_found(&mut self, answer: WhoIsAnswer, now: Timestamp) {
         let Some(joining) = &mut self.joining else { return };
         if !matches!(joining.stage, Stage::Searching) || !joining.fits(&answer.network) {
             return;
@@ -253,7 +253,8 @@ impl Engine {
     /// Enough was heard: turns to an authority, if it is clear which.
     fn choose(&mut self, now: Timestamp) {
         let Some(joining) = &mut self.joining else { return };
-        let networks: BTreeSet<&NetworkName> = joining.found.keys().map(|prospect| &prospect.network).collect();
+        let networks: BTreeSet<&NetworkName> =
+            joining.found.keys().map(|prospect| &prospect.network).collect();
         let roots: BTreeSet<_> = joining.found.keys().map(|prospect| prospect.root).collect();
         let names: Vec<String> = networks.iter().map(ToString::to_string).collect();
         let by_code = matches!(joining.invitation, Invitation::Code(_));
@@ -267,7 +268,10 @@ impl Engine {
         } else if roots.len() > 1 && !by_code {
             let failure = Failure::new(
                 FailureCode::Denied,
-                format!("two different authorities claim the network {}: one of them is false", names.join("")),
+                format!(
+                    "two different authorities claim the network {}: one of them is false",
+                    names.join("")
+                ),
                 "join neither unseen: ask for a URI or a code where you trust the authority, and report this",
             );
             self.end_joining(Err(failure));
@@ -293,9 +297,11 @@ impl Engine {
 
     pub(super) fn join_stretched(&mut self, secret: Secret, now: Timestamp) {
         let Some(joining) = &mut self.joining else { return };
-        match core::mem::replace(&mut joining.stage, Stage::Searching) {
-            Stage::Stretching(prospect) => self.connect(prospect, Some(secret), now),
-            other => joining.stage = other,
+        if !matches!(joining.stage, Stage::Stretching(_)) {
+            return;
+        }
+        if let Stage::Stretching(prospect) = core::mem::replace(&mut joining.stage, Stage::Searching) {
+            self.connect(prospect, Some(secret), now);
         }
     }
 
@@ -320,7 +326,9 @@ impl Engine {
         let node = prospect.node;
         let hope = match (&mut joining.invitation, code) {
             (Invitation::Code(typed), Some(secret)) => Hope::Code { nameplate: typed.nameplate(), secret },
-            (Invitation::Uri(uri), _) => Hope::Uri(uri.secret.as_ref().map(crate::enrolment::InviteSecret::again)),
+            (Invitation::Uri(uri), _) => {
+                Hope::Uri(uri.secret.as_ref().map(crate::enrolment::InviteSecret::again))
+            }
             (Invitation::Open | Invitation::Code(_), _) => Hope::Open,
         };
         let (asked, request) = Asked::new(&self.keys, hope, prospect, &mut *self.rng);
@@ -342,14 +350,14 @@ impl Engine {
 
     fn join_rejected(&mut self, reject: Reject, peer: NodeId, now: Timestamp) {
         let Some(joining) = &mut self.joining else { return };
-        let others = !joining.found.is_empty();
-        match reject {
-            Reject::Invite | Reject::OtherNetwork | Reject::NotAuthority if others => self.choose(now),
-            Reject::Retry => {
-                joining.turned_to.remove(&peer);
-                joining.alarm = Some(now.after(RETRY_TIME));
-            }
-            reject => self.end_joining(Err(reject.failure())),
+        let elsewhere = matches!(reject, Reject::Invite | Reject::OtherNetwork | Reject::NotAuthority);
+        if elsewhere && !joining.found.is_empty() {
+            self.choose(now);
+        } else if reject == Reject::Retry {
+            joining.turned_to.remove(&peer);
+            joining.alarm = Some(now.after(RETRY_TIME));
+        } else {
+            self.end_joining(Err(reject.failure()));
         }
     }
 
@@ -417,7 +425,9 @@ fn not_found(joining: &Joining) -> Failure {
 fn refused(error: &JoinError) -> Failure {
     let remedy = match error {
         JoinError::Code => "check the spelling, or ask for a new code: `lanyard invite` on the authority",
-        JoinError::NotAuthority(_) => "use the URI that `lanyard invite --uri` prints on the authority itself",
+        JoinError::NotAuthority(_) => {
+            "use the URI that `lanyard invite --uri` prints on the authority itself"
+        }
         JoinError::Certificate(_) | JoinError::Signature | JoinError::Answer(_) => {
             "do not go on: ask for a new URI where you trust the authority, and report this"
         }

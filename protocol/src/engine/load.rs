@@ -182,7 +182,8 @@ fn member(record: &Record, keys: &NodeKeys) -> Option<(Member, NodeId)> {
     let anchor = TrustAnchor::new(kept.ca, kept.root, kept.network).ok()?;
     // At the time of issue: a certificate that has ended since still says who this node is.
     let certificate = certificate::verify(&anchor, &kept.leaf, kept.issued).ok()?;
-    let ours = certificate.node_id() == keys.node_id() && *certificate.sealing_key() == keys.sealing.public_key();
+    let ours =
+        certificate.node_id() == keys.node_id() && *certificate.sealing_key() == keys.sealing.public_key();
     ours.then(|| (Member { anchor, certificate, policy: Policy::starter() }, kept.home))
 }
 

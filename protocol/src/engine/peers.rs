@@ -1,6 +1,7 @@
 //! Who was seen, where, and with what certificate.
 
 use core::net::SocketAddr;
+use core::time::Duration;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,9 @@ const GREETINGS_MAX: usize = 16;
 
 /// Authenticated peers up to which discovered ones are greeted without anyone having asked for them.
 const GREETED_MAX: usize = 128;
+
+/// How long an address that did not answer is left alone.
+const REDIAL_AFTER: Duration = Duration::from_secs(1);
 
 /// How far the greeting on the present connection is.
 #[derive(Debug, Default)]
@@ -44,8 +48,29 @@ pub(super) struct Peer {
     pub(super) greeting: Greeting,
     pub(super) connected: Option<SocketAddr>,
     pub(super) dialling: bool,
+    /// When every known address was last tried in vain, unless another one has become known since.
+    pub(super) failed: Option<Timestamp>,
     pub(super) last_seen: Timestamp,
     pub(super) rtt_ms: Option<f64>,
+}
+
+impl Peer {
+    /// Puts `address` first, and keeps at most [`ADDRESSES_MAX`].
+    fn prefer(&mut self, address: SocketAddr) {
+        let known = &mut self.addresses.control;
+        if !known.contains(&address) {
+            self.failed = None;
+        }
+        known.retain(|other| *other != address);
+        known.insert(0, address);
+        known.truncate(ADDRESSES_MAX);
+    }
+
+    /// Where to try to connect, if there is any address that was not tried in vain just now.
+    pub(super) fn worth_dialling(&self, now: Timestamp) -> Option<Vec<SocketAddr>> {
+        let tired = self.failed.is_some_and(|failed| now.since(failed) < REDIAL_AFTER);
+        (!tired && !self.addresses.control.is_empty()).then(|| self.addresses.control.clone())
+    }
 }
 
 /// What is kept of a peer that has proven its membership.
@@ -71,7 +96,9 @@ impl Peers {
     pub(super) fn load(&mut self, record: &Record, anchor: &TrustAnchor) -> bool {
         let Ok(kept) = codec::decode::<Kept, 4096>(&record.value) else { return false };
         // It held when it was kept; that it may have ended since is looked at when it is used.
-        let Ok(certificate) = certificate::verify(anchor, &kept.certificate, kept.last_seen) else { return false };
+        let Ok(certificate) = certificate::verify(anchor, &kept.certificate, kept.last_seen) else {
+            return false;
+        };
         let peer = Peer {
             addresses: kept.addresses.bounded(),
             last_seen: kept.last_seen,
@@ -111,7 +138,7 @@ impl Peers {
     pub(super) fn seen(&mut self, id: NodeId, addresses: Vec<SocketAddr>, now: Timestamp) -> bool {
         let Some(peer) = self.make(id, now) else { return false };
         for address in addresses {
-            prefer(&mut peer.addresses.control, address);
+            peer.prefer(address);
         }
         true
     }
@@ -119,6 +146,7 @@ impl Peers {
     pub(super) fn connected(&mut self, id: NodeId, remote: SocketAddr, now: Timestamp) {
         if let Some(peer) = self.make(id, now) {
             peer.connected = Some(remote);
+            peer.failed = None;
         }
     }
 
@@ -136,9 +164,11 @@ impl Peers {
         }
     }
 
-    pub(super) fn dial_ended(&mut self, id: NodeId) {
+    /// A dial has ended: in vain at the time `failed`, or with a connection.
+    pub(super) fn dial_ended(&mut self, id: NodeId, failed: Option<Timestamp>) {
         if let Some(peer) = self.get_mut(id) {
             peer.dialling = false;
+            peer.failed = failed;
         }
     }
 
@@ -184,13 +214,16 @@ impl Peers {
         let peer = self.make(id, now)?;
         let addresses = addresses.bounded();
         for address in addresses.control.into_iter().rev() {
-            prefer(&mut peer.addresses.control, address);
+            peer.prefer(address);
         }
         if !addresses.lane.is_empty() {
             peer.addresses.lane = addresses.lane;
         }
-        let kept =
-            Kept { certificate: certificate.der().clone(), addresses: peer.addresses.clone(), last_seen: now };
+        let kept = Kept {
+            certificate: certificate.der().clone(),
+            addresses: peer.addresses.clone(),
+            last_seen: now,
+        };
         peer.certificate = Some(certificate);
         Some(Write::set(Table::Peers, id.as_bytes().as_slice(), codec::encode(&kept)))
     }
@@ -207,13 +240,15 @@ impl Peers {
     pub(super) fn wants_greeting(&self, id: NodeId) -> bool {
         let Some(peer) = self.get(id) else { return false };
         let fresh = peer.connected.is_none() && !peer.dialling && peer.certificate.is_none();
-        let busy = self.iter().filter(|(_, peer)| peer.dialling || matches!(peer.greeting, Greeting::Sent)).count();
+        let busy =
+            self.iter().filter(|(_, peer)| peer.dialling || matches!(peer.greeting, Greeting::Sent)).count();
         let greeted = self.iter().filter(|(_, peer)| matches!(peer.greeting, Greeting::Done(_))).count();
         fresh && busy < GREETINGS_MAX && greeted < GREETED_MAX
     }
 
     fn by_name(&self, name: &NodeName) -> Option<NodeId> {
-        let named = |peer: &Peer| peer.certificate.as_ref().is_some_and(|certificate| certificate.name() == name);
+        let named =
+            |peer: &Peer| peer.certificate.as_ref().is_some_and(|certificate| certificate.name() == name);
         self.iter().find(|(_, peer)| named(peer)).map(|(id, _)| id)
     }
 
@@ -233,7 +268,8 @@ impl Peers {
 
     /// The peer's name, or the beginning of its id.
     pub(super) fn label(&self, id: NodeId) -> String {
-        let name = self.get(id).and_then(|peer| peer.certificate.as_ref()).map(|known| known.name().to_string());
+        let name =
+            self.get(id).and_then(|peer| peer.certificate.as_ref()).map(|known| known.name().to_string());
         name.unwrap_or_else(|| id.short())
     }
 
@@ -257,11 +293,4 @@ impl Peers {
             not_after: known.map(|known| Time(known.not_after())),
         })
     }
-}
-
-/// Puts `address` first, and keeps at most [`ADDRESSES_MAX`].
-fn prefer(addresses: &mut Vec<SocketAddr>, address: SocketAddr) {
-    addresses.retain(|known| *known != address);
-    addresses.insert(0, address);
-    addresses.truncate(ADDRESSES_MAX);
 }

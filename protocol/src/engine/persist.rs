@@ -21,7 +21,12 @@ impl Engine {
     }
 
     /// As [`Engine::persist`]; the node is a member of the network only once that is durable.
-    pub(super) fn persist_membership(&mut self, writes: Vec<Write>, membership: Membership, then: Vec<Output>) {
+    pub(super) fn persist_membership(
+        &mut self,
+        writes: Vec<Write>,
+        membership: Membership,
+        then: Vec<Output>,
+    ) {
         self.persist_pending(writes, Pending { then, install: Some(Box::new(membership)) });
     }
 

@@ -1,0 +1,18 @@
+//! The local API: HTTP/1.1 and JSON on a Unix socket, for every program of this host.
+//!
+//! Who asks is decided once per connection, from the credentials that the kernel attaches to the socket
+//! (`SO_PEERCRED`, unix(7)), and never from anything that is sent. The uid that runs the node owns it; every
+//! other uid gets a status without names, and a refusal for everything else.
+
+pub(crate) mod error;
+mod routes;
+mod server;
+mod socket;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::routes::router;
+pub(crate) use self::server::serve;
+pub use self::socket::SocketError;
+pub(crate) use self::socket::{ControlSocket, bind};

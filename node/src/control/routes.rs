@@ -1,0 +1,214 @@
+//! What can be asked, and the gate in front of it.
+
+use core::time::Duration;
+
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::http::Method;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use lanyard_protocol::control::{
+    Answer, Caller, Code, Command, Failure, Init, InviteRequest, Join, PeerRef, ServiceRef, Ticket,
+};
+use serde::{Deserialize, Serialize};
+
+use super::error::{ApiError, Input};
+use crate::handle::Handle;
+use crate::tasks::Tasks;
+
+/// The longest body of a request.
+const MAX_BODY: usize = 64 * 1024;
+/// The one thing that everybody may ask.
+const STATUS: &str = "/v1/status";
+
+/// What the routes act on.
+#[derive(Clone)]
+struct Node {
+    handle: Handle,
+    tasks: Tasks,
+}
+
+/// Every route: those of the engine and those of `tools`, behind one gate.
+pub(crate) fn router(handle: Handle, tasks: Tasks, patience: Duration, tools: Router) -> Router {
+    engine()
+        .with_state(Node { handle, tasks })
+        .layer(middleware::from_fn_with_state(patience, in_time))
+        .merge(tools)
+        .fallback(unknown)
+        .method_not_allowed_fallback(unknown)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn(gate))
+}
+
+fn engine() -> Router<Node> {
+    Router::new()
+        .route(STATUS, get(status))
+        .route("/v1/peers", get(peers))
+        .route("/v1/init", post(init))
+        .route("/v1/join", post(join))
+        .route("/v1/invites", post(invite))
+        .route("/v1/ping", post(ping))
+        .route("/v1/whois/{peer}", get(whois))
+        .route("/v1/tickets", post(get_ticket).get(tickets))
+        .route("/v1/tickets/{id}", get(ticket))
+        .route("/v1/certificates", get(certificates))
+        .route("/v1/down", post(down))
+}
+
+/// Lets the owner pass, and everyone else only to the status: that there is something else to ask for is
+/// nothing that he learns. A request of nobody is a stranger's.
+async fn gate(caller: Option<Extension<Caller>>, request: Request, next: Next) -> Response {
+    let Extension(caller) = caller.unwrap_or(Extension(Caller::Anonymous));
+    let open_to_all = request.method() == Method::GET && request.uri().path() == STATUS;
+    if caller == Caller::Owner || open_to_all {
+        return next.run(request).await;
+    }
+    let remedy = "ask as the user that runs the node";
+    ApiError(Failure::new(Code::Denied, "this node belongs to another user", remedy)).into_response()
+}
+
+async fn in_time(State(patience): State<Duration>, request: Request, next: Next) -> Response {
+    tokio::time::timeout(patience, next.run(request)).await.unwrap_or_else(|_| {
+        let message = format!("it took longer than {} s", patience.as_secs());
+        ApiError(Failure::new(Code::Unreachable, message, "look at `lanyard status`, then try again"))
+            .into_response()
+    })
+}
+
+async fn unknown() -> ApiError {
+    let remedy = "look into the manual of the local API for what can be asked";
+    Failure::new(Code::NotFound, "there is no such request", remedy).into()
+}
+
+async fn status(
+    State(node): State<Node>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Response, ApiError> {
+    run(&node, caller, Command::Status).await
+}
+
+async fn peers(State(node): State<Node>, Extension(caller): Extension<Caller>) -> Result<Response, ApiError> {
+    run(&node, caller, Command::Peers).await
+}
+
+async fn init(
+    State(node): State<Node>,
+    Extension(caller): Extension<Caller>,
+    Input(init): Input<Init>,
+) -> Result<Response, ApiError> {
+    run(&node, caller, Command::Init(init)).await
+}
+
+async fn join(
+    State(node): State<Node>,
+    Extension(caller): Extension<Caller>,
+    Input(join): Input<Join>,
+) -> Result<Response, ApiError> {
+    run(&node, caller, Command::Join(join)).await
+}
+
+async fn invite(
+    State(node): State<Node>,
+    Extension(caller): Extension<Caller>,
+    Input(invite): Input<InviteRequest>,
+) -> Result<Response, ApiError> {
+    run(&node, caller, Command::Invite(invite)).await
+}
+
+/// The body of a ping.
+#[derive(Deserialize)]
+struct Ping {
+    peer: PeerRef,
+}
+
+async fn ping(
+    State(node): State<Node>,
+    Extension(caller): Extension<Caller>,
+    Input(Ping { peer }): Input<Ping>,
+) -> Result<Response, ApiError> {
+    run(&node, caller, Command::Ping(peer)).await
+}
+
+async fn whois(
+    State(node): State<Node>,
+    Extension(caller): Extension<Caller>,
+    Path(peer): Path<String>,
+) -> Result<Response, ApiError> {
+    let peer = peer.parse::<PeerRef>().map_err(|error| {
+        Failure::new(Code::Usage, error.to_string(), "name a peer by its name or its id: `lanyard peers`")
+    })?;
+    run(&node, caller, Command::Whois(peer)).await
+}
+
+/// The body of a request for a ticket.
+#[derive(Deserialize)]
+struct Wanted {
+    service: ServiceRef,
+}
+
+async fn get_ticket(
+    State(node): State<Node>,
+    Extension(caller): Extension<Caller>,
+    Input(Wanted { service }): Input<Wanted>,
+) -> Result<Response, ApiError> {
+    run(&node, caller, Command::GetTicket(service)).await
+}
+
+async fn tickets(
+    State(node): State<Node>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Response, ApiError> {
+    run(&node, caller, Command::Tickets).await
+}
+
+async fn ticket(
+    State(node): State<Node>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<Ticket>, ApiError> {
+    let Answer::Tickets(held) = node.handle.command(caller, Command::Tickets).await? else {
+        let remedy = "report this as a defect";
+        return Err(Failure::new(Code::Failed, "the node answered another question", remedy).into());
+    };
+    let found = held.into_iter().find(|ticket| ticket.id == id).map(Json);
+    found.ok_or_else(|| {
+        Failure::new(Code::NotFound, "no such ticket is held", "list those that are: `lanyard ticket list`")
+            .into()
+    })
+}
+
+async fn certificates(
+    State(node): State<Node>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Response, ApiError> {
+    run(&node, caller, Command::Certificates).await
+}
+
+/// Answers, then stops: what is being answered is answered first.
+async fn down(State(node): State<Node>) -> Response {
+    node.tasks.stop();
+    Json(serde_json::json!({})).into_response()
+}
+
+async fn run(node: &Node, caller: Caller, command: Command) -> Result<Response, ApiError> {
+    Ok(body(node.handle.command(caller, command).await?))
+}
+
+fn body(answer: Answer) -> Response {
+    fn json(value: impl Serialize) -> Response {
+        Json(value).into_response()
+    }
+    match answer {
+        Answer::Initialised(initialised) => json(initialised),
+        Answer::Joined(joined) => json(joined),
+        Answer::Invite(invite) => json(invite),
+        Answer::Status(status) => json(status),
+        Answer::Peers(peers) => json(peers),
+        Answer::Pong(pong) => json(pong),
+        Answer::Peer(peer) => json(peer),
+        Answer::Ticket(ticket) => json(ticket),
+        Answer::Tickets(tickets) => json(tickets),
+        Answer::Certificates(certificates) => json(certificates),
+    }
+}

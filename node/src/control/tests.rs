@@ -1,0 +1,149 @@
+//! The gate, and the shape of every refusal.
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode};
+use axum::routing::post;
+use core::time::Duration;
+use http_body_util::BodyExt;
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+use lanyard_protocol::control::Caller;
+use lanyard_protocol::engine::{Engine, Setup};
+use lanyard_protocol::time::Timestamp;
+
+use super::*;
+use crate::ambient::OsRng;
+use crate::handle;
+use crate::tasks::Tasks;
+
+/// Every route of the local API, and some that are none.
+const ROUTES: [(&str, &str); 18] = [
+    ("GET", "/v1/status"),
+    ("POST", "/v1/status"),
+    ("GET", "/v1/status/"),
+    ("GET", "/v1/peers"),
+    ("POST", "/v1/init"),
+    ("POST", "/v1/join"),
+    ("POST", "/v1/invites"),
+    ("POST", "/v1/ping"),
+    ("GET", "/v1/whois/till"),
+    ("POST", "/v1/tickets"),
+    ("GET", "/v1/tickets"),
+    ("GET", "/v1/tickets/00112233445566778899aabbccddeeff"),
+    ("GET", "/v1/certificates"),
+    ("POST", "/v1/down"),
+    ("POST", "/v1/chat"),
+    ("POST", "/v1/nothing"),
+    ("GET", "/"),
+    ("GET", "/v1/status/../peers"),
+];
+
+/// G1: another uid gets the status and nothing else, not even whether there is anything else.
+#[tokio::test]
+async fn anonymous_gets_the_status_and_nothing_else() {
+    let (router, tasks) = stopped_node();
+    for (method, path) in ROUTES {
+        let (status, body) = ask(&router, Some(Caller::Anonymous), method, path, "{}").await;
+        if (method, path) == ("GET", "/v1/status") {
+            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "it passed the gate: {body}");
+        } else {
+            assert_eq!(status, StatusCode::FORBIDDEN, "{method} {path}");
+            assert_eq!(body["error"]["code"], "denied", "{method} {path}");
+        }
+    }
+    assert!(!tasks.is_stopping(), "nobody but the owner stops a node");
+}
+
+/// G1: a request whose sender is not known is a stranger's.
+#[tokio::test]
+async fn a_request_of_nobody_is_a_strangers() {
+    let (router, _) = stopped_node();
+    let (status, _) = ask(&router, None, "GET", "/v1/peers", "").await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+}
+
+/// G1: no header makes an owner.
+#[test]
+fn the_uid_decides_who_asks() {
+    assert_eq!(server::caller(1000, 1000), Caller::Owner);
+    for uid in [0, 999, 1001, u32::MAX] {
+        assert_eq!(server::caller(uid, 1000), Caller::Anonymous, "{uid}");
+    }
+}
+
+#[tokio::test]
+async fn a_stopped_node_says_so() {
+    let (router, _) = stopped_node();
+    for (method, path, body) in [
+        ("GET", "/v1/status", ""),
+        ("GET", "/v1/peers", ""),
+        ("POST", "/v1/ping", r#"{"peer":"till"}"#),
+        ("GET", "/v1/tickets/00112233445566778899aabbccddeeff", ""),
+    ] {
+        let (status, body) = ask(&router, Some(Caller::Owner), method, path, body).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{method} {path}");
+        assert_eq!(body["error"]["message"], "the node is stopping");
+        assert!(body["error"]["remedy"].is_string());
+    }
+}
+
+#[tokio::test]
+async fn every_refusal_has_the_same_shape() {
+    let (router, _) = stopped_node();
+    let long = "x".repeat(64 * 1024 + 1);
+    for (method, path, body, expected) in [
+        ("GET", "/v1/nothing", "", "not_found"),
+        ("DELETE", "/v1/peers", "", "not_found"),
+        ("POST", "/v1/ping", "{}", "usage"),
+        ("POST", "/v1/ping", "no json", "usage"),
+        ("POST", "/v1/ping", r#"{"peer":"A B"}"#, "usage"),
+        ("POST", "/v1/ping", long.as_str(), "usage"),
+        ("GET", "/v1/whois/A%20B", "", "usage"),
+    ] {
+        let (_, body) = ask(&router, Some(Caller::Owner), method, path, body).await;
+        assert_eq!(body["error"]["code"], expected, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn down_answers_and_stops() {
+    let (router, tasks) = stopped_node();
+    let (status, _) = ask(&router, Some(Caller::Owner), "POST", "/v1/down", "").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(tasks.is_stopping());
+}
+
+/// The routes of a node whose loop has ended, with a tool beside them.
+fn stopped_node() -> (Router, Tasks) {
+    let setup = Setup::default();
+    let engine = Engine::new(setup, Timestamp::from_secs(1), Box::new(OsRng)).unwrap();
+    let (handle, ends) = handle::handle(engine.snapshot());
+    drop(ends);
+    let tasks = Tasks::default();
+    let tools = Router::new().route("/v1/chat", post(|| async { "sent" }));
+    (router(handle, tasks.clone(), Duration::from_secs(5), tools), tasks)
+}
+
+async fn ask(
+    router: &Router,
+    caller: Option<Caller>,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> (StatusCode, serde_json::Value) {
+    let mut request = Request::builder()
+        .method(method.parse::<Method>().unwrap())
+        .uri(path)
+        .header("content-type", "application/json")
+        .header("x-lanyard-caller", "owner")
+        .body(Body::from(body.to_owned()))
+        .unwrap();
+    if let Some(caller) = caller {
+        request.extensions_mut().insert(caller);
+    }
+    let response = TowerToHyperService::new(router.clone()).call(request).await.unwrap();
+    let status = response.status();
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    (status, serde_json::from_slice(&bytes).unwrap_or_default())
+}

@@ -1,0 +1,177 @@
+//! From a configuration to a running node: each part in the order in which it can fail.
+
+use core::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use lanyard_protocol::control::{Code, Failure};
+use lanyard_protocol::engine::{Damaged, Engine, Setup, SetupError};
+use lanyard_protocol::record::Table;
+use tokio::net::TcpListener;
+
+use crate::Node;
+use crate::ambient::{self, OsRng};
+use crate::config::{Config, ConfigError};
+use crate::control::{self, SocketError};
+use crate::event_loop::{Advertised, EventLoop};
+use crate::handle::{self, Handle, Listening};
+use crate::lane::{self, Services};
+use crate::listen::{self, ListenError};
+use crate::store::{Store, StoreError};
+use crate::swarm::{Network, NetworkError};
+use crate::tasks::Tasks;
+use crate::tools::Tools;
+
+/// The tables that the engine keeps; the others belong to tools, which read them as they need them.
+const ENGINE_TABLES: [Table; 7] = [
+    Table::Keys,
+    Table::Membership,
+    Table::Authority,
+    Table::Invites,
+    Table::Enrolments,
+    Table::Peers,
+    Table::Tickets,
+];
+
+/// What a node is started for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// To be reached and asked.
+    Full,
+    /// To carry out one command of this process.
+    Quiet,
+}
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its configuration is none.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Its store cannot be opened or read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What the store holds is no node.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// An address cannot be had.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The transport cannot be set up.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The control socket cannot be had.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+}
+
+impl StartError {
+    /// What happened and what to do, as the user is told.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        let (code, remedy) = match self {
+            Self::Config(_) => {
+                (Code::Usage, "correct it, or name another state directory: `--state DIR`".to_owned())
+            }
+            // The store's messages end with the remedy.
+            Self::Store(_) => (Code::Failed, "see `lanyard doctor` for the state of this host".to_owned()),
+            Self::Setup(_) => {
+                (Code::Data, "put back a copy of the state: `lanyard state restore`".to_owned())
+            }
+            Self::Listen(error) => (Code::Failed, error.remedy().to_owned()),
+            Self::Network(_) => (Code::Failed, "name an address of this host: `--listen ADDR`".to_owned()),
+            Self::Socket(error) => (Code::Failed, error.remedy()),
+        };
+        Failure::new(code, self.to_string(), remedy)
+    }
+}
+
+/// What the lane and the tools are built on.
+#[derive(Clone, Debug)]
+pub(crate) struct Base {
+    pub(crate) handle: Handle,
+    #[expect(dead_code, reason = "it is for the tools")]
+    pub(crate) store: Store,
+    pub(crate) config: Arc<Config>,
+    pub(crate) services: Services,
+    pub(crate) tasks: Tasks,
+}
+
+pub(crate) async fn start(config: Config, mode: Mode) -> Result<Node, StartError> {
+    let config = Arc::new(config);
+    let store = open_store(&config).await?;
+    let engine = engine(&config, &store)?;
+    let limits = &config.limits.network;
+    let mut network = Network::new(&engine.identity_seed(), limits, config.mdns)?;
+    let tasks = Tasks::default();
+    let (handle, ends) = handle::handle(engine.snapshot());
+    let advertised = Advertised { control: config.advertise.clone(), lane: config.advertise_lane };
+    let services = Services::new();
+    let base = Base { handle: handle.clone(), store: store.clone(), config, services: services.clone(), tasks: tasks.clone() };
+    let lane = match mode {
+        Mode::Full => Some(open_doors(&base, &mut network)?),
+        Mode::Quiet => {
+            ends.listening.send_replace(Some(Listening::default()));
+            None
+        }
+    };
+    tasks.spawn(EventLoop::new(engine, network, store, lane, advertised, ends).run(tasks.clone()));
+    Ok(Node { handle, services, tasks })
+}
+
+/// Opens the store, which locks it: from here on this is the one node with this state.
+async fn open_store(config: &Arc<Config>) -> Result<Store, StartError> {
+    config.check_socket_path()?;
+    let state = config.state.clone();
+    let opened = tokio::task::spawn_blocking(move || Store::open(&state)).await;
+    Ok(opened.unwrap_or_else(|ended| std::panic::resume_unwind(ended.into_panic()))?)
+}
+
+fn engine(config: &Config, store: &Store) -> Result<Engine, StartError> {
+    let loaded = store.load(&ENGINE_TABLES)?;
+    for damaged in &loaded.damaged {
+        tracing::error!(%damaged, "a record of the store is damaged");
+    }
+    let damaged = loaded.damaged.into_iter();
+    let setup = Setup {
+        records: loaded.records,
+        damaged: damaged
+            .map(|record| Damaged { table: record.table, key: record.key.escape_ascii().to_string() })
+            .collect(),
+        online_check: config.online_check,
+        has_aes: ambient::has_aes(),
+    };
+    Ok(Engine::new(setup, ambient::now(), Box::new(OsRng))?)
+}
+
+/// Everything that others come in by. Returns the lane's address.
+fn open_doors(base: &Base, network: &mut Network) -> Result<SocketAddr, StartError> {
+    for wanted in &base.config.listen {
+        for address in listen::control_addresses(*wanted)? {
+            network.listen(address)?;
+        }
+    }
+    let (lane, tools) = data_plane(base)?;
+    let owner = rustix::process::geteuid().as_raw();
+    let socket = control::bind(&base.config.control_socket(), owner)?;
+    let local = base.config.limits.local.clone();
+    let router = control::router(base.handle.clone(), base.tasks.clone(), local.request, tools);
+    base.tasks.spawn(control::serve(socket, router, owner, local, base.tasks.clone()));
+    Ok(lane)
+}
+
+/// The lane and the tools: where they are plugged in. Returns the lane's address and the tools' routes.
+fn data_plane(base: &Base) -> Result<(SocketAddr, Router), StartError> {
+    let lane = listen::lane_listener(base.config.lane)?;
+    let address = lane.local_addr().unwrap_or(base.config.lane);
+    let lane = TcpListener::from_std(lane).map_err(|source| ListenError::Refused {
+        what: "TCP",
+        address,
+        source,
+    })?;
+    let tools = Tools::start(base)?;
+    let (handle, services) = (base.handle.clone(), base.services.clone());
+    let limits = base.config.limits.lanes.clone();
+    base.tasks.spawn(lane::run(lane, handle, services, limits, base.tasks.clone()));
+    Ok((address, tools.router()))
+}

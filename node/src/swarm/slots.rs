@@ -1,0 +1,279 @@
+//! Which connections of strangers may be open: a table without input or output.
+//!
+//! A connection holds a slot from its first packet until its peer has proven a certificate. A cap on slots
+//! alone is a way to lock everybody out, so an address has few slots and few handshakes a second, and a
+//! newcomer is not refused while some other address holds more slots than he does: the busiest gives one up.
+
+use core::net::IpAddr;
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use crate::config::NetworkLimits;
+
+/// Addresses whose rate is remembered. One that is forgotten starts with a full burst.
+const MAX_RATES: usize = 1024;
+/// Addresses that are remembered to have proven membership.
+const MAX_PROVEN: usize = 1024;
+
+/// A connection, as libp2p counts them: later ones are greater.
+pub(super) type Id = libp2p::swarm::ConnectionId;
+
+/// Why a connection gets no slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    /// Its address holds as many slots as an address may.
+    #[error("{0} has {1} unproven connections already")]
+    Address(IpAddr, u32),
+    /// Its address has started too many handshakes of late.
+    #[error("{0} starts more handshakes than {1} a second")]
+    Rate(IpAddr, u32),
+    /// Every slot is taken, and nobody holds more of them than its own address.
+    #[error("all {0} slots for unproven connections are taken")]
+    Full(u32),
+    /// Its slot was given to another while its handshake lasted.
+    #[error("its slot was given to another address")]
+    GivenAway,
+}
+
+/// The slots and who holds them.
+pub(super) struct Slots {
+    limits: NetworkLimits,
+    slots: BTreeMap<Id, Slot>,
+    rates: BTreeMap<IpAddr, Rate>,
+    proven: BTreeSet<IpAddr>,
+}
+
+struct Slot {
+    address: IpAddr,
+    /// Given to another: it no longer counts, and is closed as soon as that is possible.
+    given_away: bool,
+}
+
+/// A token bucket.
+struct Rate {
+    tokens: f64,
+    at: Instant,
+}
+
+impl Slots {
+    pub(super) fn new(limits: NetworkLimits) -> Self {
+        Self { limits, slots: BTreeMap::new(), rates: BTreeMap::new(), proven: BTreeSet::new() }
+    }
+
+    /// Gives `id` a slot, maybe one that another had: that one is returned and has to be closed.
+    ///
+    /// # Errors
+    /// [`Refusal`], and the connection has to be closed before any handshake.
+    pub(super) fn take(&mut self, id: Id, address: IpAddr, now: Instant) -> Result<Option<Id>, Refusal> {
+        let per_address = self.limits.pending_per_address.get();
+        let own = self.held_by(address);
+        if own >= per_address {
+            return Err(Refusal::Address(address, per_address));
+        }
+        self.charge(address, now)?;
+        let given_up = if self.live() >= self.cap(address) { Some(self.give_up(own)?) } else { None };
+        self.slots.insert(id, Slot { address, given_away: false });
+        Ok(given_up)
+    }
+
+    /// Whether `id` still has its slot, now that its handshake is done.
+    ///
+    /// # Errors
+    /// [`Refusal::GivenAway`], and the connection has to be closed.
+    pub(super) fn check(&self, id: Id) -> Result<(), Refusal> {
+        match self.slots.get(&id) {
+            Some(slot) if slot.given_away => Err(Refusal::GivenAway),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The peer of `id` has proven membership: the slot is free, and its address gets in when others do not.
+    pub(super) fn prove(&mut self, id: Id) {
+        if let Some(slot) = self.slots.remove(&id) {
+            if self.proven.len() >= MAX_PROVEN {
+                self.proven.pop_first();
+            }
+            self.proven.insert(slot.address);
+        }
+    }
+
+    /// `id` is closed.
+    pub(super) fn release(&mut self, id: Id) {
+        self.slots.remove(&id);
+    }
+
+    fn live(&self) -> u32 {
+        count(self.slots.values().filter(|slot| !slot.given_away))
+    }
+
+    fn held_by(&self, address: IpAddr) -> u32 {
+        count(self.slots.values().filter(|slot| !slot.given_away && slot.address == address))
+    }
+
+    fn cap(&self, address: IpAddr) -> u32 {
+        let all = self.limits.pending.get();
+        let reserved = self.limits.pending_reserved.get().min(all / 2);
+        if self.proven.contains(&address) { all } else { all - reserved }
+    }
+
+    /// Takes the oldest slot of the address that holds most, if that is more than `own`.
+    fn give_up(&mut self, own: u32) -> Result<Id, Refusal> {
+        let full = Refusal::Full(self.limits.pending.get());
+        // A slot that was given away is a socket until it is closed: those are bounded, too.
+        if self.slots.len() >= 2 * self.limits.pending.get() as usize {
+            return Err(full);
+        }
+        let mut held: BTreeMap<IpAddr, (u32, Id)> = BTreeMap::new();
+        for (id, slot) in self.slots.iter().filter(|(_, slot)| !slot.given_away) {
+            held.entry(slot.address).or_insert((0, *id)).0 += 1;
+        }
+        let (most, oldest) = held.into_values().max_by_key(|(held, _)| *held).ok_or(full)?;
+        if most <= own {
+            return Err(full);
+        }
+        if let Some(slot) = self.slots.get_mut(&oldest) {
+            slot.given_away = true;
+        }
+        Ok(oldest)
+    }
+
+    fn charge(&mut self, address: IpAddr, now: Instant) -> Result<(), Refusal> {
+        let per_second = self.limits.handshakes_per_second.get();
+        let burst = f64::from(self.limits.handshake_burst.get());
+        if self.rates.len() >= MAX_RATES && !self.rates.contains_key(&address) {
+            self.forget_rates(now);
+        }
+        let rate = self.rates.entry(address).or_insert(Rate { tokens: burst, at: now });
+        let refilled = now.saturating_duration_since(rate.at).as_secs_f64() * f64::from(per_second);
+        rate.tokens = (rate.tokens + refilled).min(burst);
+        rate.at = now;
+        if rate.tokens < 1.0 {
+            return Err(Refusal::Rate(address, per_second));
+        }
+        rate.tokens -= 1.0;
+        Ok(())
+    }
+
+    /// Forgets addresses that have been quiet, all of them if there are none: a flood from more addresses
+    /// than are remembered is met by the slots.
+    fn forget_rates(&mut self, now: Instant) {
+        self.rates.retain(|_, rate| now.saturating_duration_since(rate.at) < Duration::from_secs(1));
+        if self.rates.len() >= MAX_RATES {
+            self.rates.clear();
+        }
+    }
+}
+
+fn count<T>(items: impl Iterator<Item = T>) -> u32 {
+    u32::try_from(items.count()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use core::net::Ipv4Addr;
+    use core::num::NonZeroU32;
+
+    use super::*;
+
+    /// D7: an address has few slots, and keeps only itself out.
+    #[test]
+    fn an_address_fills_its_own_slots_only() {
+        let mut slots = Slots::new(limits());
+        for id in 0..2 {
+            assert_eq!(slots.take(conn(id), ip(1), now()), Ok(None));
+        }
+        assert_eq!(slots.take(conn(2), ip(1), now()), Err(Refusal::Address(ip(1), 2)));
+        assert_eq!(slots.take(conn(3), ip(2), now()), Ok(None));
+        slots.release(conn(0));
+        assert_eq!(slots.take(conn(4), ip(1), now()), Ok(None));
+    }
+
+    /// D8: when all slots are taken, the busiest address gives one up and a newcomer gets in.
+    #[test]
+    fn the_busiest_address_gives_way_to_a_newcomer() {
+        let mut slots = Slots::new(limits());
+        for (id, host) in [(0, 1), (1, 2), (2, 2), (3, 3)] {
+            assert_eq!(slots.take(conn(id), ip(host), now()), Ok(None));
+        }
+        assert_eq!(slots.take(conn(4), ip(9), now()), Ok(Some(conn(1))));
+        assert_eq!(slots.check(conn(1)), Err(Refusal::GivenAway));
+        assert_eq!(slots.check(conn(4)), Ok(()));
+        assert_eq!(slots.take(conn(5), ip(9), now()), Err(Refusal::Full(6)), "nobody holds more than one");
+    }
+
+    /// D7: some slots are kept for addresses that have proven membership.
+    #[test]
+    fn proven_addresses_find_room_where_strangers_do_not() {
+        let mut slots = Slots::new(limits());
+        assert_eq!(slots.take(conn(0), ip(1), now()), Ok(None));
+        slots.prove(conn(0));
+        for id in 1..=4 {
+            assert_eq!(slots.take(conn(id.into()), ip(10 + id), now()), Ok(None));
+        }
+        assert_eq!(slots.take(conn(5), ip(1), now()), Ok(None), "no stranger had to go for it");
+        assert_eq!(slots.take(conn(6), ip(1), now()), Ok(None));
+    }
+
+    #[test]
+    fn proving_gives_the_slot_back() {
+        let mut slots = Slots::new(limits());
+        for id in 0..100 {
+            assert_eq!(slots.take(conn(id), ip(1), later(id)), Ok(None));
+            slots.prove(conn(id));
+        }
+    }
+
+    /// D8: an address that connects and goes, again and again, is slowed down.
+    #[test]
+    fn an_address_starts_so_many_handshakes_a_second() {
+        let mut slots = Slots::new(limits());
+        let start = now();
+        for id in 0..3 {
+            assert_eq!(slots.take(conn(id), ip(1), start), Ok(None));
+            slots.release(conn(id));
+        }
+        assert_eq!(slots.take(conn(3), ip(1), start), Err(Refusal::Rate(ip(1), 20)));
+        assert_eq!(slots.take(conn(4), ip(2), start), Ok(None), "others are not");
+        assert_eq!(slots.take(conn(5), ip(1), start + Duration::from_millis(50)), Ok(None));
+    }
+
+    /// D8: the table is bounded, whatever comes.
+    #[test]
+    fn a_flood_from_everywhere_fills_a_bounded_table() {
+        let mut slots = Slots::new(limits());
+        for id in 0..10_000 {
+            let address = IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + u32::try_from(id / 2).unwrap()));
+            let _ = slots.take(conn(id), address, now());
+        }
+        assert!(slots.slots.len() <= 12, "{}", slots.slots.len());
+        assert!(slots.rates.len() <= MAX_RATES, "{}", slots.rates.len());
+    }
+
+    fn limits() -> NetworkLimits {
+        let number = |number| NonZeroU32::new(number).unwrap();
+        NetworkLimits {
+            pending_per_address: number(2),
+            pending: number(6),
+            pending_reserved: number(2),
+            handshake_burst: number(3),
+            ..NetworkLimits::default()
+        }
+    }
+
+    fn conn(id: usize) -> Id {
+        Id::new_unchecked(id)
+    }
+
+    fn ip(host: u8) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::new(10, 0, 0, host))
+    }
+
+    fn now() -> Instant {
+        crate::ambient::monotonic()
+    }
+
+    fn later(seconds: usize) -> Instant {
+        now() + Duration::from_secs(u64::try_from(seconds).unwrap())
+    }
+}

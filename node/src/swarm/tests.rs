@@ -1,0 +1,273 @@
+//! Two networks over loopback.
+
+use core::net::Ipv4Addr;
+use core::num::NonZeroU32;
+use core::time::Duration;
+
+use lanyard_protocol::identity::IdentityKey;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+use super::*;
+use crate::listen;
+
+#[tokio::test]
+async fn a_request_is_answered_over_either_transport() {
+    for transport in [Transport::Tcp, Transport::Quic] {
+        let (mut alice, mut bob) = (node(1), node(2));
+        let place = listening(&mut bob).await;
+        // With nothing on TCP at that place, QUIC is what is left to try.
+        let place = if transport == Transport::Tcp { place } else { quic_only(&mut bob).await };
+        alice.connect(DialId(7), Some(&id(2)), &[place]);
+        let (there, here) = connected(&mut alice, &mut bob).await;
+        assert_eq!((there.dialled, there.attached), (Some(DialId(7)), true));
+        assert_eq!((here.dialled, here.attached), (None, true));
+
+        alice.request(RequestId(5), &id(2), b"ask".to_vec());
+        let Event::Request { from, source, inbound, bytes } = next(&mut bob, &mut alice).await else {
+            panic!("expected a request")
+        };
+        assert_eq!((from, source, bytes.as_slice()), (id(1), here, b"ask".as_slice()));
+        bob.respond(inbound, b"answer".to_vec());
+        let Event::Response { request, bytes } = next(&mut alice, &mut bob).await else {
+            panic!("expected a response")
+        };
+        assert_eq!((request, bytes.as_slice()), (RequestId(5), b"answer".as_slice()));
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_ignored_fails_without_an_answer() {
+    let (mut alice, mut bob) = pair().await;
+    alice.request(RequestId(5), &id(2), b"ask".to_vec());
+    let Event::Request { inbound, .. } = next(&mut bob, &mut alice).await else { panic!() };
+    bob.ignore(inbound);
+    let event = next(&mut alice, &mut bob).await;
+    assert!(matches!(event, Event::RequestFailed { request: RequestId(5) }), "{event:?}");
+}
+
+/// D4: a frame over the limit never reaches the engine.
+#[tokio::test]
+async fn a_request_too_long_fails() {
+    let (mut alice, mut bob) = pair().await;
+    alice.request(RequestId(5), &id(2), vec![0; frame::MAX_FRAME + 1]);
+    let event = next(&mut alice, &mut bob).await;
+    assert!(matches!(event, Event::RequestFailed { request: RequestId(5) }), "{event:?}");
+}
+
+#[tokio::test]
+async fn a_request_to_nobody_fails() {
+    let mut alice = node(1);
+    alice.request(RequestId(5), &id(2), b"ask".to_vec());
+    assert!(matches!(alice.next().await, Event::RequestFailed { request: RequestId(5) }));
+}
+
+#[tokio::test]
+async fn whoever_is_there_can_be_dialled() {
+    let (mut alice, mut bob) = (node(1), node(2));
+    let place = listening(&mut bob).await;
+    alice.connect(DialId(1), None, &[nothing_there(), place]);
+    let (there, _) = connected(&mut alice, &mut bob).await;
+    assert_eq!((there.remote, there.dialled), (place, Some(DialId(1))));
+}
+
+/// E1: at an address of somebody else, the peer that was looked for is not found.
+#[tokio::test]
+async fn another_peer_than_the_one_looked_for_is_a_failed_dial() {
+    let (mut alice, mut bob) = (node(1), node(2));
+    let place = listening(&mut bob).await;
+    alice.connect(DialId(1), Some(&id(3)), &[place]);
+    let event = next(&mut alice, &mut bob).await;
+    assert!(matches!(event, Event::DialFailed { dial: DialId(1) }), "{event:?}");
+}
+
+#[tokio::test]
+async fn a_dial_to_nowhere_fails() {
+    let mut alice = node(1);
+    alice.connect(DialId(1), Some(&id(2)), &[]);
+    assert!(matches!(alice.next().await, Event::DialFailed { dial: DialId(1) }));
+    alice.connect(DialId(2), None, &[nothing_there()]);
+    assert!(matches!(alice.next().await, Event::DialFailed { dial: DialId(2) }));
+}
+
+#[tokio::test]
+async fn the_last_connection_is_the_end_of_being_connected() {
+    let (mut alice, mut bob) = pair().await;
+    let peer = address::peer_id(&id(2)).unwrap();
+    alice.swarm.disconnect_peer_id(peer).unwrap();
+    let event = next(&mut alice, &mut bob).await;
+    assert!(matches!(event, Event::Disconnected { peer } if peer == id(2)), "{event:?}");
+    let event = next(&mut bob, &mut alice).await;
+    assert!(matches!(event, Event::Disconnected { peer } if peer == id(1)), "{event:?}");
+}
+
+/// D7: of silent connections, one address holds so many; the handshake's time ends them, and a peer gets in.
+#[tokio::test]
+async fn silent_connections_are_few_and_end() {
+    let limits = NetworkLimits {
+        handshake: Duration::from_millis(300),
+        pending_per_address: NonZeroU32::new(2).unwrap(),
+        handshake_burst: NonZeroU32::new(100).unwrap(),
+        ..NetworkLimits::default()
+    };
+    let mut bob = node_with(2, &limits);
+    let place = listening(&mut bob).await;
+    let mut silent = Vec::new();
+    for _ in 0..4 {
+        silent.push(TcpStream::connect(place).await.unwrap());
+    }
+    let mut ends = futures::stream::FuturesUnordered::new();
+    for stream in &silent {
+        ends.push(end_of(stream));
+    }
+    while !ends.is_empty() {
+        tokio::select! {
+            _ = ends.next() => {}
+            event = bob.next() => panic!("{event:?}"),
+        }
+    }
+    let mut alice = node(1);
+    alice.connect(DialId(1), Some(&id(2)), &[place]);
+    connected(&mut alice, &mut bob).await;
+}
+
+/// D7, D8: while silent connections from everywhere hold every slot, a peer gets in.
+#[tokio::test]
+async fn a_peer_gets_in_while_silent_connections_hold_every_slot() {
+    let limits = NetworkLimits {
+        pending: NonZeroU32::new(8).unwrap(),
+        handshake: Duration::from_secs(60),
+        ..NetworkLimits::default()
+    };
+    let mut bob = node_with(2, &limits);
+    let place = listening(&mut bob).await;
+    let mut silent = Vec::new();
+    for host in 2..42 {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(Ipv4Addr::new(127, 0, 0, host).into(), 0)).unwrap();
+        let mut stream = socket.connect(place).await.unwrap();
+        // The answer says that the handshake has begun, the end that it was refused.
+        stream.write_all(b"\x13/multistream/1.0.0\n").await.unwrap();
+        let mut answer = [0; 64];
+        tokio::select! {
+            _ = stream.read(&mut answer) => {}
+            event = bob.next() => panic!("{event:?}"),
+        }
+        silent.push(stream);
+    }
+    let mut alice = node(1);
+    alice.connect(DialId(1), Some(&id(2)), &[place]);
+    connected(&mut alice, &mut bob).await;
+}
+
+/// D9: one peer has so many connections, and it is the oldest that goes.
+#[tokio::test]
+async fn a_peer_has_so_many_connections() {
+    let limits = NetworkLimits { connections_per_peer: NonZeroU32::MIN, ..NetworkLimits::default() };
+    let mut bob = node_with(2, &limits);
+    let place = listening(&mut bob).await;
+    let mut alice = node(1);
+    alice.connect(DialId(1), Some(&id(2)), &[place]);
+    connected(&mut alice, &mut bob).await;
+    alice.connect(DialId(2), Some(&id(2)), &[place]);
+    connected(&mut alice, &mut bob).await;
+    while bob.connections.len() > 1 {
+        tokio::select! {
+            event = bob.next() => panic!("still connected: {event:?}"),
+            event = alice.next() => panic!("still connected: {event:?}"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    assert_eq!(bob.peers.get(&id(1)), Some(&1));
+}
+
+fn node(seed: u8) -> Network {
+    node_with(seed, &NetworkLimits::default())
+}
+
+fn node_with(seed: u8, limits: &NetworkLimits) -> Network {
+    Network::new(&Zeroizing::new([seed; 32]), limits, false).unwrap()
+}
+
+fn id(seed: u8) -> NodeId {
+    IdentityKey::from_seed(&[seed; 32]).node_id()
+}
+
+async fn listening(network: &mut Network) -> SocketAddr {
+    let any = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
+    let address = listen::control_addresses(any).unwrap()[0];
+    network.listen(address).unwrap();
+    let Event::Listening(addresses) = network.next().await else { panic!("expected to listen") };
+    assert_eq!(addresses, [address]);
+    address
+}
+
+/// A place where the network listens over QUIC alone.
+async fn quic_only(network: &mut Network) -> SocketAddr {
+    let place = nothing_there();
+    network.swarm.listen_on(address::multiaddr(place, Transport::Quic)).unwrap();
+    loop {
+        if let SwarmEvent::NewListenAddr { address, .. } = network.swarm.select_next_some().await
+            && address::socket_addr(&address) == Some((place, Transport::Quic))
+        {
+            return place;
+        }
+    }
+}
+
+fn nothing_there() -> SocketAddr {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap()
+}
+
+async fn pair() -> (Network, Network) {
+    let (mut alice, mut bob) = (node(1), node(2));
+    let place = listening(&mut bob).await;
+    alice.connect(DialId(0), Some(&id(2)), &[place]);
+    connected(&mut alice, &mut bob).await;
+    (alice, bob)
+}
+
+/// Runs both until each has a new connection: returns what either has to say of it.
+async fn connected(alice: &mut Network, bob: &mut Network) -> (Connection, Connection) {
+    let (mut there, mut here) = (None, None);
+    loop {
+        if let (Some(there), Some(here)) = (there, here) {
+            return (there, here);
+        }
+        tokio::select! {
+            event = alice.next() => there = Some(connection_of(event)),
+            event = bob.next() => here = Some(connection_of(event)),
+        }
+    }
+}
+
+fn connection_of(event: Event) -> Connection {
+    let Event::Connected { connection, .. } = event else { panic!("{event:?}") };
+    connection
+}
+
+/// The next event of `one`, while the other runs, too; events of the other stay.
+async fn next(one: &mut Network, other: &mut Network) -> Event {
+    loop {
+        tokio::select! {
+            biased;
+            event = one.next() => return event,
+            event = other.swarm.select_next_some() => other.handle(event),
+        }
+    }
+}
+
+/// Waits until the other side has ended the connection.
+async fn end_of(stream: &TcpStream) {
+    let mut buffer = [0; 64];
+    loop {
+        stream.readable().await.unwrap();
+        match stream.try_read(&mut buffer) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(_) => return,
+        }
+    }
+}

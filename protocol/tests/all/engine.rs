@@ -1,0 +1,343 @@
+//! Nodes that enrol, greet each other and hand out tickets.
+
+use std::time::Duration;
+
+use lanyard_protocol::control::{Admission, Answer, Code, Command, PeerState, RoleName};
+use lanyard_protocol::engine::OnlineCheck;
+use lanyard_protocol::ticket::{SessionKeyCache, TicketError, validate};
+
+use crate::pair::Lan;
+
+fn ticket_id(answer: Result<Answer, lanyard_protocol::control::Failure>) -> String {
+    match answer {
+        Ok(Answer::Ticket(ticket)) => ticket.id,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// R-L1, R-L2, R-L3, R-T6: a node with a URI gets its certificate, and nothing that a listener hears says which.
+#[test]
+fn enrols_by_uri() {
+    let mut lan = Lan::new(1, 2);
+    lan.init(Admission::Invite);
+    let (_, uri) = lan.invite(1);
+    let Ok(Answer::Joined(joined)) = lan.join(1, "till-name-on-no-wire", Some(uri)) else { panic!() };
+    assert!(joined.pinned);
+    assert_eq!(joined.network.as_str(), "shop.lan");
+    let Ok(Answer::Status(status)) = lan.command(1, Command::Status) else { panic!() };
+    assert_eq!(status.role, RoleName::Member);
+    assert!(!contains(&lan.wire[..], b"till-name-on-no-wire"), "the name travels sealed until hello");
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+/// R-L2: a code is enough where multicast reaches the authority, and neither it nor its words are sent.
+#[test]
+fn enrols_by_code() {
+    let mut lan = Lan::new(2, 2);
+    lan.init(Admission::Invite);
+    lan.discover();
+    let (code, _) = lan.invite(1);
+    let Ok(Answer::Joined(joined)) = lan.join(1, "till", Some(code.clone())) else { panic!() };
+    assert!(joined.pinned);
+    for word in code.split('-').skip(1) {
+        assert!(!contains(&lan.wire, word.as_bytes()), "{word}");
+    }
+}
+
+/// R-L2: in open admission nobody types anything, and the answer says that the authority was not known before.
+#[test]
+fn enrols_in_the_open() {
+    let mut lan = Lan::new(3, 2);
+    lan.init(Admission::Open);
+    lan.discover();
+    let Ok(Answer::Joined(joined)) = lan.join(1, "till", None) else { panic!() };
+    assert!(!joined.pinned);
+}
+
+/// A10: without an invite there is no way into a network that wants one.
+#[test]
+fn refuses_open_enrolment_where_an_invite_is_needed() {
+    let mut lan = Lan::new(4, 2);
+    lan.init(Admission::Invite);
+    lan.discover();
+    assert_eq!(lan.join(1, "till", None).unwrap_err().code, Code::Denied);
+}
+
+/// A4: an invite for one node admits one node, also after the authority was restarted.
+#[test]
+fn an_invite_admits_once() {
+    let mut lan = Lan::new(5, 3);
+    lan.init(Admission::Invite);
+    let (_, uri) = lan.invite(1);
+    lan.join(1, "till-1", Some(uri.clone())).unwrap();
+    assert_eq!(lan.join(2, "till-2", Some(uri.clone())).unwrap_err().code, Code::Denied);
+    lan.restart(0, 99);
+    assert_eq!(lan.join(2, "till-2", Some(uri)).unwrap_err().code, Code::Denied);
+}
+
+/// Three wrong guesses burn a code; the URI of the same invite still admits.
+#[test]
+fn three_wrong_guesses_burn_a_code() {
+    let mut lan = Lan::new(6, 2);
+    lan.init(Admission::Invite);
+    lan.discover();
+    let (code, uri) = lan.invite(1);
+    let nameplate = code.split('-').next().unwrap();
+    let wrong = if code.ends_with("violet") { "harbour-harbour" } else { "violet-violet" };
+    for _ in 0..3 {
+        let failure = lan.join(1, "till", Some(format!("{nameplate}-{wrong}"))).unwrap_err();
+        assert!(failure.message.contains("does not know this code"), "{failure:?}");
+    }
+    let failure = lan.join(1, "till", Some(code)).unwrap_err();
+    assert!(failure.message.contains("burned") && failure.remedy.contains("--uri"), "{failure:?}");
+    lan.join(1, "till", Some(uri)).unwrap();
+}
+
+/// A wrong guess counts however the authority ends: the charge is durable before the confirmation leaves.
+#[test]
+fn wrong_guesses_are_counted_across_restarts() {
+    let mut lan = Lan::new(7, 2);
+    lan.init(Admission::Invite);
+    let (code, _) = lan.invite(1);
+    let wrong = format!("{}-violet-violet", code.split('-').next().unwrap());
+    for seed in 0..3 {
+        lan.discover();
+        assert_eq!(lan.join(1, "till", Some(wrong.clone())).unwrap_err().code, Code::Denied);
+        lan.restart(0, 100 + seed);
+    }
+    lan.discover();
+    assert!(lan.join(1, "till", Some(code)).unwrap_err().message.contains("burned"));
+}
+
+/// A1: who answers in the place of the pinned authority learns nothing and is refused.
+#[test]
+fn refuses_another_authority_than_the_pinned_one() {
+    let mut lan = Lan::new(8, 3);
+    lan.init(Admission::Invite);
+    let (_, uri) = lan.invite(1);
+    let rogue = lan.hosts[2].address.to_string();
+    let genuine = lan.hosts[0].address.to_string();
+    let init = lanyard_protocol::control::Init {
+        network: "shop.lan".parse().unwrap(),
+        name: "office".parse().unwrap(),
+        admission: Admission::Open,
+    };
+    lan.command(2, Command::Init(init)).unwrap();
+    let failure = lan.join(1, "till", Some(uri.replace(&genuine, &rogue))).unwrap_err();
+    assert_eq!(failure.code, Code::Denied);
+    assert!(failure.message.contains("fingerprint"), "{failure:?}");
+}
+
+/// Two authorities that claim one name are joined by neither, without a pin or a code.
+#[test]
+fn joins_neither_of_two_that_claim_one_name() {
+    let mut lan = Lan::new(9, 3);
+    lan.init(Admission::Open);
+    let init = lanyard_protocol::control::Init {
+        network: "shop.lan".parse().unwrap(),
+        name: "office".parse().unwrap(),
+        admission: Admission::Open,
+    };
+    lan.command(2, Command::Init(init)).unwrap();
+    lan.discover();
+    let failure = lan.join(1, "till", None).unwrap_err();
+    assert!(failure.message.contains("two different authorities"), "{failure:?}");
+}
+
+/// A name stays with the node that has it.
+#[test]
+fn refuses_a_name_that_another_node_has() {
+    let mut lan = Lan::network(10, 1);
+    lan.start(2, 77, Vec::new(), OnlineCheck::Never);
+    let (_, uri) = lan.invite(1);
+    let failure = lan.join(2, "till-1", Some(uri)).unwrap_err();
+    assert!(failure.message.contains("has this name"), "{failure:?}");
+}
+
+/// R-L5, R-T8, R-T16: two members that have never met find each other through the authority and authenticate.
+#[test]
+fn members_authenticate_each_other() {
+    let mut lan = Lan::network(11, 2);
+    let Ok(Answer::Pong(pong)) = lan.command(1, Command::Ping("till-2".parse().unwrap())) else { panic!() };
+    assert_eq!((pong.name.as_str(), pong.id), ("till-2", lan.id(2)));
+    let Ok(Answer::Peers(peers)) = lan.command(2, Command::Peers) else { panic!() };
+    let row = peers.iter().find(|peer| peer.id == lan.id(1)).unwrap();
+    assert_eq!((row.name.as_ref().unwrap().as_str(), row.state), ("till-1", PeerState::Connected));
+}
+
+/// R-C4: members that know each other need no authority.
+#[test]
+fn members_talk_while_the_authority_is_away() {
+    let mut lan = Lan::network(12, 2);
+    lan.command(1, Command::Ping("till-2".parse().unwrap())).unwrap();
+    lan.away.insert(0);
+    lan.restart(1, 200);
+    lan.command(1, Command::GetTicket("chat@till-2".parse().unwrap())).unwrap();
+}
+
+/// R-L7: a stranger is told which network this is and may enrol, and is refused everything else.
+#[test]
+fn a_stranger_gets_nothing_but_whois_and_enrolment() {
+    let mut lan = Lan::network(13, 1);
+    lan.start(2, 78, Vec::new(), OnlineCheck::Never);
+    for command in
+        [Command::Ping("office".parse().unwrap()), Command::GetTicket("chat@office".parse().unwrap())]
+    {
+        assert_eq!(lan.command(2, command).unwrap_err().code, Code::Denied);
+    }
+}
+
+/// R-T4: one ticket serves until it expires; then there is a new one without anyone being asked.
+#[test]
+fn a_ticket_is_reused_until_it_expires() {
+    let mut lan = Lan::network(14, 2);
+    let get = Command::GetTicket("chat@till-2".parse().unwrap());
+    let first = ticket_id(lan.command(1, get.clone()));
+    assert_eq!(ticket_id(lan.command(1, get.clone())), first);
+    lan.restart(1, 300);
+    assert_eq!(ticket_id(lan.command(1, get.clone())), first, "it is kept across a restart");
+    lan.pass(Duration::from_secs(9 * 60 * 60));
+    assert_ne!(ticket_id(lan.command(1, get)), first);
+}
+
+/// R-T2, R-T7, R-T16: the provider believes the ticket that it minted, and both sides have the same terms.
+#[test]
+fn a_provider_believes_its_own_ticket() {
+    let mut lan = Lan::network(15, 2);
+    let grant = lan.open(1, "chat@till-2").unwrap();
+    assert_eq!(grant.lanes[0].to_string(), "10.77.0.3:4611");
+    let cache = SessionKeyCache::default();
+    let snapshot = lan.hosts[2].engine.snapshot();
+    let valid = validate(&snapshot, &cache, grant.ticket.for_service(), lan.now).unwrap();
+    assert_eq!(valid.terms(), grant.ticket.terms());
+    assert_eq!(valid.requester().name().as_str(), "till-1");
+    validate(&snapshot, &cache, grant.ticket.for_service(), lan.now).unwrap();
+}
+
+/// C4: an expired ticket is known as such, also from the cache.
+#[test]
+fn refuses_an_expired_ticket() {
+    let mut lan = Lan::network(16, 2);
+    let grant = lan.open(1, "chat@till-2").unwrap();
+    let (cache, snapshot) = (SessionKeyCache::default(), lan.hosts[2].engine.snapshot());
+    let blob = grant.ticket.for_service();
+    let end = grant.ticket.terms().expires;
+    validate(&snapshot, &cache, blob, end.before(Duration::from_millis(1))).unwrap();
+    for cache in [cache, SessionKeyCache::default()] {
+        assert!(matches!(validate(&snapshot, &cache, blob, end), Err(TicketError::Expired { .. })));
+    }
+}
+
+/// C7, C11: a ticket is no ticket to another node, after a restart, or with any byte altered.
+#[test]
+fn refuses_foreign_old_and_altered_tickets() {
+    let mut lan = Lan::network(17, 2);
+    let grant = lan.open(1, "chat@till-2").unwrap();
+    let blob = grant.ticket.for_service().to_vec();
+    let refused = |lan: &Lan, host: usize, blob: &[u8]| {
+        let snapshot = lan.hosts[host].engine.snapshot();
+        let result = validate(&snapshot, &SessionKeyCache::default(), blob, lan.now);
+        matches!(result, Err(TicketError::NoTicket(_)))
+    };
+    assert!(refused(&lan, 0, &blob) && refused(&lan, 1, &blob));
+    for position in 0..blob.len() {
+        let mut altered = blob.clone();
+        altered[position] ^= 1;
+        assert!(refused(&lan, 2, &altered), "byte {position}");
+        assert!(refused(&lan, 2, &blob[..position]), "cut at {position}");
+    }
+    lan.restart(2, 400);
+    assert!(refused(&lan, 2, &blob));
+}
+
+/// A provider that was restarted is asked again, and no user notices.
+#[test]
+fn a_forgotten_ticket_is_minted_anew() {
+    let mut lan = Lan::network(18, 2);
+    let old = lan.open(1, "chat@till-2").unwrap().ticket.terms().id;
+    lan.restart(2, 500);
+    let now = lan.now;
+    lan.hosts[1].engine.handle_no_ticket(&old, now);
+    lan.drain(1);
+    assert_ne!(lan.open(1, "chat@till-2").unwrap().ticket.terms().id, old);
+}
+
+/// What policy does not grant is denied, whether or not it exists, and nothing of the request leaves the host.
+#[test]
+fn a_service_that_policy_does_not_grant_causes_no_packet() {
+    let mut lan = Lan::network(19, 1);
+    let before = lan.wire.len();
+    for service in ["backup@office", "backup@nobody"] {
+        let failure = lan.command(1, Command::GetTicket(service.parse().unwrap())).unwrap_err();
+        assert_eq!(failure.code, Code::Denied);
+    }
+    assert_eq!(lan.wire.len(), before);
+}
+
+/// Unknown is not the same as away.
+#[test]
+fn tells_unknown_peers_from_peers_that_are_away() {
+    let mut lan = Lan::network(20, 2);
+    let ping = |name: &str| Command::Ping(name.parse().unwrap());
+    assert_eq!(lan.command(1, ping("nobody")).unwrap_err().code, Code::NotFound);
+    lan.away.insert(2);
+    assert_eq!(lan.command(1, ping("till-2")).unwrap_err().code, Code::Unreachable);
+}
+
+/// R-T16: with the on-line check required there is no ticket without the authority's word.
+#[test]
+fn the_online_check_asks_the_authority() {
+    for (check, away, granted) in [
+        (OnlineCheck::Require, false, true),
+        (OnlineCheck::Require, true, false),
+        (OnlineCheck::Prefer, true, true),
+        (OnlineCheck::Never, true, true),
+    ] {
+        let mut lan = Lan::network(21, 1);
+        lan.start(2, 79, Vec::new(), check);
+        let (_, uri) = lan.invite(1);
+        lan.join(2, "till-2", Some(uri)).unwrap();
+        lan.command(1, Command::Ping("till-2".parse().unwrap())).unwrap();
+        if away {
+            lan.away.insert(0);
+        }
+        let ticket = lan.command(1, Command::GetTicket("chat@till-2".parse().unwrap()));
+        assert_eq!(ticket.is_ok(), granted, "{check:?}, away: {away}: {ticket:?}");
+    }
+}
+
+/// R-C3: nothing is acknowledged that is not durable.
+#[test]
+fn a_store_that_fails_acknowledges_nothing() {
+    let mut lan = Lan::new(22, 2);
+    lan.init(Admission::Invite);
+    let (_, uri) = lan.invite(1);
+    lan.hosts[0].store_works = false;
+    assert_eq!(lan.join(1, "till", Some(uri.clone())).unwrap_err().code, Code::Failed);
+    lan.hosts[0].store_works = true;
+    lan.hosts[1].store_works = false;
+    assert_eq!(lan.join(1, "till", Some(uri.clone())).unwrap_err().code, Code::Failed);
+    let Ok(Answer::Status(status)) = lan.command(1, Command::Status) else { panic!() };
+    assert_eq!(status.role, RoleName::None);
+    lan.hosts[1].store_works = true;
+    lan.join(1, "till", Some(uri))
+        .expect("the same node may use its invite again until it has its certificate");
+}
+
+/// R-C9: the same seed gives the same bytes.
+#[test]
+fn the_same_seed_gives_the_same_bytes() {
+    let run = |seed| {
+        let mut lan = Lan::network(seed, 3);
+        lan.discover();
+        lan.open(1, "chat@till-3").unwrap();
+        lan.open(3, "file@till-2").unwrap();
+        lan.pass(Duration::from_secs(13 * 60 * 60));
+        lan.wire
+    };
+    assert_eq!(run(23), run(23));
+    assert_ne!(run(23), run(24));
+}

@@ -1,0 +1,346 @@
+//! Engines that talk to each other in virtual time: no socket, no store, no clock.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use lanyard_protocol::control::{Admission, Answer, Caller, Command, Failure, Init, InviteRequest, Join};
+use lanyard_protocol::engine::{
+    ChannelGrant, CommandId, Connection, DialId, Engine, Finished, InboundId, OnlineCheck, Output, RequestId,
+    Setup, Work,
+};
+use lanyard_protocol::enrolment::stretch;
+use lanyard_protocol::identity::NodeId;
+use lanyard_protocol::record::{Record, Table};
+use lanyard_protocol::time::Timestamp;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng as _;
+
+/// 2026-11-21T09:30:00Z.
+pub(crate) const START: Timestamp = Timestamp::from_secs(1_795_253_400);
+
+/// One way between any two hosts.
+const LATENCY: Duration = Duration::from_millis(1);
+
+/// What a link carries, or what becomes of it.
+enum Event {
+    Dial { from: usize, dial: DialId, peer: Option<NodeId>, addresses: Vec<SocketAddr> },
+    Request { from: usize, to: NodeId, request: RequestId, bytes: Vec<u8> },
+    Response { to: usize, request: RequestId, bytes: Option<Vec<u8>> },
+}
+
+pub(crate) struct Host {
+    pub(crate) engine: Engine,
+    pub(crate) address: SocketAddr,
+    pub(crate) records: BTreeMap<(u8, Vec<u8>), (Table, Vec<u8>)>,
+    pub(crate) answers: BTreeMap<CommandId, Result<Answer, Failure>>,
+    pub(crate) channels: BTreeMap<CommandId, Result<Box<ChannelGrant>, Failure>>,
+    /// Whether the store takes writes.
+    pub(crate) store_works: bool,
+    inbound: BTreeMap<InboundId, (usize, RequestId)>,
+    connected: BTreeSet<NodeId>,
+}
+
+/// Hosts on one network, and everything that was ever sent between them.
+pub(crate) struct Lan {
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) now: Timestamp,
+    pub(crate) wire: Vec<u8>,
+    /// Hosts that answer nothing.
+    pub(crate) away: BTreeSet<usize>,
+    events: VecDeque<Event>,
+    next: u64,
+}
+
+pub(crate) fn rng(seed: u64) -> ChaCha20Rng {
+    ChaCha20Rng::seed_from_u64(seed)
+}
+
+impl Lan {
+    /// `hosts` hosts that have never been started before.
+    pub(crate) fn new(seed: u64, hosts: usize) -> Self {
+        let mut lan = Self {
+            hosts: Vec::new(),
+            now: START,
+            wire: Vec::new(),
+            away: BTreeSet::new(),
+            events: VecDeque::new(),
+            next: 0,
+        };
+        for host in 0..hosts {
+            lan.start(host, seed * 1000 + host as u64, Vec::new(), OnlineCheck::Never);
+        }
+        lan
+    }
+
+    /// Starts host number `host`, or starts it again with what its store holds.
+    pub(crate) fn start(&mut self, host: usize, seed: u64, records: Vec<Record>, online_check: OnlineCheck) {
+        let address: SocketAddr = format!("10.77.0.{}:4610", host + 1).parse().unwrap();
+        let lane: SocketAddr = format!("10.77.0.{}:4611", host + 1).parse().unwrap();
+        let kept = records
+            .iter()
+            .map(|record| ((record.table as u8, record.key.clone()), (record.table, record.value.clone())))
+            .collect();
+        let setup = Setup { records, online_check, has_aes: true, ..Setup::default() };
+        let mut engine = Engine::new(setup, self.now, Box::new(rng(seed))).unwrap();
+        engine.handle_listening(vec![address], vec![lane], self.now);
+        let started = Host {
+            engine,
+            address,
+            records: kept,
+            answers: BTreeMap::new(),
+            channels: BTreeMap::new(),
+            store_works: true,
+            inbound: BTreeMap::new(),
+            connected: BTreeSet::new(),
+        };
+        if host < self.hosts.len() {
+            self.hosts[host] = started;
+        } else {
+            self.hosts.push(started);
+        }
+        self.drain(host);
+    }
+
+    /// Stops a host and starts it again with what its store holds.
+    pub(crate) fn restart(&mut self, host: usize, seed: u64) {
+        let records = self.hosts[host]
+            .records
+            .iter()
+            .map(|((_, key), (table, value))| Record {
+                table: *table,
+                key: key.clone(),
+                value: value.clone(),
+            })
+            .collect();
+        let id = self.hosts[host].engine.node_id();
+        for (other, peer) in self.hosts.iter_mut().enumerate() {
+            if other != host && peer.connected.remove(&id) {
+                peer.engine.handle_disconnected(id, self.now);
+            }
+        }
+        self.start(host, seed, records, OnlineCheck::Never);
+    }
+
+    pub(crate) fn id(&self, host: usize) -> NodeId {
+        self.hosts[host].engine.node_id()
+    }
+
+    fn host_of(&self, id: NodeId) -> Option<usize> {
+        (0..self.hosts.len()).find(|host| self.id(*host) == id)
+    }
+
+    /// Every host sees every other one, as by multicast DNS.
+    pub(crate) fn discover(&mut self) {
+        for host in 0..self.hosts.len() {
+            for other in (0..self.hosts.len()).filter(|other| *other != host) {
+                let (id, address) = (self.id(other), self.hosts[other].address);
+                let now = self.now;
+                self.hosts[host].engine.handle_discovered(id, vec![address], now);
+                self.drain(host);
+            }
+        }
+    }
+
+    /// Gives a command and waits for its answer, for at most 40 virtual seconds.
+    pub(crate) fn command(&mut self, host: usize, command: Command) -> Result<Answer, Failure> {
+        let id = self.give(host, command);
+        self.run_until(|lan| lan.hosts[host].answers.contains_key(&id));
+        self.hosts[host].answers.remove(&id).expect("the engine answers every command in time")
+    }
+
+    pub(crate) fn give(&mut self, host: usize, command: Command) -> CommandId {
+        self.next += 1;
+        let id = CommandId(self.next);
+        let now = self.now;
+        self.hosts[host].engine.handle_command(id, Caller::Owner, command, now);
+        self.drain(host);
+        id
+    }
+
+    pub(crate) fn open(&mut self, host: usize, service: &str) -> Result<Box<ChannelGrant>, Failure> {
+        self.next += 1;
+        let id = CommandId(self.next);
+        let now = self.now;
+        self.hosts[host].engine.handle_open(id, service.parse().unwrap(), now);
+        self.drain(host);
+        self.run_until(|lan| lan.hosts[host].channels.contains_key(&id));
+        self.hosts[host].channels.remove(&id).expect("the engine answers every command in time")
+    }
+
+    pub(crate) fn run_until(&mut self, done: impl Fn(&Self) -> bool) {
+        let end = self.now.after(Duration::from_secs(40));
+        while !done(self) && self.now < end && self.step() {}
+    }
+
+    /// Lets `time` pass.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        let end = self.now.after(time);
+        while self.next_time().is_some_and(|next| next <= end) && self.step() {}
+        self.now = end;
+        for host in 0..self.hosts.len() {
+            self.hosts[host].engine.handle_timeout(end);
+            self.drain(host);
+        }
+    }
+
+    fn next_time(&self) -> Option<Timestamp> {
+        if !self.events.is_empty() {
+            return Some(self.now.after(LATENCY));
+        }
+        self.hosts.iter().filter_map(|host| host.engine.poll_timeout()).map(|(time, _)| time).min()
+    }
+
+    /// The next thing that happens; false if nothing ever will.
+    fn step(&mut self) -> bool {
+        if let Some(event) = self.events.pop_front() {
+            self.now = self.now.after(LATENCY);
+            self.deliver(event);
+            return true;
+        }
+        let Some(next) = self.next_time() else { return false };
+        self.now = self.now.max(next);
+        for host in 0..self.hosts.len() {
+            if self.hosts[host].engine.poll_timeout().is_some_and(|(time, _)| time <= self.now) {
+                self.hosts[host].engine.handle_timeout(self.now);
+                let again = self.hosts[host].engine.poll_timeout();
+                assert!(again.is_none_or(|(time, _)| time > self.now), "{again:?} was not acted on");
+                self.drain(host);
+            }
+        }
+        true
+    }
+
+    fn deliver(&mut self, event: Event) {
+        let now = self.now;
+        match event {
+            Event::Dial { from, dial, peer, addresses } => self.dial(from, dial, peer, &addresses),
+            Event::Request { from, to, request, bytes } => {
+                let there = self.host_of(to).filter(|host| !self.away.contains(host));
+                let Some(host) = there else {
+                    self.hosts[from].engine.handle_request_failed(request, now);
+                    self.drain(from);
+                    return;
+                };
+                self.wire.extend(&bytes);
+                self.next += 1;
+                let inbound = InboundId(self.next);
+                self.hosts[host].inbound.insert(inbound, (from, request));
+                let source = Connection { remote: self.hosts[from].address, attached: true, dialled: None };
+                let sender = self.id(from);
+                self.hosts[host].engine.handle_request(sender, source, inbound, &bytes, now);
+                self.drain(host);
+            }
+            Event::Response { to, request, bytes } => {
+                match bytes {
+                    Some(bytes) => {
+                        self.wire.extend(&bytes);
+                        self.hosts[to].engine.handle_response(request, &bytes, LATENCY + LATENCY, now);
+                    }
+                    None => self.hosts[to].engine.handle_request_failed(request, now),
+                }
+                self.drain(to);
+            }
+        }
+    }
+
+    fn dial(&mut self, from: usize, dial: DialId, peer: Option<NodeId>, addresses: &[SocketAddr]) {
+        let now = self.now;
+        let there = (0..self.hosts.len()).find(|host| {
+            addresses.contains(&self.hosts[*host].address)
+                && !self.away.contains(host)
+                && peer.is_none_or(|peer| peer == self.id(*host))
+        });
+        let Some(to) = there else {
+            self.hosts[from].engine.handle_dial_failed(dial, now);
+            self.drain(from);
+            return;
+        };
+        let (here, there) = (self.id(from), self.id(to));
+        let connection = |remote, dialled| Connection { remote, attached: true, dialled };
+        let (near, far) = (self.hosts[from].address, self.hosts[to].address);
+        self.hosts[from].connected.insert(there);
+        self.hosts[to].connected.insert(here);
+        self.hosts[to].engine.handle_connected(here, connection(near, None), now);
+        self.drain(to);
+        self.hosts[from].engine.handle_connected(there, connection(far, Some(dial)), now);
+        self.drain(from);
+    }
+
+    /// Carries out what a host's engine wants done.
+    pub(crate) fn drain(&mut self, host: usize) {
+        while let Some(output) = self.hosts[host].engine.poll_output() {
+            let now = self.now;
+            match output {
+                Output::Request { id, to, message } => {
+                    self.events.push_back(Event::Request { from: host, to, request: id, bytes: message });
+                }
+                Output::Respond { to, message } => self.respond(host, to, Some(message)),
+                Output::Ignore { to } => self.respond(host, to, None),
+                Output::Connect { id, peer, addresses } => {
+                    self.events.push_back(Event::Dial { from: host, dial: id, peer, addresses });
+                }
+                Output::Persist { id, writes } => {
+                    let works = self.hosts[host].store_works;
+                    for write in writes.into_iter().filter(|_| works) {
+                        let key = (write.table as u8, write.key);
+                        match write.value {
+                            Some(value) => self.hosts[host].records.insert(key, (write.table, value)),
+                            None => self.hosts[host].records.remove(&key),
+                        };
+                    }
+                    self.hosts[host].engine.handle_persisted(id, works, now);
+                }
+                Output::Work { id, work: Work::Stretch { secret, salt } } => {
+                    let stretched = stretch(&secret, &salt);
+                    self.hosts[host].engine.handle_work(id, Finished::Stretched(stretched), now);
+                }
+                Output::Answer { to, result } => {
+                    self.hosts[host].answers.insert(to, result);
+                }
+                Output::Channel { to, result } => {
+                    self.hosts[host].channels.insert(to, result);
+                }
+                Output::Snapshot(_) | Output::Certified { .. } => {}
+            }
+        }
+    }
+
+    fn respond(&mut self, host: usize, to: InboundId, bytes: Option<Vec<u8>>) {
+        let (to, request) = self.hosts[host].inbound.remove(&to).expect("a request is answered once");
+        self.events.push_back(Event::Response { to, request, bytes });
+    }
+
+    /// Host 0 makes a network.
+    pub(crate) fn init(&mut self, admission: Admission) {
+        let init = Init { network: "shop.lan".parse().unwrap(), name: "office".parse().unwrap(), admission };
+        self.command(0, Command::Init(init)).unwrap();
+    }
+
+    /// A code and a URI that host 0 gives out.
+    pub(crate) fn invite(&mut self, uses: u32) -> (String, String) {
+        let invite = self.command(0, Command::Invite(InviteRequest { uses, ttl_s: 600 }));
+        let Ok(Answer::Invite(invite)) = invite else { panic!("{invite:?}") };
+        (invite.code, invite.uri)
+    }
+
+    pub(crate) fn join(
+        &mut self,
+        host: usize,
+        name: &str,
+        invite: Option<String>,
+    ) -> Result<Answer, Failure> {
+        self.command(host, Command::Join(Join { invite, name: name.parse().unwrap(), network: None }))
+    }
+
+    /// A network of an authority, `office`, and members `till-1` and so on.
+    pub(crate) fn network(seed: u64, members: usize) -> Self {
+        let mut lan = Self::new(seed, members + 1);
+        lan.init(Admission::Invite);
+        for host in 1..=members {
+            let (_, uri) = lan.invite(1);
+            lan.join(host, &format!("till-{host}"), Some(uri)).unwrap();
+        }
+        lan
+    }
+}
