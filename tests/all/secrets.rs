@@ -17,8 +17,9 @@ fn secrets_are_in_no_log_argument_environment_or_file() {
     let words = code.split_once('-').unwrap().1;
 
     let bob = Host::new("bob").logging("trace");
-    let joined = bob.run(["join", &uri, "--name", "bob"]).ok();
+    // Through the node that runs, so that its log has a chance to tell.
     let bob = Member { node: bob.up(), host: bob };
+    let joined = bob.host.run(["join", &uri, "--name", "bob"]).ok();
     bob.meets(&alice.host);
     let text = "canary-of-the-message";
     // From standard input: what a user types into an argument is in the argument.
