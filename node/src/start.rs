@@ -140,11 +140,11 @@ fn engine(config: &Config, store: &Store) -> Result<Engine, StartError> {
 
 /// Everything that others come in by. Returns the lane's address.
 fn open_doors(base: &Base, network: &mut Network) -> Result<SocketAddr, StartError> {
+    let mut addresses = Vec::new();
     for wanted in &base.config.listen {
-        for address in listen::control_addresses(*wanted)? {
-            network.listen(address)?;
-        }
+        addresses.extend(listen::control_addresses(*wanted)?);
     }
+    network.listen(&addresses)?;
     let (lane, tools) = data_plane(base)?;
     let owner = rustix::process::geteuid().as_raw();
     let socket = control::bind(&base.config.control_socket(), owner)?;

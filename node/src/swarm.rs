@@ -120,16 +120,21 @@ impl Network {
         })
     }
 
-    /// Listens on `address` over TCP and QUIC. [`Event::Listening`] follows.
+    /// Listens on `addresses` over TCP and QUIC. [`Event::Listening`] follows at once, and whenever an interface
+    /// comes or goes.
     ///
     /// # Errors
     /// [`NetworkError::Listen`] if the system refuses.
-    pub(crate) fn listen(&mut self, address: SocketAddr) -> Result<(), NetworkError> {
-        for transport in [Transport::Tcp, Transport::Quic] {
-            self.swarm
-                .listen_on(address::multiaddr(address, transport))
-                .map_err(|error| NetworkError::Listen { address, reason: error.to_string() })?;
+    pub(crate) fn listen(&mut self, addresses: &[SocketAddr]) -> Result<(), NetworkError> {
+        for &address in addresses {
+            for transport in [Transport::Tcp, Transport::Quic] {
+                self.swarm
+                    .listen_on(address::multiaddr(address, transport))
+                    .map_err(|error| NetworkError::Listen { address, reason: error.to_string() })?;
+            }
+            self.listening.extend(address::places(address));
         }
+        self.events.push_back(Event::Listening(reachable(&self.listening)));
         Ok(())
     }
 
