@@ -102,6 +102,8 @@ pub(crate) async fn start(config: Config, mode: Mode) -> Result<Node, StartError
     let tasks = Tasks::default();
     let (handle, ends) = handle::handle(engine.snapshot());
     let base = Base { handle: handle.clone(), store: store.clone(), config, tasks: tasks.clone() };
+    // From here on whatever fails stops what runs already.
+    let node = Node { handle, tasks: tasks.clone() };
     let lane = match mode {
         Mode::Full => Some(open_doors(&base, &mut network)?),
         Mode::Quiet => {
@@ -110,7 +112,7 @@ pub(crate) async fn start(config: Config, mode: Mode) -> Result<Node, StartError
         }
     };
     tasks.spawn(EventLoop::new(engine, network, store, lane, ends).run(tasks.clone()));
-    Ok(Node { handle, tasks })
+    Ok(node)
 }
 
 /// Opens the store, which locks it: from here on this is the one node with this state.
