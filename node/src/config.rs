@@ -32,6 +32,11 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// Where to listen for lanes; port 0 picks one. By default `[::]:4611`.
     pub lane: SocketAddr,
+    /// What others are told for control connections instead of where the node listens, for where something
+    /// forwards them. By default nothing.
+    pub advertise: Vec<SocketAddr>,
+    /// What others are told for lanes instead of where the node listens. By default nothing.
+    pub advertise_lane: Option<SocketAddr>,
     /// Whether to look for peers, and be found, by multicast DNS. By default yes.
     pub mdns: bool,
     /// The folder that files are received into when nobody says where.
@@ -50,6 +55,8 @@ impl Config {
             state: state.into(),
             listen: vec![any(CONTROL_PORT)],
             lane: any(LANE_PORT),
+            advertise: Vec::new(),
+            advertise_lane: None,
             mdns: true,
             inbox: None,
             online_check: OnlineCheck::default(),

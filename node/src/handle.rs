@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
-use lanyard_protocol::control::{Answer, Caller, Code, Command, Failure, ServiceRef};
+use lanyard_protocol::control::{Answer, Caller, Code, Command, Failure, Peer, PeerRef, ServiceRef};
 use lanyard_protocol::engine::{ChannelGrant, CommandId};
 use lanyard_protocol::identity::NodeId;
 use lanyard_protocol::snapshot::Snapshot;
@@ -101,6 +101,22 @@ impl Handle {
     /// The node's own [`Failure`], or one of kind [`Code::NotRunning`] if it has stopped.
     pub async fn open(&self, service: ServiceRef) -> Result<Box<ChannelGrant>, Failure> {
         self.ask(|id, reply| Message::Open { id, service, reply }).await?
+    }
+
+    /// Who the peer is that a user names.
+    ///
+    /// # Errors
+    /// The node's own [`Failure`], or one of kind [`Code::NotRunning`] if it has stopped.
+    pub async fn whois(&self, peer: PeerRef) -> Result<Peer, Failure> {
+        let answer = self.command(Caller::Owner, Command::Whois(peer)).await?;
+        let Answer::Peer(peer) = answer else {
+            return Err(Failure::new(
+                Code::Failed,
+                format!("not an answer to whois: {answer:?}"),
+                "report it",
+            ));
+        };
+        Ok(*peer)
     }
 
     /// Says that a provider did not know this ticket, so that [`Self::open`] gets a new one.

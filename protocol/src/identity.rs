@@ -11,7 +11,8 @@ use core::fmt;
 use data_encoding::HEXLOWER;
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use rand_core::CryptoRng;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use subtle::ConstantTimeEq as _;
 use x25519_dalek::StaticSecret;
 use zeroize::Zeroizing;
@@ -35,8 +36,9 @@ pub enum KeyError {
 }
 
 /// An Ed25519 public key that is on the curve and not of small order (RFC 8032).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "[u8; 32]", into = "[u8; 32]")]
+///
+/// Its 32 bytes on the wire, its digits in JSON.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKey([u8; 32]);
 
 impl PublicKey {
@@ -82,6 +84,37 @@ impl TryFrom<[u8; 32]> for PublicKey {
 impl From<PublicKey> for [u8; 32] {
     fn from(key: PublicKey) -> Self {
         key.0
+    }
+}
+
+impl core::str::FromStr for PublicKey {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let bytes = HEXLOWER.decode(text.as_bytes()).map_err(|_| KeyError::PublicKey)?;
+        let bytes: [u8; 32] = bytes.try_into().map_err(|_| KeyError::PublicKey)?;
+        Self::try_from(bytes)
+    }
+}
+
+impl Serialize for PublicKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.0.serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for PublicKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let key = if deserializer.is_human_readable() {
+            String::deserialize(deserializer)?.parse()
+        } else {
+            <[u8; 32]>::deserialize(deserializer)?.try_into()
+        };
+        key.map_err(D::Error::custom)
     }
 }
 
@@ -142,9 +175,7 @@ impl core::str::FromStr for NodeId {
     type Err = KeyError;
 
     fn from_str(text: &str) -> Result<Self, KeyError> {
-        let bytes = HEXLOWER.decode(text.as_bytes()).map_err(|_| KeyError::PublicKey)?;
-        let bytes: [u8; 32] = bytes.try_into().map_err(|_| KeyError::PublicKey)?;
-        Self::try_from(bytes)
+        text.parse().map(Self)
     }
 }
 
@@ -436,7 +467,9 @@ impl fmt::Debug for Secret {
 ///
 /// Two networks with the same name are told apart by it, and a joiner that was given it out of band believes
 /// no other authority.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+///
+/// Its 32 bytes on the wire, its digits in JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint(pub Digest);
 
 impl Fingerprint {
@@ -452,6 +485,26 @@ impl Fingerprint {
 /// The DER of an Ed25519 SubjectPublicKeyInfo up to the key itself (RFC 8410, section 4).
 const ED25519_SPKI_PREFIX: [u8; 12] =
     [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+
+impl Serialize for Fingerprint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.0.serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Fingerprint {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+        } else {
+            Digest::deserialize(deserializer).map(Self)
+        }
+    }
+}
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -551,6 +604,17 @@ mod tests {
         let other = if text.starts_with('0') { "1" } else { "0" };
         assert!(id_range(other).is_some_and(|range| !range.contains(&id)));
         assert!(id_range("till").is_none() && id_range(&"0".repeat(65)).is_none());
+    }
+
+    #[test]
+    fn ids_and_fingerprints_are_digits_in_json_and_bytes_on_the_wire() {
+        let id = IdentityKey::from_seed(&[7; 32]).node_id();
+        let pin = Fingerprint::of(id.public_key());
+        let json = serde_json::to_string(&(id, pin)).unwrap();
+        assert_eq!(json, format!("[\"{id}\",\"{pin}\"]"));
+        assert_eq!(serde_json::from_str::<(NodeId, Fingerprint)>(&json).unwrap(), (id, pin));
+        assert!(serde_json::from_str::<NodeId>(&format!("\"{}\"", "0".repeat(64))).is_err());
+        assert_eq!(codec::encode(&(id, pin)).len(), 64);
     }
 
     #[test]

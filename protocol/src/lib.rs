@@ -15,6 +15,7 @@ pub mod hello;
 pub mod identity;
 pub mod keyring;
 pub mod label;
+pub mod manual;
 pub mod message;
 pub mod record;
 pub mod reject;

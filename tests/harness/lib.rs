@@ -1,1 +1,30 @@
-//! x
+//! What the tests of the real binary stand on: hosts with a state of their own, nodes that run as processes,
+//! networks of namespaces, and raw sockets for whoever does not play by the rules.
+//!
+//! Nothing in here waits for a time to pass. [`wait_for`] waits for a fact and gives up at a deadline; every
+//! process is killed and every namespace removed when its value is dropped, also when a test fails.
+
+#![expect(clippy::panic, clippy::expect_used, reason = "a harness reports a failed test by panicking")]
+
+mod attacker;
+mod binary;
+mod disk;
+mod host;
+mod lan;
+mod node;
+mod output;
+mod process;
+mod shop;
+mod stranger;
+mod wait;
+
+pub use attacker::{Attacker, noise};
+pub use binary::{binary, is_root, program, repository};
+pub use host::Host;
+pub use lan::Lan;
+pub use node::{DetachedNode, RunningNode};
+pub use output::Output;
+pub use process::Process;
+pub use shop::Member;
+pub use stranger::Stranger;
+pub use wait::{SOON, wait_for};

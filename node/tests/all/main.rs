@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod channel;
 mod local_api;
 mod members;
 mod start;
+mod tools;
 
 use std::path::Path;
 

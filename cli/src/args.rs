@@ -1,0 +1,402 @@
+//! The command line's grammar, and how a mistake in it is told.
+
+use core::time::Duration;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+use lanyard_protocol::control::{Admission, Code, Failure, PeerRef, ServiceRef};
+use lanyard_protocol::identity::{NetworkName, NodeName};
+
+/// A badge for every machine on the local network: certificates, tickets and encrypted channels between them.
+#[derive(Debug, Parser)]
+#[command(name = "lanyard", version, subcommand_required = true, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Everywhere")]
+pub(crate) struct Global {
+    /// The node's state directory [default: $LANYARD_STATE, else /var/lib/lanyard for root and
+    /// $XDG_STATE_HOME/lanyard for others]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// Print data as JSON, errors too
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say nothing beside the data
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Draw no progress bars
+    #[arg(long, global = true)]
+    pub(crate) no_progress: bool,
+    /// Give up after this long, as in 90s, 10m, 24h or 7d
+    #[arg(long, global = true, value_name = "D", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make this node the authority of a new network
+    Init(Init),
+    /// Run the node
+    Up(Up),
+    /// Stop the running node
+    Down,
+    /// Get a certificate from a network's authority
+    Join(Join),
+    /// Let another node in: print a code for it to join with
+    Invite(Invite),
+    /// Show how this node is
+    Status,
+    /// List the nodes that were seen
+    Peers(Peers),
+    /// Measure round trips to a peer
+    Ping(Ping),
+    /// Show who a peer is
+    Whois(OnePeer),
+    /// Show this node's certificate
+    #[command(subcommand)]
+    Cert(Cert),
+    /// Show the certificate of the network's authority
+    #[command(subcommand)]
+    Ca(Ca),
+    /// Get session tickets and show those that are held
+    #[command(subcommand)]
+    Ticket(Ticket),
+    /// Talk to a peer
+    Chat(Chat),
+    /// Send a file to a peer
+    Send(Send),
+    /// Take the files that peers send
+    Receive(Receive),
+    /// See it all at work: an authority and two members on this machine, then gone again
+    Demo(Demo),
+    /// Print a completion script for a shell
+    Completions(Completions),
+    /// Print the manual page
+    Man(Man),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Init {
+    /// The network's name, as in shop.lan [default: <hostname>.lan]
+    pub(crate) network: Option<NetworkName>,
+    /// This node's name in it [default: the hostname]
+    #[arg(long, value_name = "NODE")]
+    pub(crate) name: Option<NodeName>,
+    /// How strangers get in: invite or open
+    #[arg(long, value_name = "EXPR", default_value_t)]
+    pub(crate) admission: Admission,
+}
+
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Up {
+    /// Detach once the node is ready
+    #[arg(short = 'd', long)]
+    pub(crate) detach: bool,
+    /// Where to listen, TCP and QUIC on the same port; may be given several times [default: [::]:4610]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Vec<SocketAddr>,
+    /// Where to listen for channels [default: [::]:4611]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) lane: Option<SocketAddr>,
+    /// Neither announce this node on the local network nor look for others there
+    #[arg(long)]
+    pub(crate) no_mdns: bool,
+    /// Get a certificate first, if there is none: a single-use URI or code, or - to read it from standard input
+    #[arg(long, value_name = "URI|CODE|-")]
+    pub(crate) join: Option<String>,
+    /// The name to join with [default: the hostname]
+    #[arg(long, value_name = "NODE", requires = "join")]
+    pub(crate) name: Option<NodeName>,
+    /// Tell others this address instead of those listened on, where something forwards it; may be repeated
+    #[arg(long, value_name = "ADDR", hide = true)]
+    pub(crate) advertise: Vec<SocketAddr>,
+    /// Tell others this address for channels, where something forwards it
+    #[arg(long, value_name = "ADDR", hide = true)]
+    pub(crate) advertise_lane: Option<SocketAddr>,
+    /// Leave the session of the terminal: set by --detach for the process that it starts
+    #[arg(long, hide = true, conflicts_with = "detach")]
+    pub(crate) detached: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Join {
+    /// What the authority's `lanyard invite` printed, or - to read it from standard input; nothing for a
+    /// network with open admission
+    #[arg(value_name = "URI|CODE|-")]
+    pub(crate) invite: Option<String>,
+    /// The name that this node wants [default: the hostname]
+    #[arg(long, value_name = "NODE")]
+    pub(crate) name: Option<NodeName>,
+    /// Run the node afterwards
+    #[arg(long)]
+    pub(crate) up: bool,
+    /// The network to join, where several are in sight
+    #[arg(long, value_name = "NAME")]
+    pub(crate) network: Option<NetworkName>,
+    /// Ask nothing
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Invite {
+    /// How many nodes may join with it; several need the URI
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) uses: u32,
+    /// For how long, as in 90s, 10m, 24h or 7d
+    #[arg(long, value_name = "D", default_value = "10m", value_parser = duration)]
+    pub(crate) ttl: Duration,
+    /// Print the URI, which also says where the authority is, instead of the code
+    #[arg(long)]
+    pub(crate) uri: bool,
+    /// Print the URI as a QR code
+    #[arg(long, conflicts_with = "uri")]
+    pub(crate) qr: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Peers {
+    /// Show every change until interrupted
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Ping {
+    /// A node name, an id, or the beginning of an id
+    pub(crate) peer: PeerRef,
+    /// How many round trips
+    #[arg(short = 'c', long, value_name = "N", default_value_t = 1)]
+    pub(crate) count: u32,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct OnePeer {
+    /// A node name, an id, or the beginning of an id
+    pub(crate) peer: PeerRef,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Cert {
+    /// Say what is in it
+    Show,
+    /// Print it as PEM
+    Export(Export),
+    /// Verify somebody's certificate against the network's authority
+    Verify(Verify),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ca {
+    /// Say what is in it, with the fingerprint that others may compare
+    Show,
+    /// Print it as PEM
+    Export(Export),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Export {
+    /// Write it to this file instead
+    #[arg(short, long, value_name = "F")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Verify {
+    /// A certificate as PEM, or - for standard input
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ticket {
+    /// Get a ticket for a service, or say which one is held
+    Get {
+        /// NAME@PEER, as in chat@till
+        service: ServiceRef,
+    },
+    /// List the tickets that are held
+    List,
+    /// Show one ticket
+    Show {
+        /// The ticket's id
+        id: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Chat {
+    /// A node name, an id, or the beginning of an id
+    pub(crate) peer: PeerRef,
+    /// Send this, and end once it is durably queued
+    #[arg(short, long, value_name = "TEXT")]
+    pub(crate) message: Option<String>,
+    /// Print the conversation so far, one line for each message
+    #[arg(long, conflicts_with = "message")]
+    pub(crate) log: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Send {
+    /// The file
+    pub(crate) path: PathBuf,
+    /// A node name, an id, or the beginning of an id
+    pub(crate) peer: PeerRef,
+    /// The name to offer it by [default: its own]
+    #[arg(long, value_name = "N")]
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Receive {
+    /// The folder to put files into; made if it is not there
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) into: PathBuf,
+    /// Take what this peer sends without asking, and nothing else; may be given several times
+    #[arg(long, value_name = "PEER")]
+    pub(crate) from: Vec<PeerRef>,
+    /// Take everything without asking
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// End after one file
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Demo {
+    /// Keep the directory with the three nodes' states
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Completions {
+    /// bash, elvish, fish, powershell or zsh
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Man {
+    /// The command to print the page of, as in `ticket get` [default: lanyard itself]
+    pub(crate) command: Vec<String>,
+}
+
+/// What became of the arguments that make no command.
+pub(crate) enum Stop {
+    /// Help or the version was asked for: this is it.
+    Help(String),
+    /// The arguments are wrong.
+    Usage(Failure),
+}
+
+/// The command that the program was called with.
+///
+/// # Errors
+/// [`Stop`] if there is none.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "clap may add kinds of mistakes: they are all usage errors"
+)]
+pub(crate) fn parse() -> Result<Cli, Stop> {
+    Cli::try_parse().map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Help(error.render().to_string()),
+        ErrorKind::MissingSubcommand => Stop::Usage(Failure::new(
+            Code::Usage,
+            "there is no command",
+            "`lanyard --help` lists them; `lanyard demo` shows them at work",
+        )),
+        _ => Stop::Usage(usage(&error.render().to_string())),
+    })
+}
+
+/// Whether `--json` is among arguments that could not be parsed.
+pub(crate) fn wants_json() -> bool {
+    std::env::args_os().take_while(|argument| argument != "--").any(|argument| argument == "--json")
+}
+
+/// The parser's page as the two lines of every error: what is wrong, then its tip or the command's usage.
+fn usage(page: &str) -> Failure {
+    let mut paragraphs = page.split("\n\n").map(|lines| {
+        let words = lines.lines().map(str::trim).filter(|line| !line.is_empty());
+        words.collect::<Vec<_>>().join(" ")
+    });
+    let message = paragraphs.next().unwrap_or_default();
+    let message = message.strip_prefix("error: ").unwrap_or(&message).to_owned();
+    let rest: Vec<String> = paragraphs.collect();
+    let line = |prefix: &str| rest.iter().find_map(|text| text.strip_prefix(prefix)).map(str::to_owned);
+    let remedy = line("tip: ")
+        .or_else(|| line("Usage: ").map(|usage| format!("usage: {usage}")))
+        .unwrap_or_else(|| "`--help` says what there is".to_owned());
+    Failure::new(Code::Usage, message, remedy)
+}
+
+/// A duration in one unit: `90s`, `10m`, `24h`, `7d`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let refused = || "use a number and a unit, as in 90s, 10m, 24h or 7d".to_owned();
+    let unit = text.chars().last().ok_or_else(refused)?;
+    let seconds: u64 = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        'd' => 24 * 60 * 60,
+        _ => return Err(refused()),
+    };
+    let digits = &text[..text.len() - unit.len_utf8()];
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(refused());
+    }
+    let number: u64 = digits.parse().map_err(|_| refused())?;
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn grammar_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn reads_durations_in_one_unit() {
+        for (text, seconds) in [("0s", 0), ("90s", 90), ("10m", 600), ("24h", 86_400), ("7d", 604_800)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for bad in
+            ["", "s", "10", "1w", "-1s", "+1s", "1.5h", "1h30m", " 1s", "1 s", "1é", "99999999999999999999d"]
+        {
+            assert!(duration(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn tells_a_mistake_in_two_lines() {
+        for arguments in [
+            &["lanyard", "stauts"][..],
+            &["lanyard", "status", "--jsno"],
+            &["lanyard", "ping"],
+            &["lanyard", "ping", "Not A Name"],
+            &["lanyard", "invite", "--ttl", "soon"],
+            &["lanyard", "init", "--admission", "password"],
+            &["lanyard"],
+        ] {
+            let error = Cli::try_parse_from(arguments).unwrap_err();
+            let failure = usage(&error.render().to_string());
+            assert!(!failure.message.contains('\n') && !failure.message.is_empty(), "{failure:?}");
+            assert!(!failure.remedy.contains('\n') && !failure.remedy.is_empty(), "{failure:?}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! `up -d`: the node in a process of its own, awaited until it is ready.
+
+use std::ffi::OsString;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::process::Stdio;
+
+use lanyard_protocol::control::{Code, Join};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+
+use super::super::{Context, Signals, interrupted};
+use super::{Event, report, reported};
+use crate::args::Up;
+use crate::error::{Error, Result};
+
+/// Starts the node in another process and waits until it is ready, or until it has said why it is not.
+pub(super) async fn detach(context: &Context, up: &Up, wish: Option<&Join>) -> Result {
+    super::refuse_a_second_node(context).await?;
+    let mut signals = Signals::new()?;
+    let log = context.state.join("node.log");
+    let mut child = spawn(context, up, wish, log_file(context)?)?;
+    if let (Some(mut stdin), Some(invite)) =
+        (child.stdin.take(), wish.and_then(|wish| wish.invite.as_deref()))
+    {
+        // A node that is gone already says why on its standard output.
+        let _ = stdin.write_all(format!("{invite}\n").as_bytes()).await;
+    }
+    let Some(stdout) = child.stdout.take() else { return Err(unstarted(&"it has no standard output")) };
+    let ready = tokio::select! {
+        ready = ready(context, stdout) => ready,
+        () = signals.next() => Err(interrupted()),
+    };
+    match ready {
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            let status = child.wait().await.map_err(|error| unstarted(&error))?;
+            let what = format!("the node ended before it was ready: {status}");
+            Err(Error::new(Code::Failed, what, format!("its log is {}", log.display())))
+        }
+        Err(error) => {
+            // It may be waiting for an authority still.
+            let _ = child.kill().await;
+            Err(error)
+        }
+    }
+}
+
+/// Passes on what the node reports: whether it was ready in the end.
+async fn ready(context: &Context, stdout: ChildStdout) -> Result<bool> {
+    let mut lines = BufReader::new(stdout).lines();
+    while let Some(event) = reported(&mut lines).await? {
+        report(context, &event)?;
+        if matches!(event, Event::Ready { .. }) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn spawn(context: &Context, up: &Up, wish: Option<&Join>, log: File) -> Result<Child> {
+    let program = std::env::current_exe().map_err(|error| unstarted(&error))?;
+    Command::new(program)
+        .arg("--state")
+        .arg(&context.state)
+        .args(["--json", "up", "--detached"])
+        .args(arguments(up, wish))
+        .args(context.timeout.iter().map(|limit| format!("--timeout={}s", limit.as_secs())))
+        // It must not keep the place where it was started from being unmounted.
+        .current_dir(&context.state)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .map_err(|error| unstarted(&error))
+}
+
+/// The arguments once more, but for the invite, which goes through standard input: any user may read arguments.
+fn arguments(up: &Up, wish: Option<&Join>) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = Vec::new();
+    let mut flag = |name: &str, value: String| arguments.extend([name.into(), value.into()]);
+    for address in &up.listen {
+        flag("--listen", address.to_string());
+    }
+    for address in &up.advertise {
+        flag("--advertise", address.to_string());
+    }
+    if let Some(address) = up.lane {
+        flag("--lane", address.to_string());
+    }
+    if let Some(address) = up.advertise_lane {
+        flag("--advertise-lane", address.to_string());
+    }
+    if let Some(wish) = wish {
+        flag("--join", "-".to_owned());
+        flag("--name", wish.name.to_string());
+    }
+    if up.no_mdns {
+        arguments.push("--no-mdns".into());
+    }
+    arguments
+}
+
+/// The file that the node's log goes to, in the state directory, which is made if need be.
+fn log_file(context: &Context) -> Result<File> {
+    let log = context.state.join("node.log");
+    let opened = DirBuilder::new()
+        .recursive(true)
+        .mode(0o711)
+        .create(&context.state)
+        .and_then(|()| OpenOptions::new().append(true).create(true).mode(0o600).open(&log));
+    opened.map_err(|error: io::Error| {
+        let what = format!("{} cannot be written: {error}", log.display());
+        Error::new(Code::Failed, what, "use a state directory of your own: `--state DIR`")
+    })
+}
+
+fn unstarted(error: &impl ToString) -> Error {
+    let what = format!("the node was not started: {}", error.to_string());
+    Error::new(Code::Failed, what, "run `lanyard up` without -d to see more")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::{Cli, Command as Parsed};
+
+    /// G6: the invite is no argument of the process that is started, and everything else is.
+    #[test]
+    fn passes_on_all_arguments_but_the_invite() {
+        let given = [
+            "lanyard",
+            "up",
+            "--listen",
+            "[::1]:1",
+            "--listen",
+            "127.0.0.1:2",
+            "--advertise",
+            "10.0.0.1:3",
+            "--lane",
+            "127.0.0.1:4",
+            "--advertise-lane",
+            "10.0.0.1:5",
+            "--join",
+            "-",
+            "--name",
+            "till",
+            "--no-mdns",
+        ];
+        let Parsed::Up(up) = Cli::try_parse_from(given).unwrap().command else { panic!("not up") };
+        let wish = Join { invite: Some("7-a-b".into()), name: "till".parse().unwrap(), network: None };
+        let passed = arguments(&up, Some(&wish));
+        assert!(passed.iter().all(|argument| !argument.to_string_lossy().contains("7-a-b")));
+        let parsed =
+            Cli::try_parse_from(["lanyard", "up"].map(OsString::from).into_iter().chain(passed)).unwrap();
+        assert_eq!(format!("{:?}", parsed.command), format!("{:?}", Parsed::Up(up)));
+    }
+}

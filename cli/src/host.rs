@@ -1,0 +1,167 @@
+//! A node in this process: the only file that knows how `lanyard-node` is called.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use lanyard_node::config::{self, Config, ConfigError};
+use lanyard_node::{Listening, Node, StartError, ambient};
+use lanyard_protocol::control::{
+    Answer, Caller, Certificates, Code, Command, Init, Initialised, Join, Joined, Status,
+};
+use lanyard_protocol::time::Timestamp;
+
+use crate::args::Up;
+use crate::client::Client;
+use crate::error::{Error, Result};
+
+/// The time by this host's clock.
+pub(crate) fn now() -> Timestamp {
+    ambient::now()
+}
+
+/// A moment to measure a duration from.
+pub(crate) fn monotonic() -> Instant {
+    ambient::monotonic()
+}
+
+/// The state directory where none is named.
+pub(crate) fn default_state() -> Result<PathBuf> {
+    config::default_state_dir().map_err(|error| misconfigured(error).into())
+}
+
+/// A node to give an order to: the one that runs, or one that lives for the moment.
+pub(crate) enum Anywhere {
+    /// The running node.
+    Running(Client),
+    /// A node in this process, which nobody else sees, and the limits of a running one.
+    Hosted(Box<Hosted>, Client),
+}
+
+impl Anywhere {
+    /// The running node if there is one.
+    pub(crate) async fn find(state: &Path, client: &Client) -> Result<Self> {
+        if client.is_running().await? {
+            return Ok(Self::Running(client.clone()));
+        }
+        let node = Node::start_quiet(load(state)?).await?;
+        Ok(Self::Hosted(Box::new(Hosted { node }), client.clone()))
+    }
+
+    /// Makes it the authority of a new network.
+    pub(crate) async fn init(&self, init: Init) -> Result<Initialised> {
+        match self {
+            Self::Running(client) => client.post("/v1/init", &init).await,
+            Self::Hosted(hosted, client) => client.in_time(hosted.init(init)).await,
+        }
+    }
+
+    /// Gets it a certificate.
+    pub(crate) async fn join(&self, join: Join) -> Result<Joined> {
+        match self {
+            Self::Running(client) => client.post("/v1/join", &join).await,
+            Self::Hosted(hosted, client) => client.in_time(hosted.join(join)).await,
+        }
+    }
+
+    /// Its certificate and its network's.
+    pub(crate) async fn certificates(&self) -> Result<Certificates> {
+        match self {
+            Self::Running(client) => client.get("/v1/certificates").await,
+            Self::Hosted(hosted, client) => client.in_time(hosted.certificates()).await,
+        }
+    }
+
+    /// Stops it, if it lived for the moment.
+    pub(crate) async fn close(self) {
+        if let Self::Hosted(hosted, _) = self {
+            hosted.stop().await;
+        }
+    }
+}
+
+/// A node in this process.
+pub(crate) struct Hosted {
+    node: Node,
+}
+
+impl Hosted {
+    /// Starts the node that `up` describes.
+    pub(crate) async fn start(state: &Path, up: &Up) -> Result<Self> {
+        let mut config = load(state)?;
+        if !up.listen.is_empty() {
+            config.listen.clone_from(&up.listen);
+        }
+        config.lane = up.lane.unwrap_or(config.lane);
+        config.mdns = config.mdns && !up.no_mdns;
+        config.advertise.clone_from(&up.advertise);
+        config.advertise_lane = up.advertise_lane;
+        Ok(Self { node: Node::start(config).await? })
+    }
+
+    /// Waits until something else stops the node: `lanyard down`, say.
+    pub(crate) async fn stopped(&self) {
+        self.node.stopped().await;
+    }
+
+    /// Stops the node; everything that it acknowledged is on disk.
+    pub(crate) async fn stop(self) {
+        self.node.stop().await;
+    }
+
+    /// Where it listens.
+    pub(crate) async fn listening(&self) -> Result<Listening> {
+        Ok(self.node.handle().listening().await?)
+    }
+
+    /// How it is.
+    pub(crate) async fn status(&self) -> Result<Status> {
+        let answer = self.command(Command::Status).await?;
+        if let Answer::Status(status) = answer { Ok(*status) } else { Err(unexpected(&answer)) }
+    }
+
+    /// Gets it a certificate.
+    pub(crate) async fn join(&self, join: Join) -> Result<Joined> {
+        let answer = self.command(Command::Join(join)).await?;
+        if let Answer::Joined(joined) = answer { Ok(joined) } else { Err(unexpected(&answer)) }
+    }
+
+    async fn init(&self, init: Init) -> Result<Initialised> {
+        let answer = self.command(Command::Init(init)).await?;
+        if let Answer::Initialised(initialised) = answer { Ok(initialised) } else { Err(unexpected(&answer)) }
+    }
+
+    async fn certificates(&self) -> Result<Certificates> {
+        let answer = self.command(Command::Certificates).await?;
+        if let Answer::Certificates(certificates) = answer {
+            Ok(*certificates)
+        } else {
+            Err(unexpected(&answer))
+        }
+    }
+
+    async fn command(&self, command: Command) -> Result<Answer> {
+        Ok(self.node.handle().command(Caller::Owner, command).await?)
+    }
+}
+
+fn load(state: &Path) -> Result<Config> {
+    Config::load(state).map_err(|error| misconfigured(error).into())
+}
+
+fn misconfigured(error: ConfigError) -> StartError {
+    error.into()
+}
+
+impl From<StartError> for Error {
+    fn from(error: StartError) -> Self {
+        Self::Failure(error.failure())
+    }
+}
+
+fn unexpected(answer: &Answer) -> Error {
+    Error::new(
+        Code::Failed,
+        format!("the node answered another question: {answer:?}"),
+        "please report this as a defect",
+    )
+}

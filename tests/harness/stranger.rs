@@ -1,0 +1,149 @@
+//! A peer that speaks the transport correctly, and then says whatever it likes.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, StreamExt as _};
+use libp2p::request_response::{self, Codec, Event, Message, ProtocolSupport};
+use libp2p::swarm::SwarmEvent;
+use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, noise, tcp, yamux};
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+
+/// How long a node may take to answer, or to say that it does not.
+const PATIENCE: Duration = Duration::from_secs(12);
+
+/// A libp2p peer with a key of its own and no certificate.
+pub struct Stranger {
+    runtime: Runtime,
+    swarm: Swarm<request_response::Behaviour<Raw>>,
+    address: Multiaddr,
+    peer: Option<PeerId>,
+}
+
+impl Stranger {
+    /// A stranger to the node at `target`.
+    ///
+    /// # Panics
+    /// When the system gives it no thread.
+    #[must_use]
+    pub fn new(target: SocketAddr) -> Self {
+        let runtime = Runtime::new().expect("there are threads");
+        let guard = runtime.enter();
+        let swarm = SwarmBuilder::with_new_identity()
+            .with_tokio()
+            .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
+            .expect("the transport is sound")
+            .with_behaviour(|_| request_response::Behaviour::with_codec(Raw, protocols(), configuration()))
+            .expect("the behaviour is sound")
+            .with_swarm_config(|config| config.with_idle_connection_timeout(PATIENCE))
+            .build();
+        drop(guard);
+        let mut address = Multiaddr::from(target.ip());
+        address.push(libp2p::multiaddr::Protocol::Tcp(target.port()));
+        Self { runtime, swarm, address, peer: None }
+    }
+
+    /// Sends `frame` as a control message, of whatever length; returns the answer, if there is one.
+    ///
+    /// # Panics
+    /// When the node does not even take a connection.
+    pub fn ask(&mut self, frame: &[u8]) -> Option<Vec<u8>> {
+        let Self { runtime, swarm, address, peer } = self;
+        runtime.block_on(async {
+            let node = match *peer {
+                Some(node) if swarm.is_connected(&node) => node,
+                _ => connect(swarm, address).await,
+            };
+            *peer = Some(node);
+            swarm.behaviour_mut().send_request(&node, frame.to_vec());
+            timeout(PATIENCE, answer(swarm)).await.ok().flatten()
+        })
+    }
+}
+
+/// Connects, again and again: nodes limit how often an address may.
+#[expect(clippy::wildcard_enum_match_arm, reason = "a swarm tells of much that does not matter here")]
+async fn connect(swarm: &mut Swarm<request_response::Behaviour<Raw>>, address: &Multiaddr) -> PeerId {
+    let connected = async {
+        loop {
+            swarm.dial(address.clone()).expect("the address is sound");
+            loop {
+                match swarm.select_next_some().await {
+                    SwarmEvent::ConnectionEstablished { peer_id, .. } => return peer_id,
+                    SwarmEvent::OutgoingConnectionError { .. } => break,
+                    _ => {}
+                }
+            }
+        }
+    };
+    timeout(PATIENCE, connected).await.expect("the node takes connections")
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "a swarm tells of much that does not matter here")]
+async fn answer(swarm: &mut Swarm<request_response::Behaviour<Raw>>) -> Option<Vec<u8>> {
+    loop {
+        match swarm.select_next_some().await {
+            SwarmEvent::Behaviour(Event::Message { message: Message::Response { response, .. }, .. }) => {
+                return Some(response);
+            }
+            SwarmEvent::Behaviour(Event::OutboundFailure { .. }) | SwarmEvent::ConnectionClosed { .. } => {
+                return None;
+            }
+            _ => {}
+        }
+    }
+}
+
+fn protocols() -> [(StreamProtocol, ProtocolSupport); 1] {
+    [(StreamProtocol::new("/lanyard/control/1"), ProtocolSupport::Full)]
+}
+
+fn configuration() -> request_response::Config {
+    request_response::Config::default().with_request_timeout(PATIENCE)
+}
+
+/// Bytes as they are, of any number.
+#[derive(Clone, Default)]
+struct Raw;
+
+impl Codec for Raw {
+    type Protocol = StreamProtocol;
+    type Request = Vec<u8>;
+    type Response = Vec<u8>;
+
+    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
+    where
+        T: AsyncRead + Unpin + Send,
+    {
+        read(io).await
+    }
+
+    async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
+    where
+        T: AsyncRead + Unpin + Send,
+    {
+        read(io).await
+    }
+
+    async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, frame: Vec<u8>) -> io::Result<()>
+    where
+        T: AsyncWrite + Unpin + Send,
+    {
+        io.write_all(&frame).await
+    }
+
+    async fn write_response<T>(&mut self, _: &StreamProtocol, io: &mut T, frame: Vec<u8>) -> io::Result<()>
+    where
+        T: AsyncWrite + Unpin + Send,
+    {
+        io.write_all(&frame).await
+    }
+}
+
+async fn read<T: AsyncRead + Unpin>(io: &mut T) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    io.read_to_end(&mut bytes).await?;
+    Ok(bytes)
+}
