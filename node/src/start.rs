@@ -33,6 +33,9 @@ const ENGINE_TABLES: [Table; 7] = [
     Table::Tickets,
 ];
 
+/// How often to try to listen where any port will do.
+const LISTEN_TRIES: u32 = 4;
+
 /// What a node is started for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -159,11 +162,7 @@ fn engine(config: &Config, store: &Store) -> Result<Engine, StartError> {
 
 /// Everything that others come in by. Returns the lane's address.
 fn open_doors(base: &Base, network: &mut Network) -> Result<SocketAddr, StartError> {
-    let mut addresses = Vec::new();
-    for wanted in &base.config.listen {
-        addresses.extend(listen::control_addresses(*wanted)?);
-    }
-    network.listen(&addresses)?;
+    listen(&base.config.listen, network)?;
     let (lane, tools) = data_plane(base)?;
     let owner = rustix::process::geteuid().as_raw();
     let socket = control::bind(&base.config.control_socket(), owner)?;
@@ -171,6 +170,23 @@ fn open_doors(base: &Base, network: &mut Network) -> Result<SocketAddr, StartErr
     let router = control::router(base.handle.clone(), base.tasks.clone(), local.request, tools);
     base.tasks.spawn(control::serve(socket, router, owner, local, base.tasks.clone()));
     Ok(lane)
+}
+
+/// A port that was picked may be gone a moment later: where any will do, others are tried.
+fn listen(wanted: &[SocketAddr], network: &mut Network) -> Result<(), StartError> {
+    let any_will_do = wanted.iter().any(|address| address.port() == 0);
+    let mut tries = if any_will_do { LISTEN_TRIES } else { 1 };
+    loop {
+        let mut addresses = Vec::new();
+        for address in wanted {
+            addresses.extend(listen::control_addresses(*address)?);
+        }
+        tries -= 1;
+        match network.listen(&addresses) {
+            Err(error) if tries > 0 => tracing::debug!(%error, "trying another port"),
+            result => return Ok(result?),
+        }
+    }
 }
 
 /// The lane and the tools: where they are plugged in. Returns the lane's address and the tools' routes.

@@ -32,17 +32,6 @@ async fn a_taken_port_is_an_error_that_names_it() {
     assert!(error.failure().message.contains(&address.to_string()));
 }
 
-/// What had been opened when the start failed is closed again.
-#[tokio::test]
-async fn a_start_that_fails_leaves_nothing_open() {
-    let state = tempfile::tempdir().unwrap();
-    let path = state.path().join("control.sock");
-    std::fs::create_dir(&path).unwrap();
-    Node::start(config(state.path())).await.unwrap_err();
-    std::fs::remove_dir(&path).unwrap();
-    Node::start(config(state.path())).await.unwrap().stop().await;
-}
-
 /// F6: a second node on the same state does not start.
 #[tokio::test]
 async fn one_state_is_one_node() {
