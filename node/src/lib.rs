@@ -16,8 +16,11 @@
 //! stopped. The data plane does not pass through the loop: it works by snapshots.
 
 pub mod ambient;
+pub mod channel;
 pub mod config;
+pub mod lane;
 pub mod store;
+pub mod tools;
 
 mod control;
 mod event_loop;
@@ -27,18 +30,23 @@ mod start;
 mod swarm;
 mod tasks;
 
+use lanyard_protocol::control::{Failure, ServiceRef};
+use lanyard_protocol::identity::ServiceName;
+
 pub use self::config::Config;
 pub use self::control::SocketError;
 pub use self::handle::{Handle, Listening};
 pub use self::listen::ListenError;
 pub use self::start::StartError;
 pub use self::swarm::NetworkError;
+use self::lane::{Dialled, Services, Session};
 use self::tasks::Tasks;
 
 /// A running node. Dropping it tells it to stop; [`Node::stop`] waits until it has.
 #[derive(Debug)]
 pub struct Node {
     handle: Handle,
+    services: Services,
     tasks: Tasks,
 }
 
@@ -64,6 +72,23 @@ impl Node {
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.handle.clone()
+    }
+
+    /// Opens a channel to a service of another node, with a ticket that is held or got for it.
+    ///
+    /// # Errors
+    /// What a user would be told: denied, unreachable, unknown.
+    pub async fn open(&self, service: &ServiceRef) -> Result<Dialled, Failure> {
+        lane::open(&self.handle, service).await
+    }
+
+    /// From now on `handler` is called, in a task of its own, for every channel that a ticket for `service` opens.
+    /// It is dropped when the node stops.
+    pub fn serve<F>(&self, service: ServiceName, handler: impl Fn(Session) -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.services.serve(service, handler);
     }
 
     /// Stops the node and waits until its last write is durable and its files are closed.

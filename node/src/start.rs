@@ -7,6 +7,7 @@ use axum::Router;
 use lanyard_protocol::control::{Code, Failure};
 use lanyard_protocol::engine::{Damaged, Engine, Setup, SetupError};
 use lanyard_protocol::record::Table;
+use tokio::net::TcpListener;
 
 use crate::Node;
 use crate::ambient::{self, OsRng};
@@ -14,10 +15,12 @@ use crate::config::{Config, ConfigError};
 use crate::control::{self, SocketError};
 use crate::event_loop::{Advertised, EventLoop};
 use crate::handle::{self, Handle, Listening};
+use crate::lane::{self, Services};
 use crate::listen::{self, ListenError};
 use crate::store::{Store, StoreError};
 use crate::swarm::{Network, NetworkError};
 use crate::tasks::Tasks;
+use crate::tools::Tools;
 
 /// The tables that the engine keeps; the others belong to tools, which read them as they need them.
 const ENGINE_TABLES: [Table; 7] = [
@@ -89,6 +92,7 @@ pub(crate) struct Base {
     pub(crate) handle: Handle,
     pub(crate) store: Store,
     pub(crate) config: Arc<Config>,
+    pub(crate) services: Services,
     pub(crate) tasks: Tasks,
 }
 
@@ -101,7 +105,8 @@ pub(crate) async fn start(config: Config, mode: Mode) -> Result<Node, StartError
     let tasks = Tasks::default();
     let (handle, ends) = handle::handle(engine.snapshot());
     let advertised = Advertised { control: config.advertise.clone(), lane: config.advertise_lane };
-    let base = Base { handle: handle.clone(), store: store.clone(), config, tasks: tasks.clone() };
+    let services = Services::new();
+    let base = Base { handle: handle.clone(), store: store.clone(), config, services: services.clone(), tasks: tasks.clone() };
     let lane = match mode {
         Mode::Full => Some(open_doors(&base, &mut network)?),
         Mode::Quiet => {
@@ -110,7 +115,7 @@ pub(crate) async fn start(config: Config, mode: Mode) -> Result<Node, StartError
         }
     };
     tasks.spawn(EventLoop::new(engine, network, store, lane, advertised, ends).run(tasks.clone()));
-    Ok(Node { handle, tasks })
+    Ok(Node { handle, services, tasks })
 }
 
 /// Opens the store, which locks it: from here on this is the one node with this state.
@@ -158,10 +163,14 @@ fn open_doors(base: &Base, network: &mut Network) -> Result<SocketAddr, StartErr
 fn data_plane(base: &Base) -> Result<(SocketAddr, Router), StartError> {
     let lane = listen::lane_listener(base.config.lane)?;
     let address = lane.local_addr().unwrap_or(base.config.lane);
-    let tasks = base.tasks.clone();
-    base.tasks.spawn(async move {
-        tasks.stopping().await;
-        drop(lane);
-    });
-    Ok((address, Router::new()))
+    let lane = TcpListener::from_std(lane).map_err(|source| ListenError::Refused {
+        what: "TCP",
+        address,
+        source,
+    })?;
+    let tools = Tools::start(base)?;
+    let (handle, services) = (base.handle.clone(), base.services.clone());
+    let limits = base.config.limits.lanes.clone();
+    base.tasks.spawn(lane::run(lane, handle, services, limits, base.tasks.clone()));
+    Ok((address, tools.router()))
 }

@@ -27,6 +27,11 @@ impl Tasks {
         self.stop.cancelled().await;
     }
 
+    /// What `future` gives, unless the tasks are told to stop first: then it is dropped.
+    pub(crate) async fn until_stopping<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        self.stop.run_until_cancelled(future).await
+    }
+
     /// Whether the tasks have been told to stop.
     #[cfg(test)]
     pub(crate) fn is_stopping(&self) -> bool {

@@ -1,0 +1,195 @@
+//! The sending direction of a channel.
+
+use core::future::poll_fn;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+use std::io;
+
+use lanyard_protocol::channel::{PAYLOAD_MAX, RECORD_MAX, Sealer};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, WriteHalf};
+
+use super::{BUFFER, Batch, ChannelError, Lease, Wire};
+use crate::ambient;
+
+/// Seals what this side says and writes it to the stream.
+///
+/// Every call may be cancelled: what was sealed stays here and goes out before anything later, so the order of
+/// records never breaks.
+#[derive(Debug)]
+pub struct Sender<S> {
+    stream: WriteHalf<S>,
+    state: State,
+    /// Sealed records; those before `written` are on their way.
+    sealed: Vec<u8>,
+    written: usize,
+    lease: Lease,
+}
+
+#[derive(Debug)]
+enum State {
+    Open(Sealer),
+    /// The close record is sealed; nothing can be after it.
+    Closed,
+}
+
+impl<S: Wire> Sender<S> {
+    pub(super) const fn new(stream: WriteHalf<S>, sealer: Sealer, lease: Lease) -> Self {
+        Self { stream, state: State::Open(sealer), sealed: Vec::new(), written: 0, lease }
+    }
+
+    /// Sends `bytes` and waits until the stream has taken them. No bytes are one empty record.
+    ///
+    /// # Errors
+    /// [`ChannelError`].
+    pub async fn send(&mut self, bytes: &[u8]) -> Result<(), ChannelError> {
+        let mut rest = bytes;
+        loop {
+            let sealed = poll_fn(|cx| self.poll_seal(cx, rest)).await?;
+            rest = &rest[sealed..];
+            if rest.is_empty() {
+                return self.flush().await;
+            }
+        }
+    }
+
+    /// Sends what `batch` was filled with, encrypted where it lies, and waits until the stream has taken it.
+    /// The batch is empty afterwards.
+    ///
+    /// # Errors
+    /// [`ChannelError`].
+    pub async fn send_batch(&mut self, batch: &mut Batch) -> Result<(), ChannelError> {
+        self.flush().await?;
+        let mut filled = batch.take_filled();
+        let mut records = 0;
+        while !filled.is_empty() && !self.rekey_due()? {
+            let payload = filled.len().min(PAYLOAD_MAX);
+            self.sealer()?.seal_in_place(batch.slot(records), payload)?;
+            records += 1;
+            filled.start += payload;
+        }
+        // A key that wears out within a batch is the one case in which bytes are copied.
+        let later = batch.payload(filled.clone());
+        core::mem::swap(&mut self.sealed, batch.records_mut());
+        self.sealed.truncate(Batch::sealed_len(records, filled.start));
+        self.flush().await?;
+        core::mem::swap(&mut self.sealed, batch.records_mut());
+        batch.restore();
+        if later.is_empty() { Ok(()) } else { self.send(&later).await }
+    }
+
+    /// Sends what `reader` gives until it ends, and says how much that was. Bytes are read straight into the
+    /// records.
+    ///
+    /// # Errors
+    /// [`ChannelError`], also for what the reader reports.
+    pub async fn send_from(&mut self, reader: &mut (impl AsyncRead + Unpin)) -> Result<u64, ChannelError> {
+        let mut batch = Batch::new();
+        let mut total = 0;
+        loop {
+            let read = reader.read(batch.unfilled()).await?;
+            if read == 0 {
+                return Ok(total);
+            }
+            batch.advance(read);
+            total += read as u64;
+            self.send_batch(&mut batch).await?;
+        }
+    }
+
+    /// Waits until the stream has taken everything.
+    ///
+    /// # Errors
+    /// [`ChannelError::Io`].
+    pub async fn flush(&mut self) -> Result<(), ChannelError> {
+        poll_fn(|cx| {
+            ready!(self.poll_drain(cx))?;
+            Pin::new(&mut self.stream).poll_flush(cx)
+        })
+        .await
+        .map_err(ChannelError::Io)
+    }
+
+    /// Says that this side has said everything. The other direction goes on.
+    ///
+    /// # Errors
+    /// [`ChannelError::Io`] if the stream did not take it.
+    pub async fn close(&mut self) -> Result<(), ChannelError> {
+        poll_fn(|cx| Pin::new(&mut *self).poll_shutdown(cx)).await.map_err(ChannelError::Io)
+    }
+
+    fn sealer(&mut self) -> Result<&mut Sealer, ChannelError> {
+        match &mut self.state {
+            State::Open(sealer) => Ok(sealer),
+            State::Closed => Err(ChannelError::Closed),
+        }
+    }
+
+    fn rekey_due(&mut self) -> Result<bool, ChannelError> {
+        Ok(self.sealer()?.rekey_due(ambient::now()))
+    }
+
+    /// Changes the key when it is time to, if the lease still holds.
+    fn keep_fresh(&mut self) -> Result<(), ChannelError> {
+        let now = ambient::now();
+        let State::Open(sealer) = &mut self.state else { return Err(ChannelError::Closed) };
+        if sealer.rekey_due(now) {
+            self.lease.check(now)?;
+            sealer.rekey(now, &mut self.sealed)?;
+        }
+        Ok(())
+    }
+
+    /// Seals the first of `bytes` into one record behind those that wait, and says how many.
+    fn poll_seal(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, ChannelError>> {
+        let payload = &bytes[..bytes.len().min(PAYLOAD_MAX)];
+        if self.sealed.len() + payload.len() + RECORD_MAX - PAYLOAD_MAX > BUFFER {
+            ready!(self.poll_drain(cx))?;
+        }
+        self.keep_fresh()?;
+        let State::Open(sealer) = &mut self.state else { return Poll::Ready(Err(ChannelError::Closed)) };
+        sealer.seal_into(payload, &mut self.sealed)?;
+        Poll::Ready(Ok(payload.len()))
+    }
+
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.written < self.sealed.len() {
+            match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.sealed[self.written..]))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.written += written,
+            }
+        }
+        self.sealed.clear();
+        self.written = 0;
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// What is written is sealed at once and goes out as fast as the stream takes it; a flush waits for that.
+impl<S: Wire> AsyncWrite for Sender<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if bytes.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let sealed = ready!(this.poll_seal(cx, bytes))?;
+        if let Poll::Ready(Err(error)) = this.poll_drain(cx) {
+            return Poll::Ready(Err(error));
+        }
+        Poll::Ready(Ok(sealed))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.poll_drain(cx))?;
+        Pin::new(&mut this.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if let State::Open(sealer) = core::mem::replace(&mut this.state, State::Closed) {
+            sealer.close(&mut this.sealed).map_err(ChannelError::from)?;
+        }
+        ready!(this.poll_drain(cx))?;
+        Pin::new(&mut this.stream).poll_shutdown(cx)
+    }
+}

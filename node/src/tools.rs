@@ -1,0 +1,44 @@
+//! What people do with channels.
+
+mod api;
+pub mod chat;
+pub mod file;
+mod frame;
+
+use std::sync::Arc;
+
+use axum::Router;
+
+use self::chat::Chat;
+use self::file::Files;
+use crate::handle::Handle;
+use crate::start::Base;
+use crate::store::StoreError;
+use crate::tasks::Tasks;
+
+/// The tools of a running node.
+#[derive(Clone)]
+pub(crate) struct Tools {
+    handle: Handle,
+    chat: Arc<Chat>,
+    files: Arc<Files>,
+    tasks: Tasks,
+}
+
+impl Tools {
+    /// Serves what the tools serve, and takes up what waited.
+    ///
+    /// # Errors
+    /// [`StoreError`] if what waited cannot be read.
+    pub(crate) fn start(base: &Base) -> Result<Self, StoreError> {
+        let (handle, services, tasks) = (base.handle.clone(), &base.services, base.tasks.clone());
+        let chat = Chat::start(handle.clone(), base.store.clone(), services, tasks.clone())?;
+        let files = Files::start(handle.clone(), services, base.config.inbox.clone(), tasks.clone());
+        Ok(Self { handle, chat, files, tasks })
+    }
+
+    /// The tools' part of the local API.
+    pub(crate) fn router(self) -> Router {
+        api::router(self)
+    }
+}

@@ -1,0 +1,248 @@
+//! Conversations in the store.
+//!
+//! ```text
+//! chat     <peer>             the head: numbers of both directions
+//! chat     <peer> ‖ <number>  a line, sent or received, in the order in which it got here
+//! outbox   <peer> ‖ <number>  nothing: the line is yet to be delivered
+//! ```
+//!
+//! A peer is its 32 bytes, a number eight bytes, big-endian, from 1. A line and the head that counts it are one
+//! commit, so a number is never given twice and a message never stored twice.
+
+use lanyard_protocol::codec;
+use lanyard_protocol::identity::{NodeId, NodeName};
+use lanyard_protocol::record::{Record, Table, Write};
+use lanyard_protocol::time::Timestamp;
+use rand_core::Rng as _;
+use serde::{Deserialize, Serialize};
+
+use super::message::{StreamId, TEXT_MAX};
+use super::{OUTBOX_MAX, Outbox};
+use crate::ambient::OsRng;
+use crate::store::{Store, StoreError};
+
+/// The longest encoded head or line.
+const VALUE_MAX: usize = TEXT_MAX + 256;
+
+/// The numbers of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Head {
+    /// Names this node's numbering to the peer.
+    pub(super) stream: StreamId,
+    /// The number of the next line.
+    pub(super) next: u64,
+    /// The numbering that the peer last used.
+    pub(super) peer_stream: StreamId,
+    /// The peer's last number in it that is stored here.
+    pub(super) received: u64,
+}
+
+impl Head {
+    fn new() -> Self {
+        let mut stream = StreamId::default();
+        OsRng.fill_bytes(&mut stream.0);
+        Self { stream, next: 1, peer_stream: StreamId::default(), received: 0 }
+    }
+
+    /// The last number of the peer's `stream` that is stored here.
+    pub(super) fn received(&self, stream: StreamId) -> u64 {
+        if self.peer_stream == stream { self.received } else { 0 }
+    }
+}
+
+/// Who wrote a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Direction {
+    /// This node.
+    Sent,
+    /// The peer.
+    Received,
+}
+
+/// One line of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Line {
+    /// Who wrote it.
+    pub(super) direction: Direction,
+    /// When, by the writer's clock.
+    pub(super) at: Timestamp,
+    /// The peer's name at that time.
+    pub(super) name: Option<NodeName>,
+    /// What.
+    pub(super) text: String,
+}
+
+/// A record of the chat table, whose first byte is its version and kind.
+#[derive(Serialize, Deserialize)]
+enum Stored {
+    HeadV1(Head),
+    LineV1(Line),
+}
+
+/// The conversations in the store.
+#[derive(Debug)]
+pub(super) struct Journal {
+    store: Store,
+}
+
+impl Journal {
+    pub(super) const fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// The head of the conversation with `peer`; a new one if there is none.
+    pub(super) fn head(&self, peer: &NodeId) -> Result<Head, StoreError> {
+        match self.store.get(Table::Chat, peer.as_bytes())?.as_deref().map(decode) {
+            Some(Some(Stored::HeadV1(head))) => Ok(head),
+            Some(Some(Stored::LineV1(_)) | None) | None => Ok(Head::new()),
+        }
+    }
+
+    /// Stores a line that this node wrote, to be delivered, and gives its number.
+    pub(super) async fn append_sent(
+        &self,
+        peer: &NodeId,
+        head: &mut Head,
+        line: &Line,
+    ) -> Result<u64, StoreError> {
+        let number = head.next;
+        let next = Head { next: number + 1, ..head.clone() };
+        let waiting = Write::set(Table::Outbox, key(peer, number), Vec::new());
+        self.append(peer, number, line, &next, Some(waiting)).await?;
+        *head = next;
+        Ok(number)
+    }
+
+    /// Stores a line that the peer wrote as its `number` of `stream`, and gives its number here.
+    pub(super) async fn append_received(
+        &self,
+        peer: &NodeId,
+        head: &mut Head,
+        stream: StreamId,
+        number: u64,
+        line: &Line,
+    ) -> Result<u64, StoreError> {
+        let here = head.next;
+        let next = Head { next: here + 1, peer_stream: stream, received: number, ..head.clone() };
+        self.append(peer, here, line, &next, None).await?;
+        *head = next;
+        Ok(here)
+    }
+
+    async fn append(
+        &self,
+        peer: &NodeId,
+        number: u64,
+        line: &Line,
+        head: &Head,
+        also: Option<Write>,
+    ) -> Result<(), StoreError> {
+        let mut writes = vec![
+            Write::set(Table::Chat, key(peer, number), codec::encode(&Stored::LineV1(line.clone()))),
+            Write::set(Table::Chat, *peer.as_bytes(), codec::encode(&Stored::HeadV1(head.clone()))),
+        ];
+        writes.extend(also);
+        self.store.commit(writes).await
+    }
+
+    /// At most `limit` lines from number `from` on.
+    pub(super) fn lines(
+        &self,
+        peer: &NodeId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Line)>, StoreError> {
+        let read = self.store.scan(Table::Chat, peer.as_bytes(), &key(peer, from.max(1)), limit)?;
+        Ok(read.records.iter().filter_map(numbered_line).collect())
+    }
+
+    /// At most `limit` lines that are yet to be delivered, from number `from` on.
+    pub(super) fn undelivered(
+        &self,
+        peer: &NodeId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Option<Line>)>, StoreError> {
+        let waiting = self.store.scan(Table::Outbox, peer.as_bytes(), &key(peer, from), limit)?;
+        waiting
+            .records
+            .iter()
+            .filter_map(|record| number_of(&record.key))
+            .map(|number| Ok((number, self.line(peer, number)?)))
+            .collect()
+    }
+
+    /// The line `number`, unless it is damaged.
+    pub(super) fn line(&self, peer: &NodeId, number: u64) -> Result<Option<Line>, StoreError> {
+        match self.store.get(Table::Chat, &key(peer, number)) {
+            Ok(value) => Ok(value.as_deref().and_then(decode).and_then(Stored::line)),
+            Err(StoreError::Corrupt { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes what was delivered off the outbox.
+    pub(super) async fn delivered(&self, peer: &NodeId, numbers: &[u64]) -> Result<(), StoreError> {
+        let erased = numbers.iter().map(|number| Write::erase(Table::Outbox, key(peer, *number)));
+        self.store.commit(erased.collect()).await
+    }
+
+    /// How many messages wait for `peer`, and the first one's number.
+    pub(super) fn waiting(&self, peer: &NodeId) -> Result<(usize, Option<u64>), StoreError> {
+        let waiting = self.store.scan(Table::Outbox, peer.as_bytes(), peer.as_bytes(), OUTBOX_MAX)?;
+        let first = waiting.records.first().and_then(|record| number_of(&record.key));
+        Ok((waiting.records.len(), first))
+    }
+
+    /// The peers that messages wait for.
+    pub(super) fn waiting_peers(&self) -> Result<Vec<NodeId>, StoreError> {
+        let mut peers: Vec<NodeId> = Vec::new();
+        let mut from = Vec::new();
+        // From one peer to the next: what waits for each is not read.
+        while let Some(record) = self.store.scan(Table::Outbox, &[], &from, 1)?.records.pop() {
+            let Some(peer) = record.key.first_chunk::<32>() else { break };
+            from = key_bytes(peer, u64::MAX);
+            if let Ok(peer) = NodeId::try_from(*peer) {
+                peers.push(peer);
+            }
+        }
+        Ok(peers)
+    }
+}
+
+impl Stored {
+    fn line(self) -> Option<Line> {
+        match self {
+            Self::LineV1(line) => Some(line),
+            Self::HeadV1(_) => None,
+        }
+    }
+}
+
+impl Outbox {
+    /// After the first `taken` of the waiting messages were delivered, up to the number `through`.
+    pub(super) fn take(&mut self, taken: usize, through: u64) {
+        self.waiting = self.waiting.saturating_sub(taken);
+        self.delivered = self.delivered.max(through);
+    }
+}
+
+fn decode(value: &[u8]) -> Option<Stored> {
+    codec::decode::<Stored, VALUE_MAX>(value).ok()
+}
+
+fn numbered_line(record: &Record) -> Option<(u64, Line)> {
+    Some((number_of(&record.key)?, decode(&record.value)?.line()?))
+}
+
+fn key(peer: &NodeId, number: u64) -> Vec<u8> {
+    key_bytes(peer.as_bytes(), number)
+}
+
+fn key_bytes(peer: &[u8; 32], number: u64) -> Vec<u8> {
+    [peer.as_slice(), &number.to_be_bytes()].concat()
+}
+
+fn number_of(key: &[u8]) -> Option<u64> {
+    key.get(32..)?.try_into().ok().map(u64::from_be_bytes)
+}

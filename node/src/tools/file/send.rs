@@ -1,0 +1,341 @@
+//! The sending side of a file transfer.
+
+use core::time::Duration;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use lanyard_protocol::control::{Code, Failure, PeerRef, SendFile, ServiceRef, TransferEvent};
+use lanyard_protocol::identity::NodeName;
+use rand_core::Rng as _;
+use tokio::sync::mpsc;
+
+use super::message::{Decline, End, MESSAGE_MAX, Offer, OfferId, Refusal, Reply, VERSION};
+use super::name::{SafeName, safe_name};
+use super::progress::Progress;
+use super::{DECISION_TIMEOUT, EVENTS, Files, STALL_TIMEOUT, remedy_for, service, stopped};
+use crate::ambient::OsRng;
+use crate::channel::{AnyWire, Batch, ChannelError, Receiver, Sender};
+use crate::lane;
+use crate::tools::frame::{self, FrameError};
+
+/// How long a decision may take before the user is told whom it waits for.
+const WAITING_AFTER: Duration = Duration::from_millis(300);
+
+/// How long the receiver may take to sync what it has.
+const STORE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+
+/// How many batches are on their way between disk and channel: one at each end and one between them.
+const BATCHES: usize = 3;
+
+/// The receiver's side of the channel, as a stream of replies.
+struct Replies {
+    from: Receiver<AnyWire>,
+    peer: PeerRef,
+}
+
+/// A file that is open and has a name to offer it by.
+struct Source {
+    file: File,
+    name: SafeName,
+    size: u64,
+}
+
+impl Files {
+    /// Sends a file, and tells how it goes; the last event is `Done` or `Failed`. Dropping the receiver stops it.
+    #[must_use]
+    pub fn send(self: &Arc<Self>, request: SendFile) -> mpsc::Receiver<TransferEvent> {
+        let (events, watched) = mpsc::channel(EVENTS);
+        let files = Arc::clone(self);
+        self.tasks.spawn(async move {
+            files.tasks.until_stopping(files.send_watched(request, events)).await;
+        });
+        watched
+    }
+
+    async fn send_watched(&self, request: SendFile, events: mpsc::Sender<TransferEvent>) {
+        tokio::select! {
+            // Whoever asked went away: the channel is cut, and the receiver keeps nothing.
+            () = events.closed() => {}
+            result = self.send_file(request, &events) => {
+                if let Err(failure) = result {
+                    let _ = events.send(TransferEvent::Failed(failure)).await;
+                }
+            }
+        }
+    }
+
+    async fn send_file(
+        &self,
+        request: SendFile,
+        events: &mpsc::Sender<TransferEvent>,
+    ) -> Result<(), Failure> {
+        let SendFile { peer, path, name } = request;
+        let opened = tokio::task::spawn_blocking(move || Source::open(&path, name)).await;
+        let source = opened.map_err(|error| stopped(&error))??;
+        let at = ServiceRef { service: service(), peer: peer.clone() };
+        let dialled = lane::open(&self.handle, &at).await?;
+        let (mut to, from) = dialled.channel.split();
+        let mut replies = Replies { from, peer: peer.clone() };
+        let (name, size) = (source.name.to_string(), source.size);
+        offer(&mut to, &name, size).await.map_err(|error| replies.cut(&error))?;
+        replies.accepted(&dialled.name, &name, size, events).await?;
+        let mut progress = Progress::new(events.clone(), name.clone(), size);
+        let hash = {
+            let sending = send_contents(&mut to, source, &mut progress, &peer);
+            let mut stored = core::pin::pin!(replies.stored());
+            tokio::select! {
+                // A word before everything is sent is a refusal.
+                early = &mut stored => return Err(early.err().unwrap_or_else(unexpected)),
+                sent = sending => {
+                    // If the channel broke, the receiver may still have said why.
+                    let sent = match sent {
+                        Err(failure) if failure.code == Code::Unreachable => {
+                            let said = tokio::time::timeout(WAITING_AFTER, &mut stored).await;
+                            return Err(said.ok().and_then(Result::err).unwrap_or(failure));
+                        }
+                        sent => sent?,
+                    };
+                    let confirmed = tokio::time::timeout(STORE_TIMEOUT, &mut stored).await;
+                    confirmed.map_err(|_| unexpected())??;
+                    sent
+                }
+            }
+        };
+        let Some(hash) = hash else { return Err(unexpected()) };
+        progress.done(hash, name).await;
+        // The receiver waits for nothing any more.
+        let _ = to.close().await;
+        Ok(())
+    }
+}
+
+impl Source {
+    fn open(path: &Path, name: Option<String>) -> Result<Self, Failure> {
+        let name = match name {
+            Some(name) => name,
+            None => path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned(),
+        };
+        let name = safe_name(&name).map_err(|error| {
+            Failure::new(Code::Usage, format!("cannot offer the file: {error}"), "give it another: --name NAME")
+        })?;
+        let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+        let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
+        if !metadata.is_file() {
+            let remedy = "send regular files, one by one";
+            return Err(Failure::new(Code::Usage, format!("{} is not a file", path.display()), remedy));
+        }
+        Ok(Self { file, name, size: metadata.len() })
+    }
+}
+
+async fn offer(to: &mut Sender<AnyWire>, name: &str, size: u64) -> Result<(), ChannelError> {
+    let mut id = OfferId([0; 16]);
+    OsRng.fill_bytes(&mut id.0);
+    frame::send(to, &Offer { version: VERSION, id, name: name.to_owned(), size }).await
+}
+
+/// What the disk's thread hands to the channel's.
+enum Piece {
+    Data(Batch),
+    End(End),
+    /// The file ended before its size: what was offered cannot be sent.
+    Short,
+}
+
+/// Sends the file's bytes and what ends them; gives the hash, or nothing if the file changed meanwhile.
+async fn send_contents(
+    to: &mut Sender<AnyWire>,
+    source: Source,
+    progress: &mut Progress,
+    peer: &PeerRef,
+) -> Result<Option<blake3::Hash>, Failure> {
+    let (filled, mut pieces) = mpsc::channel(BATCHES);
+    let (give_back, empty) = mpsc::channel(BATCHES);
+    for _ in 0..BATCHES {
+        // There is room for as many as there are.
+        let _ = give_back.try_send(Batch::new());
+    }
+    let name = source.name.to_string();
+    let reading = tokio::task::spawn_blocking(move || read_contents(source, &filled, empty));
+    let mut hash = None;
+    while let Some(piece) = pieces.recv().await {
+        let sent = match piece {
+            Piece::Data(mut batch) => {
+                progress.advance(batch.len() as u64);
+                let sent = stalling(to.send_batch(&mut batch)).await;
+                let _ = give_back.try_send(batch);
+                sent
+            }
+            Piece::End(end) => {
+                if let End::Complete { blake3 } = end {
+                    hash = Some(blake3::Hash::from_bytes(blake3));
+                }
+                stalling(frame::send(to, &end)).await
+            }
+            Piece::Short => stalling(to.close()).await,
+        };
+        sent.map_err(|error| cut(peer, &error))?;
+    }
+    let read = reading.await.map_err(|error| stopped(&error))?;
+    read.map_err(|error| unreadable(Path::new(&name), &error))?;
+    Ok(hash)
+}
+
+/// Reads and hashes the file, straight into records. Blocks. Ends early when the channel's side does.
+fn read_contents(
+    mut source: Source,
+    filled: &mpsc::Sender<Piece>,
+    mut empty: mpsc::Receiver<Batch>,
+) -> io::Result<()> {
+    let mut hasher = blake3::Hasher::new();
+    let mut left = source.size;
+    while left > 0 {
+        let Some(mut batch) = empty.blocking_recv() else { return Ok(()) };
+        let read = fill(&mut source.file, &mut batch, left)?;
+        batch.pieces().for_each(|piece| {
+            hasher.update(piece);
+        });
+        left -= read;
+        if filled.blocking_send(Piece::Data(batch)).is_err() {
+            return Ok(());
+        }
+        if read == 0 {
+            let _ = filled.blocking_send(Piece::Short);
+            return Ok(());
+        }
+    }
+    let end = match source.file.read(&mut [0])? {
+        0 => End::Complete { blake3: *hasher.finalize().as_bytes() },
+        _ => End::Changed,
+    };
+    let _ = filled.blocking_send(Piece::End(end));
+    Ok(())
+}
+
+/// Fills the batch with at most `left` bytes, and says with how many; none if the file has ended.
+fn fill(file: &mut File, batch: &mut Batch, left: u64) -> io::Result<u64> {
+    let limit = usize::try_from(left).unwrap_or(usize::MAX).min(Batch::CAPACITY);
+    while batch.len() < limit {
+        let wanted = limit - batch.len();
+        let room = batch.unfilled();
+        let wanted = wanted.min(room.len());
+        match file.read(&mut room[..wanted])? {
+            0 => break,
+            read => batch.advance(read),
+        }
+    }
+    Ok(batch.len() as u64)
+}
+
+/// The call, unless the other side takes nothing for too long.
+async fn stalling(call: impl Future<Output = Result<(), ChannelError>>) -> Result<(), ChannelError> {
+    let stalled = || ChannelError::Io(io::ErrorKind::TimedOut.into());
+    tokio::time::timeout(STALL_TIMEOUT, call).await.unwrap_or_else(|_| Err(stalled()))
+}
+
+impl Replies {
+    /// Waits until the offer is accepted, and says whom it waits for if that takes a while.
+    async fn accepted(
+        &mut self,
+        peer: &NodeName,
+        name: &str,
+        size: u64,
+        events: &mpsc::Sender<TransferEvent>,
+    ) -> Result<(), Failure> {
+        let waiting = TransferEvent::Waiting { peer: peer.clone(), path: name.to_owned(), total: size };
+        let remedy = remedy_for(&self.peer);
+        let decision = async {
+            let mut decision = core::pin::pin!(self.next());
+            if let Ok(decided) = tokio::time::timeout(WAITING_AFTER, &mut decision).await {
+                return decided;
+            }
+            let _ = events.send(waiting).await;
+            decision.await
+        };
+        let decided = tokio::time::timeout(DECISION_TIMEOUT, decision).await.map_err(|_| {
+            Failure::new(Code::Unreachable, format!("{peer} has not decided in time"), remedy)
+        })?;
+        match decided? {
+            Reply::Accept => Ok(()),
+            Reply::Decline(why) => Err(declined(why, &self.peer)),
+            Reply::Failed(why) => Err(refused(why, &self.peer)),
+            Reply::Stored => Err(unexpected()),
+        }
+    }
+
+    /// Waits until the file is stored.
+    async fn stored(&mut self) -> Result<(), Failure> {
+        match self.next().await? {
+            Reply::Stored => Ok(()),
+            Reply::Failed(why) => Err(refused(why, &self.peer)),
+            Reply::Accept | Reply::Decline(_) => Err(unexpected()),
+        }
+    }
+
+    async fn next(&mut self) -> Result<Reply, Failure> {
+        match frame::recv::<_, Reply, MESSAGE_MAX>(&mut self.from).await {
+            Ok(Some(reply)) => Ok(reply),
+            Ok(None) => Err(Failure::new(
+                Code::Failed,
+                format!("{} ended the transfer", self.peer),
+                "try again",
+            )),
+            Err(FrameError::Channel(error)) => Err(self.cut(&error)),
+            Err(FrameError::Misbehaved(error)) => {
+                Err(Failure::new(Code::Data, format!("{} said {error}", self.peer), "update both nodes"))
+            }
+        }
+    }
+
+    fn cut(&self, error: &ChannelError) -> Failure {
+        cut(&self.peer, error)
+    }
+}
+
+fn cut(peer: &PeerRef, error: &ChannelError) -> Failure {
+    let remedy = format!("check that {peer} runs, and send it again");
+    Failure::new(Code::Unreachable, format!("the channel to {peer} broke: {error}"), remedy)
+}
+
+fn unexpected() -> Failure {
+    Failure::new(Code::Data, "the other side broke the rules of the transfer", "update both nodes")
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    let code = if error.kind() == io::ErrorKind::NotFound { Code::NotFound } else { Code::Failed };
+    let message = format!("cannot read {}: {error}", path.display());
+    Failure::new(code, message, "check that the node may read the file")
+}
+
+fn declined(why: Decline, peer: &PeerRef) -> Failure {
+    let (code, what, remedy) = match why {
+        Decline::Denied => (Code::Denied, "declined the file", "ask there why".to_owned()),
+        Decline::Undecided => (Code::Unreachable, "has not decided in time", remedy_for(peer)),
+        Decline::Busy => (Code::Failed, "has too many offers waiting", remedy_for(peer)),
+        Decline::Name => (Code::Usage, "does not take a file of this name", "give another: --name NAME".into()),
+        Decline::Version => (Code::Failed, "speaks another version", "update both nodes".to_owned()),
+        Decline::NoRoom => (Code::Failed, "has no room for the file", format!("free some room on {peer}")),
+    };
+    Failure::new(code, format!("{peer} {what}"), remedy)
+}
+
+fn refused(why: Refusal, peer: &PeerRef) -> Failure {
+    let again = || "send it again".to_owned();
+    let (code, message, remedy) = match why {
+        Refusal::Size { declared, actual } => (
+            Code::Data,
+            format!("the file changed while it was sent: {declared} bytes were offered and {actual} sent"),
+            again(),
+        ),
+        Refusal::Hash => (Code::Data, format!("{peer} got other bytes than were sent"), again()),
+        Refusal::NoRoom => {
+            (Code::Failed, format!("the disk of {peer} is full"), format!("free some room on {peer}"))
+        }
+        Refusal::Stopped => (Code::Failed, format!("{peer} stopped the transfer"), again()),
+        Refusal::Stalled => (Code::Unreachable, format!("{peer} received nothing for too long"), again()),
+        Refusal::Storage => (Code::Failed, format!("{peer} could not store the file"), format!("look at {peer}")),
+    };
+    Failure::new(code, message, remedy)
+}
