@@ -55,7 +55,8 @@ fn open_admission_asks_for_nothing() {
     let bob = lan.host("bob");
     let joined = bob.run(["join", "--name", "bob"]).ok();
     let fingerprint = alice.host.run(["ca", "show", "--json"]).ok().json()["fingerprint"].clone();
-    let words = joined.stdout() + &joined.stderr();
+    // In groups of four digits, as people read it.
+    let words = joined.stderr().replace(' ', "");
     assert!(words.contains(fingerprint.as_str().unwrap()), "states the fingerprint {fingerprint}\n{joined}");
     let bob = Member { node: bob.up(), host: bob };
     bob.meets(&alice.host);
@@ -68,7 +69,7 @@ fn invite_network_admits_nobody_without() {
     let alice = Member::authority_on(lan.host("alice"));
     let bob = lan.host("bob");
     let _ = bob.run(["join", "--name", "bob"]).fails(4);
-    assert_eq!(alice.host.run(["peers", "--json"]).ok().json(), serde_json::json!([]));
+    assert_eq!(alice.peer("bob"), None);
 }
 
 /// Nobody answers: `join` says so and ends, and never hangs.
@@ -79,7 +80,8 @@ fn join_alone_on_the_network_times_out() {
     let _ = bob.run(["join", "7-harbour-violet", "--name", "bob", "--timeout", "3s"]).fails(5);
 }
 
-/// A3: three wrong guesses burn a code, also for who knows it; a URI of the same invite is no way round.
+/// A3, A19: three wrong guesses burn a code, also for who knows it; the URI of the same invite, which nobody guesses,
+/// still admits.
 #[test]
 fn wrong_guesses_burn_a_code() {
     let Some(mut lan) = Lan::new() else { return };
@@ -94,9 +96,9 @@ fn wrong_guesses_burn_a_code() {
     }
     let bob = lan.host("bob");
     let _ = bob.run(["join", code, "--name", "bob"]).fails(4).says("--uri");
-    let _ = bob.run(["join", invite["uri"].as_str().unwrap(), "--name", "bob"]).fails(4);
+    let _ = bob.run(["join", invite["uri"].as_str().unwrap(), "--name", "bob"]).ok();
     // Another invite is not hurt.
-    let _ = bob.run(["join", &other, "--name", "bob"]).ok();
+    let _ = lan.host("carol").run(["join", &other, "--name", "carol"]).ok();
 }
 
 /// A2: two networks in sight: the user has to say which.

@@ -70,16 +70,16 @@ fn protocol_depends_on_nothing_that_does_io() {
 #[test]
 fn each_confined_thing_is_used_at_home_only() {
     let homes = [
-        ("sled", "node/src/store"),
-        ("bincode", "protocol/src/codec.rs"),
-        ("rcgen", "protocol/src/certificate/"),
-        ("snow", "protocol/src/channel"),
-        ("hpke", "protocol/src/seal.rs"),
-        ("spake2", "protocol/src/enrolment"),
-        ("libp2p", "node/src/swarm"),
+        ("sled::", "node/src/store"),
+        ("bincode::", "protocol/src/codec.rs"),
+        ("rcgen::", "protocol/src/certificate/"),
+        ("snow::", "protocol/src/channel"),
+        ("hpke::", "protocol/src/seal.rs"),
+        ("spake2::", "protocol/src/enrolment"),
+        ("libp2p::", "node/src/swarm"),
         ("SystemTime::now", "node/src/ambient.rs"),
         ("Instant::now", "node/src/ambient.rs"),
-        ("getrandom", "node/src/ambient.rs"),
+        ("getrandom::", "node/src/ambient.rs"),
     ];
     let sources = production_sources();
     for (thing, home) in homes {
@@ -178,13 +178,12 @@ fn production_code(source: &str) -> String {
     code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// Whether `code` has `thing` in it, and not as a part of a longer name.
+/// Whether `code` has the path `thing` in it, and not as a part of a longer name.
 fn names(code: &str, thing: &str) -> bool {
-    let part = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    let part = |letter: char| letter.is_alphanumeric() || letter == '_';
     code.match_indices(thing).any(|(start, _)| {
-        let bytes = code.as_bytes();
-        !part(start.checked_sub(1).and_then(|before| bytes.get(before)))
-            && !part(bytes.get(start + thing.len()))
+        let (before, after) = (&code[..start], &code[start + thing.len()..]);
+        !before.ends_with(part) && (thing.ends_with("::") || !after.starts_with(part))
     })
 }
 
@@ -198,7 +197,8 @@ fn read(path: &Path) -> String {
 
 #[test]
 fn finds_names_and_not_parts_of_them() {
-    assert!(names("use sled::Db;", "sled"));
-    assert!(!names("unsled; sled_like()", "sled"));
+    assert!(names("use sled::Db;", "sled::"));
+    assert!(!names("use unsled::Db; [\"sled\"]", "sled::"));
+    assert!(names("Instant::now()", "Instant::now") && !names("Instant::nowhere()", "Instant::now"));
     assert_eq!(production_code("a\n// sled\nb\n#[cfg(test)]\nmod tests { sled }"), "a\nb");
 }

@@ -42,8 +42,7 @@ impl Member {
     #[track_caller]
     #[must_use]
     pub fn admit_host(&self, host: Host) -> Self {
-        let _ = host.run(["join", &self.invite_uri(), "--name", host.name()]).ok();
-        let node = host.up();
+        let node = host.up_with(&["--join", &self.invite_uri(), "--name", host.name()]);
         let member = Self { node, host };
         member.meets(&self.host);
         member
