@@ -85,8 +85,7 @@ fn forever() -> Lease {
 
 async fn tcp_pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (near, far) =
-        tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+    let (near, far) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
     let (near, (far, _)) = (near.unwrap(), far.unwrap());
     near.set_nodelay(true).unwrap();
     far.set_nodelay(true).unwrap();
@@ -285,8 +284,7 @@ fn sends(c: &mut Criterion) {
         b.iter_custom(|rounds| {
             measured(rounds, &into, || {
                 runtime.block_on(async {
-                    let receive =
-                        serde_json::json!({ "into": into, "from": [], "yes": true, "once": true });
+                    let receive = serde_json::json!({ "into": into, "from": [], "yes": true, "once": true });
                     let send = serde_json::json!({ "peer": "office", "path": from, "name": "sent" });
                     tokio::join!(
                         until_done(&office_state, "POST /v1/receive", receive),

@@ -110,7 +110,9 @@ impl Handle {
     pub async fn whois(&self, peer: PeerRef) -> Result<Peer, Failure> {
         match self.command(Caller::Owner, Command::Whois(peer)).await? {
             Answer::Peer(peer) => Ok(*peer),
-            other => Err(Failure::new(Code::Failed, format!("not an answer to whois: {other:?}"), "report it")),
+            other => {
+                Err(Failure::new(Code::Failed, format!("not an answer to whois: {other:?}"), "report it"))
+            }
         }
     }
 

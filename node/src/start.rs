@@ -106,7 +106,13 @@ pub(crate) async fn start(config: Config, mode: Mode) -> Result<Node, StartError
     let (handle, ends) = handle::handle(engine.snapshot());
     let advertised = Advertised { control: config.advertise.clone(), lane: config.advertise_lane };
     let services = Services::new();
-    let base = Base { handle: handle.clone(), store: store.clone(), config, services: services.clone(), tasks: tasks.clone() };
+    let base = Base {
+        handle: handle.clone(),
+        store: store.clone(),
+        config,
+        services: services.clone(),
+        tasks: tasks.clone(),
+    };
     let lane = match mode {
         Mode::Full => Some(open_doors(&base, &mut network)?),
         Mode::Quiet => {

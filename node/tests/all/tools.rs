@@ -23,11 +23,7 @@ impl Host {
         let state = tempfile::tempdir().unwrap();
         let node = Node::start(config(state.path())).await.unwrap();
         let listening = node.handle().listening().await.unwrap();
-        let config = Config {
-            listen: listening.control,
-            lane: listening.lane[0],
-            ..config(state.path())
-        };
+        let config = Config { listen: listening.control, lane: listening.lane[0], ..config(state.path()) };
         Self { state, config, node: Some(node) }
     }
 
