@@ -176,7 +176,7 @@ pub(crate) struct Ping {
     /// A node name, an id, or the beginning of an id
     pub(crate) peer: PeerRef,
     /// How many round trips
-    #[arg(short = 'c', long, value_name = "N", default_value_t = 4)]
+    #[arg(short = 'c', long, value_name = "N", default_value_t = 1)]
     pub(crate) count: u32,
 }
 

@@ -94,7 +94,8 @@ impl Client {
         tokio::time::timeout(limit, gone).await.unwrap_or_else(|_| Err(too_late(limit)))
     }
 
-    async fn in_time<T>(&self, answer: impl Future<Output = Result<T>>) -> Result<T> {
+    /// Waits for an answer as long as was wanted, or as long as it takes.
+    pub(crate) async fn in_time<T>(&self, answer: impl Future<Output = Result<T>>) -> Result<T> {
         match self.timeout {
             None => answer.await,
             Some(limit) => tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| Err(too_late(limit))),
@@ -130,7 +131,10 @@ impl Client {
     async fn connect(&self) -> Result<UnixStream> {
         let socket = socket(&self.state)?;
         UnixStream::connect(&socket).await.map_err(|error| {
-            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) {
+            // A socket that is being closed resets those who wait at it.
+            let gone =
+                [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused, io::ErrorKind::ConnectionReset];
+            if gone.contains(&error.kind()) {
                 return self.not_running();
             }
             Error::new(

@@ -62,11 +62,17 @@ impl Context {
     /// A command of ours for this node, as a user may type it.
     pub(crate) fn command(&self, arguments: &str) -> String {
         if self.state_is_named {
-            format!("lanyard --state {} {arguments}", self.state.display())
+            format!("lanyard {arguments} --state {}", quoted(&self.state.to_string_lossy()))
         } else {
             format!("lanyard {arguments}")
         }
     }
+}
+
+/// `text` as one word of a shell.
+fn quoted(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@".contains(&byte);
+    if text.bytes().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// Does what was asked, until it is done or interrupted.
@@ -134,5 +140,17 @@ impl Signals {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn proposes_commands_that_can_be_pasted() {
+        assert_eq!(quoted("/var/lib/lanyard-1"), "/var/lib/lanyard-1");
+        assert_eq!(quoted("/my state"), "'/my state'");
+        assert_eq!(quoted("/ana's; rm"), r"'/ana'\''s; rm'");
     }
 }

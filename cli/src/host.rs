@@ -33,8 +33,8 @@ pub(crate) fn default_state() -> Result<PathBuf> {
 pub(crate) enum Anywhere {
     /// The running node.
     Running(Client),
-    /// A node in this process, which nobody else sees.
-    Hosted(Box<Hosted>),
+    /// A node in this process, which nobody else sees, and the limits of a running one.
+    Hosted(Box<Hosted>, Client),
 }
 
 impl Anywhere {
@@ -44,14 +44,14 @@ impl Anywhere {
             return Ok(Self::Running(client.clone()));
         }
         let node = Node::start_quiet(load(state)?).await?;
-        Ok(Self::Hosted(Box::new(Hosted { node })))
+        Ok(Self::Hosted(Box::new(Hosted { node }), client.clone()))
     }
 
     /// Makes it the authority of a new network.
     pub(crate) async fn init(&self, init: Init) -> Result<Initialised> {
         match self {
             Self::Running(client) => client.post("/v1/init", &init).await,
-            Self::Hosted(hosted) => hosted.init(init).await,
+            Self::Hosted(hosted, client) => client.in_time(hosted.init(init)).await,
         }
     }
 
@@ -59,7 +59,7 @@ impl Anywhere {
     pub(crate) async fn join(&self, join: Join) -> Result<Joined> {
         match self {
             Self::Running(client) => client.post("/v1/join", &join).await,
-            Self::Hosted(hosted) => hosted.join(join).await,
+            Self::Hosted(hosted, client) => client.in_time(hosted.join(join)).await,
         }
     }
 
@@ -67,13 +67,13 @@ impl Anywhere {
     pub(crate) async fn certificates(&self) -> Result<Certificates> {
         match self {
             Self::Running(client) => client.get("/v1/certificates").await,
-            Self::Hosted(hosted) => hosted.certificates().await,
+            Self::Hosted(hosted, client) => client.in_time(hosted.certificates()).await,
         }
     }
 
     /// Stops it, if it lived for the moment.
     pub(crate) async fn close(self) {
-        if let Self::Hosted(hosted) = self {
+        if let Self::Hosted(hosted, _) = self {
             hosted.stop().await;
         }
     }

@@ -6,11 +6,12 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
 use lanyard_protocol::control::{Answer, Failure};
-use lanyard_protocol::engine::{CommandId, Engine, Finished, Output, PersistId, Work, WorkId};
+use lanyard_protocol::engine::{CommandId, Engine, Finished, Output, PersistId, RequestId, Work, WorkId};
 use lanyard_protocol::enrolment::stretch;
 use lanyard_protocol::record::Write;
 use tokio::sync::{Semaphore, oneshot};
@@ -38,6 +39,8 @@ pub(crate) struct EventLoop {
     advertised: Advertised,
     ends: Ends,
     waiting: BTreeMap<CommandId, Waiting>,
+    /// When each request went out that has no answer yet.
+    asked: BTreeMap<RequestId, Instant>,
     persists: FuturesUnordered<BoxFuture<'static, (PersistId, Result<(), StoreError>)>>,
     works: FuturesUnordered<BoxFuture<'static, Option<(WorkId, Finished)>>>,
     workers: Arc<Semaphore>,
@@ -89,6 +92,7 @@ impl EventLoop {
             advertised,
             ends,
             waiting: BTreeMap::new(),
+            asked: BTreeMap::new(),
             persists: FuturesUnordered::new(),
             works: FuturesUnordered::new(),
             workers: Arc::new(Semaphore::new(WORKERS)),
@@ -173,8 +177,14 @@ impl EventLoop {
             Event::Request { from, source, inbound, bytes } => {
                 engine.handle_request(from, source, inbound, &bytes, now);
             }
-            Event::Response { request, bytes } => engine.handle_response(request, &bytes, now),
-            Event::RequestFailed { request } => engine.handle_request_failed(request, now),
+            Event::Response { request, bytes } => {
+                let took = self.asked.remove(&request).map_or(Duration::ZERO, |asked| asked.elapsed());
+                engine.handle_response(request, &bytes, took, now);
+            }
+            Event::RequestFailed { request } => {
+                self.asked.remove(&request);
+                engine.handle_request_failed(request, now);
+            }
             Event::Discovered { peer, addresses } => engine.handle_discovered(peer, addresses, now),
         }
     }
@@ -197,7 +207,10 @@ impl EventLoop {
     fn carry_out(&mut self) {
         while let Some(output) = self.engine.poll_output() {
             match output {
-                Output::Request { id, to, message } => self.network.request(id, &to, message),
+                Output::Request { id, to, message } => {
+                    self.asked.insert(id, ambient::monotonic());
+                    self.network.request(id, &to, message);
+                }
                 Output::Respond { to, message } => self.network.respond(to, message),
                 Output::Ignore { to } => self.network.ignore(to),
                 Output::Connect { id, peer, addresses } => {

@@ -199,3 +199,64 @@ impl Drop for Cancel<'_> {
 fn stopping() -> Failure {
     Failure::new(Code::NotRunning, "the node is stopping", "start it again: `lanyard up`")
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use lanyard_protocol::engine::{Engine, Setup};
+    use lanyard_protocol::time::Timestamp;
+
+    use super::*;
+    use crate::ambient::OsRng;
+
+    #[tokio::test]
+    async fn a_caller_that_goes_away_takes_its_command_back() {
+        let (handle, mut ends) = handle_and_ends();
+        let mut command = Box::pin(handle.command(Caller::Owner, Command::Status));
+        assert!((&mut command).now_or_never().is_none());
+        let Some(Message::Command { id, .. }) = ends.mailbox.recv().await else {
+            panic!("expected a command")
+        };
+        drop(command);
+        assert_eq!(ends.cancelled.recv().await, Some(id));
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_is_answered_takes_nothing_back() {
+        let (handle, mut ends) = handle_and_ends();
+        let answer = async {
+            let Some(Message::Command { reply, .. }) = ends.mailbox.recv().await else {
+                panic!("expected a command")
+            };
+            assert!(reply.send(Ok(Answer::Peers(Vec::new()))).is_ok());
+        };
+        let (result, ()) = tokio::join!(handle.command(Caller::Owner, Command::Peers), answer);
+        assert_eq!(result, Ok(Answer::Peers(Vec::new())));
+        assert!(ends.cancelled.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_command_that_the_loop_left_unanswered_fails() {
+        let (handle, mut ends) = handle_and_ends();
+        let (result, message) = tokio::join!(handle.command(Caller::Owner, Command::Peers), async {
+            ends.mailbox.recv().await.map(drop)
+        });
+        assert_eq!(message, Some(()));
+        assert_eq!(result.unwrap_err().code, Code::NotRunning);
+    }
+
+    #[tokio::test]
+    async fn where_a_node_listens_is_waited_for() {
+        let (handle, ends) = handle_and_ends();
+        let mut listening = Box::pin(handle.listening());
+        assert!((&mut listening).now_or_never().is_none());
+        let place = Listening { control: vec!["127.0.0.1:4610".parse().unwrap()], lane: Vec::new() };
+        ends.listening.send_replace(Some(place.clone()));
+        assert_eq!(listening.await, Ok(place));
+    }
+
+    fn handle_and_ends() -> (Handle, Ends) {
+        let engine = Engine::new(Setup::default(), Timestamp::from_secs(1), Box::new(OsRng)).unwrap();
+        handle(engine.snapshot())
+    }
+}

@@ -35,9 +35,10 @@ pub enum ListenError {
 
 impl ListenError {
     fn new(what: &'static str, address: SocketAddr, source: io::Error) -> Self {
-        match source.kind() {
-            io::ErrorKind::AddrInUse => Self::Taken { what, address },
-            _ => Self::Refused { what, address, source },
+        if source.kind() == io::ErrorKind::AddrInUse {
+            Self::Taken { what, address }
+        } else {
+            Self::Refused { what, address, source }
         }
     }
 

@@ -90,6 +90,7 @@ impl StartError {
 #[derive(Clone, Debug)]
 pub(crate) struct Base {
     pub(crate) handle: Handle,
+    #[expect(dead_code, reason = "it is for the tools")]
     pub(crate) store: Store,
     pub(crate) config: Arc<Config>,
     pub(crate) services: Services,

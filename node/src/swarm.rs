@@ -1,44 +1,36 @@
 //! The network: libp2p over TCP and QUIC, told what to do and asked what has happened.
 //!
-//! It composes stock behaviours and adds one of its own, the [`gate`], which decides who may be connected.
+//! It composes stock behaviours ([`behaviour`]) and adds one of its own, the [`gate`], which decides who may be
+//! connected.
 //! Everything that a peer says arrives as one [`Event::Request`], everything that it answers as one
 //! [`Event::Response`]: what the bytes mean is not known here.
 
 mod address;
+mod behaviour;
 mod dial;
 mod frame;
 mod gate;
+mod handshakes;
 mod slots;
+mod transport;
 
 use core::net::SocketAddr;
-use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use futures::StreamExt;
 use lanyard_protocol::engine::{Connection, DialId, InboundId, RequestId};
 use lanyard_protocol::identity::NodeId;
 use libp2p::core::ConnectedPoint;
-use libp2p::request_response::{self, InboundRequestId, OutboundRequestId, ProtocolSupport, ResponseChannel};
-use libp2p::swarm::behaviour::toggle::Toggle;
-use libp2p::swarm::{ConnectionId, NetworkBehaviour, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, Swarm, SwarmBuilder, identify, identity, mdns, noise, ping, tcp, yamux};
+use libp2p::request_response::{self, InboundRequestId, OutboundRequestId, ResponseChannel};
+use libp2p::swarm::{ConnectionId, SwarmEvent};
+use libp2p::{Multiaddr, PeerId, Swarm, identity, mdns, noise};
 use zeroize::Zeroizing;
 
 use self::address::Transport;
+use self::behaviour::{Behaviour, BehaviourEvent};
 use self::dial::{Dials, Established};
-use self::frame::Frames;
-use self::gate::Gate;
+use self::handshakes::Handshakes;
 use crate::config::NetworkLimits;
-
-/// Peers that multicast DNS remembers. Whoever fakes more makes it start afresh, and grow no further.
-const MAX_DISCOVERED: usize = 1024;
-/// How often to ask who is there, in case an answer was lost.
-const DISCOVERY_INTERVAL: Duration = Duration::from_secs(60);
-/// What one QUIC stream may have in flight, and one connection: more than the streams of a connection
-/// together, so that streams which nobody reads do not stop the others.
-const QUIC_STREAM_WINDOW: u32 = 256 * 1024;
-const QUIC_STREAMS: u32 = 64;
-const QUIC_CONNECTION_WINDOW: u32 = QUIC_STREAMS * QUIC_STREAM_WINDOW;
 
 /// What has happened.
 #[derive(Debug)]
@@ -80,16 +72,6 @@ pub enum NetworkError {
     },
 }
 
-/// The stock behaviours and the gate, which comes first: whom it refuses the others never meet.
-#[derive(NetworkBehaviour)]
-struct Behaviour {
-    gate: Gate,
-    control: request_response::Behaviour<Frames>,
-    identify: identify::Behaviour,
-    ping: ping::Behaviour,
-    discovery: Toggle<mdns::tokio::Behaviour>,
-}
-
 /// A node's connections.
 pub(crate) struct Network {
     swarm: Swarm<Behaviour>,
@@ -119,17 +101,11 @@ impl Network {
         let mut copy = seed.clone();
         let keypair =
             identity::Keypair::ed25519_from_bytes(copy.as_mut_slice()).map_err(NetworkError::Identity)?;
-        let behaviour = behaviour(&keypair, limits, mdns);
-        let (idle, handshake) = (limits.idle, limits.handshake);
-        let swarm = SwarmBuilder::with_existing_identity(keypair)
-            .with_tokio()
-            .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)?
-            .with_quic_config(|config| quic(config, handshake))
-            .with_behaviour(|_| behaviour)
-            .unwrap_or_else(|never| match never {})
-            .with_swarm_config(|config| config.with_idle_connection_timeout(idle))
-            .with_connection_timeout(handshake)
-            .build();
+        let handshakes = Handshakes::default();
+        let behaviour = Behaviour::new(&keypair.public(), limits, handshakes.clone(), mdns);
+        let transport = transport::build(&keypair, limits.handshake, handshakes)?;
+        let config = libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(limits.idle);
+        let swarm = Swarm::new(transport, behaviour, keypair.public().to_peer_id(), config);
         Ok(Self {
             swarm,
             dials: Dials::default(),
@@ -343,11 +319,7 @@ impl Network {
             self.events.push_back(Event::Discovered { peer, addresses: addresses.into_iter().collect() });
         }
         let local = *self.swarm.local_peer_id();
-        let discovery = &mut self.swarm.behaviour_mut().discovery;
-        if discovery.as_ref().is_some_and(|mdns| mdns.discovered_nodes().len() > MAX_DISCOVERED) {
-            tracing::warn!("more than {MAX_DISCOVERED} addresses by multicast DNS: starting it afresh");
-            *discovery = start_mdns(local).into();
-        }
+        self.swarm.behaviour_mut().bound_discovery(local);
     }
 
     fn handle_listening(&mut self, address: &Multiaddr, new: bool) {
@@ -370,42 +342,6 @@ fn reachable(listening: &BTreeSet<SocketAddr>) -> Vec<SocketAddr> {
 
 fn is_link_local(place: &SocketAddr) -> bool {
     matches!(place, SocketAddr::V6(place) if place.ip().is_unicast_link_local())
-}
-
-fn behaviour(keypair: &identity::Keypair, limits: &NetworkLimits, mdns: bool) -> Behaviour {
-    let control = request_response::Config::default()
-        .with_request_timeout(limits.request)
-        .with_max_concurrent_streams(limits.requests_per_connection.get() as usize);
-    // What a stranger does not need to know is not in it.
-    let identify = identify::Config::new("/lanyard/1".to_owned(), keypair.public())
-        .with_agent_version("lanyard".to_owned())
-        .with_hide_listen_addrs(true)
-        .with_push_listen_addr_updates(false)
-        .with_cache_size(0);
-    let discovery = if mdns { start_mdns(keypair.public().to_peer_id()) } else { None };
-    Behaviour {
-        gate: Gate::new(limits.clone()),
-        control: request_response::Behaviour::new([(frame::PROTOCOL, ProtocolSupport::Full)], control),
-        identify: identify::Behaviour::new(identify),
-        ping: ping::Behaviour::default(),
-        discovery: discovery.into(),
-    }
-}
-
-/// A host without multicast is no reason not to run: addresses can be given.
-fn start_mdns(local: PeerId) -> Option<mdns::tokio::Behaviour> {
-    let config = mdns::Config { query_interval: DISCOVERY_INTERVAL, ..mdns::Config::default() };
-    mdns::tokio::Behaviour::new(config, local)
-        .inspect_err(|error| tracing::warn!(?error, "no multicast DNS"))
-        .ok()
-}
-
-fn quic(mut config: libp2p::quic::Config, handshake: Duration) -> libp2p::quic::Config {
-    config.handshake_timeout = handshake;
-    config.max_concurrent_stream_limit = QUIC_STREAMS;
-    config.max_stream_data = QUIC_STREAM_WINDOW;
-    config.max_connection_data = QUIC_CONNECTION_WINDOW;
-    config
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod peers;
 mod persist;
 
 use core::net::SocketAddr;
+use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -96,7 +97,7 @@ enum Sent {
     /// A step of joining.
     Join(NodeId),
     /// A step of an errand.
-    Errand(u64, Timestamp),
+    Errand(u64),
 }
 
 /// A wish to connect that waits for its end.
@@ -221,14 +222,14 @@ impl Engine {
         }
     }
 
-    /// The answer to a request of this node's.
-    pub fn handle_response(&mut self, request: RequestId, bytes: &[u8], now: Timestamp) {
+    /// The answer to a request of this node's, and how long it took by a monotonic clock.
+    pub fn handle_response(&mut self, request: RequestId, bytes: &[u8], took: Duration, now: Timestamp) {
         let Some(sent) = self.wires.sent.remove(&request) else { return };
         let response = message::parse(bytes).ok();
         match sent {
             Sent::Hello(peer) => self.greeted(peer, response, now),
             Sent::Join(peer) => self.join_answered(peer, response, now),
-            Sent::Errand(errand, at) => self.errand_answered(errand, response, at, now),
+            Sent::Errand(errand) => self.errand_answered(errand, response, took, now),
         }
     }
 
@@ -237,7 +238,7 @@ impl Engine {
         match self.wires.sent.remove(&request) {
             Some(Sent::Hello(peer)) => self.greeted(peer, None, now),
             Some(Sent::Join(peer)) => self.join_answered(peer, None, now),
-            Some(Sent::Errand(errand, at)) => self.errand_answered(errand, None, at, now),
+            Some(Sent::Errand(errand)) => self.errand_answered(errand, None, Duration::ZERO, now),
             None => {}
         }
     }

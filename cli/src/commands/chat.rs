@@ -8,8 +8,8 @@ use crate::client::{Client, segment};
 use crate::error::{Error, Result};
 use crate::input;
 
-/// How many messages `--log` asks for: more than a conversation has that anybody reads.
-const LOG_LIMIT: u32 = 10_000;
+/// How many messages `--log` asks for: as many as a node tells.
+const LOG_LIMIT: u32 = 1_000;
 
 /// `lanyard chat`
 pub(super) async fn chat(context: &Context, chat: args::Chat) -> Result {

@@ -90,10 +90,7 @@ pub(super) fn wish(
 /// Says what came of joining; a network that was trusted at first sight is told loudly.
 pub(super) fn say_joined(context: &Context, joined: &Joined) {
     let printer = &context.printer;
-    printer.say(&format!(
-        "{} is a member of {} until {}, renewed by itself",
-        joined.name, joined.network, joined.not_after.0
-    ));
+    printer.say(&format!("{} is a member of {} until {}", joined.name, joined.network, joined.not_after.0));
     if !joined.pinned {
         printer.stress(
             "the network was trusted at first sight: whoever answered first may have been an impostor",

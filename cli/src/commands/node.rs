@@ -104,13 +104,15 @@ pub(super) async fn stay(context: &Context, up: &Up, wish: Option<Join>) -> Resu
 /// Brings the node up and says so; then there is nothing left to do here.
 async fn serve(context: &Context, node: &Hosted, wish: Option<Join>) -> Result {
     let mut status = node.status().await?;
-    if let (RoleName::None, Some(wish)) = (status.role, wish) {
-        report(
-            context,
-            &Event::Waiting { message: "for a certificate of the network's authority".to_owned() },
-        )?;
-        admission(context, node, wish).await?;
-        status = node.status().await?;
+    match wish {
+        Some(wish) if status.role == RoleName::None => {
+            let message = "for a certificate of the network's authority".to_owned();
+            report(context, &Event::Waiting { message })?;
+            context.client().in_time(admission(context, node, wish)).await?;
+            status = node.status().await?;
+        }
+        Some(_) => context.printer.say("the node is a member of a network already: nothing was joined"),
+        None => {}
     }
     let listening = node.listening().await?;
     let (name, network) = (status.name, status.network);
@@ -171,9 +173,9 @@ fn leave_session() -> Result {
     })
 }
 
-/// Writes the node's log to standard error: warnings, or what `$LANYARD_LOG` wants.
+/// Writes the node's log to standard error: warnings, or what `$RUST_LOG` wants.
 fn start_log() {
-    let filter = EnvFilter::try_from_env("LANYARD_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     // Without a log the node runs just as well.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
 }

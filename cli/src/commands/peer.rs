@@ -20,6 +20,9 @@ pub(super) async fn peers(context: &Context, peers: args::Peers) -> Result {
         tick.tick().await;
         let seen: Vec<Peer> = context.client().get("/v1/peers").await?;
         if last.as_ref() != Some(&seen) {
+            if last.is_some() && !context.printer.is_json() {
+                context.printer.line("")?;
+            }
             show(context, &seen)?;
         }
         if !peers.watch {

@@ -53,7 +53,7 @@ fn run(case: &Case, directory: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_lanyard"))
         .args(case.arguments(directory))
         .env("LANYARD_STATE", format!("{directory}/state"))
-        .env_remove("LANYARD_LOG")
+        .env_remove("RUST_LOG")
         .current_dir(directory)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

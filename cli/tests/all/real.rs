@@ -22,7 +22,7 @@ impl Home {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lanyard"));
-        command.arg("--state").arg(self.state()).args(arguments).env_remove("LANYARD_LOG");
+        command.arg("--state").arg(self.state()).args(arguments).env_remove("RUST_LOG");
         command.stdin(Stdio::null());
         command
     }

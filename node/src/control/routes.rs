@@ -167,9 +167,9 @@ async fn ticket(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Json<Ticket>, ApiError> {
-    let held = match node.handle.command(caller, Command::Tickets).await? {
-        Answer::Tickets(held) => held,
-        _ => Vec::new(),
+    let Answer::Tickets(held) = node.handle.command(caller, Command::Tickets).await? else {
+        let remedy = "report this as a defect";
+        return Err(Failure::new(Code::Failed, "the node answered another question", remedy).into());
     };
     let found = held.into_iter().find(|ticket| ticket.id == id).map(Json);
     found.ok_or_else(|| {

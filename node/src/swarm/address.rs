@@ -45,6 +45,7 @@ pub(super) fn multiaddr(address: SocketAddr, transport: Transport) -> Multiaddr 
 }
 
 /// The place that an address of one of our transports names, whoever is there.
+#[expect(clippy::wildcard_enum_match_arm, reason = "every other kind of address is none of ours")]
 pub(super) fn socket_addr(address: &Multiaddr) -> Option<(SocketAddr, Transport)> {
     let mut parts = address.iter().filter(|part| !matches!(part, Protocol::P2p(_)));
     let ip = match parts.next()? {

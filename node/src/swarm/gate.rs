@@ -15,6 +15,7 @@ use libp2p::swarm::{
 use libp2p::{Multiaddr, PeerId};
 
 use super::address;
+use super::handshakes::Handshakes;
 use super::slots::Slots;
 use crate::ambient;
 use crate::config::NetworkLimits;
@@ -25,6 +26,9 @@ pub(super) struct Gate {
     slots: Slots,
     peers: BTreeMap<PeerId, Peer>,
     closing: VecDeque<(PeerId, ConnectionId)>,
+    /// Where the connections come from whose handshake goes on.
+    pending: BTreeMap<ConnectionId, Multiaddr>,
+    handshakes: Handshakes,
 }
 
 #[derive(Default)]
@@ -45,12 +49,14 @@ enum Refused {
 }
 
 impl Gate {
-    pub(super) fn new(limits: NetworkLimits) -> Self {
+    pub(super) fn new(limits: NetworkLimits, handshakes: Handshakes) -> Self {
         Self {
             per_peer: limits.connections_per_peer.get() as usize,
             slots: Slots::new(limits),
             peers: BTreeMap::new(),
             closing: VecDeque::new(),
+            pending: BTreeMap::new(),
+            handshakes,
         }
     }
 
@@ -94,8 +100,12 @@ impl Gate {
         }
     }
 
-    /// Closes the connection that gave its slot up, if its handshake is done; otherwise it ends when it is.
+    /// Closes the connection that gave its slot up, or cuts its handshake short.
     fn close(&mut self, id: ConnectionId) {
+        if let Some(remote) = self.pending.get(&id) {
+            self.handshakes.cut(remote);
+            return;
+        }
         let owner = self.peers.iter().find(|(_, known)| known.connections.contains(&id));
         if let Some((peer, _)) = owner {
             self.closing.push_back((*peer, id));
@@ -118,6 +128,7 @@ impl NetworkBehaviour for Gate {
         if let Some(given_up) = given_up {
             self.close(given_up);
         }
+        self.pending.insert(id, remote.clone());
         Ok(())
     }
 
@@ -128,6 +139,7 @@ impl NetworkBehaviour for Gate {
         _local: &Multiaddr,
         _remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.pending.remove(&id);
         self.established(id, peer).inspect_err(|_| self.slots.release(id))?;
         Ok(dummy::ConnectionHandler)
     }
@@ -151,6 +163,7 @@ impl NetworkBehaviour for Gate {
                 self.closed(connection_id, &peer_id);
             }
             FromSwarm::ListenFailure(ListenFailure { connection_id, .. }) => {
+                self.pending.remove(&connection_id);
                 self.slots.release(connection_id);
             }
             _ => {}

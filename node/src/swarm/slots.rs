@@ -120,7 +120,7 @@ impl Slots {
     /// Takes the oldest slot of the address that holds most, if that is more than `own`.
     fn give_up(&mut self, own: u32) -> Result<Id, Refusal> {
         let full = Refusal::Full(self.limits.pending.get());
-        // Slots whose handshake cannot be cut short are still sockets: they are bounded, too.
+        // A slot that was given away is a socket until it is closed: those are bounded, too.
         if self.slots.len() >= 2 * self.limits.pending.get() as usize {
             return Err(full);
         }

@@ -2,9 +2,11 @@
 
 use core::net::Ipv4Addr;
 use core::num::NonZeroU32;
+use core::time::Duration;
 
 use lanyard_protocol::identity::IdentityKey;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::*;
 use crate::listen;
@@ -129,6 +131,35 @@ async fn silent_connections_are_few_and_end() {
     connected(&mut alice, &mut bob).await;
 }
 
+/// D7, D8: while silent connections from everywhere hold every slot, a peer gets in.
+#[tokio::test]
+async fn a_peer_gets_in_while_silent_connections_hold_every_slot() {
+    let limits = NetworkLimits {
+        pending: NonZeroU32::new(8).unwrap(),
+        handshake: Duration::from_secs(60),
+        ..NetworkLimits::default()
+    };
+    let mut bob = node_with(2, &limits);
+    let place = listening(&mut bob).await;
+    let mut silent = Vec::new();
+    for host in 2..42 {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(Ipv4Addr::new(127, 0, 0, host).into(), 0)).unwrap();
+        let mut stream = socket.connect(place).await.unwrap();
+        // The answer says that the handshake has begun, the end that it was refused.
+        stream.write_all(b"\x13/multistream/1.0.0\n").await.unwrap();
+        let mut answer = [0; 64];
+        tokio::select! {
+            _ = stream.read(&mut answer) => {}
+            event = bob.next() => panic!("{event:?}"),
+        }
+        silent.push(stream);
+    }
+    let mut alice = node(1);
+    alice.connect(DialId(1), Some(&id(2)), &[place]);
+    connected(&mut alice, &mut bob).await;
+}
+
 /// D9: one peer has so many connections, and it is the oldest that goes.
 #[tokio::test]
 async fn a_peer_has_so_many_connections() {
@@ -166,10 +197,8 @@ async fn listening(network: &mut Network) -> SocketAddr {
     let any = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
     let address = listen::control_addresses(any).unwrap()[0];
     network.listen(address).unwrap();
-    match network.next().await {
-        Event::Listening(addresses) => assert_eq!(addresses, [address]),
-        event => panic!("{event:?}"),
-    }
+    let Event::Listening(addresses) = network.next().await else { panic!("expected to listen") };
+    assert_eq!(addresses, [address]);
     address
 }
 
@@ -207,16 +236,15 @@ async fn connected(alice: &mut Network, bob: &mut Network) -> (Connection, Conne
             return (there, here);
         }
         tokio::select! {
-            event = alice.next() => match event {
-                Event::Connected { connection, .. } => there = Some(connection),
-                event => panic!("{event:?}"),
-            },
-            event = bob.next() => match event {
-                Event::Connected { connection, .. } => here = Some(connection),
-                event => panic!("{event:?}"),
-            },
+            event = alice.next() => there = Some(connection_of(event)),
+            event = bob.next() => here = Some(connection_of(event)),
         }
     }
+}
+
+fn connection_of(event: Event) -> Connection {
+    let Event::Connected { connection, .. } = event else { panic!("{event:?}") };
+    connection
 }
 
 /// The next event of `one`, while the other runs, too; events of the other stay.

@@ -1,5 +1,7 @@
 //! Nodes as a program that hosts them meets them: real sockets and a real store, in one process.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
 mod channel;
 mod local_api;
 mod members;
@@ -32,17 +34,18 @@ async fn owner(node: &Node, command: Command) -> Answer {
 async fn init(node: &Node) -> Initialised {
     let init =
         Init { network: "shop.lan".parse().unwrap(), name: name("office"), admission: Admission::Invite };
-    match owner(node, Command::Init(init)).await {
-        Answer::Initialised(initialised) => initialised,
-        other => panic!("{other:?}"),
-    }
+    let Answer::Initialised(initialised) = owner(node, Command::Init(init)).await else {
+        panic!("expected a new network")
+    };
+    initialised
 }
 
 async fn invite(node: &Node) -> Invite {
-    match owner(node, Command::Invite(InviteRequest { uses: 1, ttl_s: 60 })).await {
-        Answer::Invite(invite) => invite,
-        other => panic!("{other:?}"),
-    }
+    let request = InviteRequest { uses: 1, ttl_s: 60 };
+    let Answer::Invite(invite) = owner(node, Command::Invite(request)).await else {
+        panic!("expected an invite")
+    };
+    invite
 }
 
 fn join(uri: String, as_name: &str) -> Command {

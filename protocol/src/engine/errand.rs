@@ -303,7 +303,7 @@ impl Engine {
             Some(home) if !looked_up && name != home.to_string() => match self.reach(home, now) {
                 Reach::Ready => {
                     self.set_step(number, Step::LookingUp);
-                    let sent = Sent::Errand(number, now);
+                    let sent = Sent::Errand(number);
                     self.request(home, &Request::Lookup(Lookup { peer: name }), sent);
                 }
                 Reach::Working => {}
@@ -367,7 +367,7 @@ impl Engine {
             }
         };
         self.set_step(number, Step::Asked(asking));
-        self.request(node, &request, Sent::Errand(number, now));
+        self.request(node, &request, Sent::Errand(number));
     }
 
     fn ticket_request(&mut self, service: ServiceName) -> Option<TicketRequest> {
@@ -386,7 +386,7 @@ impl Engine {
         &mut self,
         number: u64,
         response: Option<Response>,
-        sent_at: Timestamp,
+        took: Duration,
         now: Timestamp,
     ) {
         let Some(errand) = self.errands.running.get_mut(&number) else { return };
@@ -401,7 +401,7 @@ impl Engine {
                 let failure = unknown(&self.whom(number), reject);
                 self.fail(number, failure, now);
             }
-            (Step::Asked(Asking::Plain), Response::Pong) => self.ponged(number, sent_at, now),
+            (Step::Asked(Asking::Plain), Response::Pong) => self.ponged(number, took, now),
             (Step::Asked(Asking::Plain), Response::Status(good)) => self.confirmed(number, good, now),
             (Step::Asked(Asking::Ticket(request)), Response::Grant(grant)) => {
                 self.granted(number, grant, &request, now);
@@ -443,9 +443,9 @@ impl Engine {
         }
     }
 
-    fn ponged(&mut self, number: u64, sent_at: Timestamp, now: Timestamp) {
+    fn ponged(&mut self, number: u64, took: Duration, now: Timestamp) {
         let Some(node) = self.node_of(number) else { return };
-        let rtt_ms = now.since(sent_at).as_secs_f64() * 1000.0;
+        let rtt_ms = took.as_secs_f64() * 1000.0;
         self.peers.set_rtt(node, rtt_ms);
         let Some(name) = self.peers.member(node).map(|peer| peer.certificate().name().clone()) else {
             return;
@@ -581,14 +581,14 @@ impl Engine {
 
 /// The failure of a look-up.
 fn unknown(name: &str, reject: Reject) -> Failure {
-    match reject {
-        Reject::Unknown => Failure::new(
-            Code::NotFound,
-            format!("there is no peer {name} in this network"),
-            "see who is there: `lanyard peers`",
-        ),
-        other => other.failure(),
+    if reject != Reject::Unknown {
+        return reject.failure();
     }
+    Failure::new(
+        Code::NotFound,
+        format!("there is no peer {name} in this network"),
+        "see who is there: `lanyard peers`",
+    )
 }
 
 /// The failure of asking for oneself.

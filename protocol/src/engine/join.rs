@@ -297,9 +297,11 @@ impl Engine {
 
     pub(super) fn join_stretched(&mut self, secret: Secret, now: Timestamp) {
         let Some(joining) = &mut self.joining else { return };
-        match core::mem::replace(&mut joining.stage, Stage::Searching) {
-            Stage::Stretching(prospect) => self.connect(prospect, Some(secret), now),
-            other => joining.stage = other,
+        if !matches!(joining.stage, Stage::Stretching(_)) {
+            return;
+        }
+        if let Stage::Stretching(prospect) = core::mem::replace(&mut joining.stage, Stage::Searching) {
+            self.connect(prospect, Some(secret), now);
         }
     }
 
@@ -348,14 +350,14 @@ impl Engine {
 
     fn join_rejected(&mut self, reject: Reject, peer: NodeId, now: Timestamp) {
         let Some(joining) = &mut self.joining else { return };
-        let others = !joining.found.is_empty();
-        match reject {
-            Reject::Invite | Reject::OtherNetwork | Reject::NotAuthority if others => self.choose(now),
-            Reject::Retry => {
-                joining.turned_to.remove(&peer);
-                joining.alarm = Some(now.after(RETRY_TIME));
-            }
-            reject => self.end_joining(Err(reject.failure())),
+        let elsewhere = matches!(reject, Reject::Invite | Reject::OtherNetwork | Reject::NotAuthority);
+        if elsewhere && !joining.found.is_empty() {
+            self.choose(now);
+        } else if reject == Reject::Retry {
+            joining.turned_to.remove(&peer);
+            joining.alarm = Some(now.after(RETRY_TIME));
+        } else {
+            self.end_joining(Err(reject.failure()));
         }
     }
 

@@ -296,7 +296,7 @@ mod tests {
             format!("lanyard://192.0.2.1:1/shop.lan?root={root}&other=1"),
             format!("lanyard://192.0.2.1:1/SHOP?root={root}"),
             "lanyard://192.0.2.1:1/shop.lan".to_owned(),
-            format!("lanyard://{}/shop.lan?root={root}", vec!["192.0.2.1:1"; 9].join(",")),
+            format!("lanyard://{}/shop.lan?root={root}", ["192.0.2.1:1"; 9].join(",")),
         ] {
             assert!(matches!(text.parse::<Invitation>(), Err(InvitationError::Uri(_))), "{text}");
         }

@@ -235,7 +235,7 @@ impl Lan {
                 match bytes {
                     Some(bytes) => {
                         self.wire.extend(&bytes);
-                        self.hosts[to].engine.handle_response(request, &bytes, now);
+                        self.hosts[to].engine.handle_response(request, &bytes, LATENCY + LATENCY, now);
                     }
                     None => self.hosts[to].engine.handle_request_failed(request, now),
                 }
@@ -319,10 +319,9 @@ impl Lan {
 
     /// A code and a URI that host 0 gives out.
     pub(crate) fn invite(&mut self, uses: u32) -> (String, String) {
-        match self.command(0, Command::Invite(InviteRequest { uses, ttl_s: 600 })).unwrap() {
-            Answer::Invite(invite) => (invite.code, invite.uri),
-            other => panic!("{other:?}"),
-        }
+        let invite = self.command(0, Command::Invite(InviteRequest { uses, ttl_s: 600 }));
+        let Ok(Answer::Invite(invite)) = invite else { panic!("{invite:?}") };
+        (invite.code, invite.uri)
     }
 
     pub(crate) fn join(

@@ -110,7 +110,7 @@ async fn certificate(tale: &mut Tale, directory: &Path, alice: &Machine, bob: &M
     tale.step("What the certificate says")?;
     let shown: Certificates = alice.ask(&["cert", "show"]).await?;
     tale.tell(&format!("{}, serial {}", shown.spiffe_id, shown.serial))?;
-    tale.tell(&format!("from {} until {}, renewed by itself", shown.not_before.0, shown.not_after.0))?;
+    tale.tell(&format!("from {} until {}", shown.not_before.0, shown.not_after.0))?;
     let pem = directory.join("bob.pem");
     std::fs::write(&pem, bob.lines(&["cert", "export"]).await?).map_err(|error| disk(&error))?;
     alice.lines(&["cert".as_ref(), "verify".as_ref(), pem.as_os_str()]).await?;

@@ -66,6 +66,9 @@ fn spawn(context: &Context, up: &Up, wish: Option<&Join>, log: File) -> Result<C
         .arg(&context.state)
         .args(["--json", "up", "--detached"])
         .args(arguments(up, wish))
+        .args(context.timeout.iter().map(|limit| format!("--timeout={}s", limit.as_secs())))
+        // It must not keep the place where it was started from being unmounted.
+        .current_dir(&context.state)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(log)
