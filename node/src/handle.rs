@@ -110,11 +110,7 @@ impl Handle {
     pub async fn whois(&self, peer: PeerRef) -> Result<Peer, Failure> {
         let answer = self.command(Caller::Owner, Command::Whois(peer)).await?;
         let Answer::Peer(peer) = answer else {
-            return Err(Failure::new(
-                Code::Failed,
-                format!("not an answer to whois: {answer:?}"),
-                "report it",
-            ));
+            return Err(Failure::new(Code::Failed, format!("no answer to whois: {answer:?}"), "report it"));
         };
         Ok(*peer)
     }

@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
+use axum::Extension;
 use lanyard_protocol::control::{Code, Failure};
 use lanyard_protocol::engine::{Damaged, Engine, Setup, SetupError};
 use lanyard_protocol::record::Table;
@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use crate::Node;
 use crate::ambient::{self, OsRng};
 use crate::config::{Config, ConfigError};
-use crate::control::{self, SocketError};
+use crate::control::{self, SocketError, Waiting};
 use crate::event_loop::{Advertised, EventLoop};
 use crate::handle::{self, Handle, Listening};
 use crate::lane::{self, Services};
@@ -167,7 +167,12 @@ fn open_doors(base: &Base, network: &mut Network) -> Result<SocketAddr, StartErr
     let owner = rustix::process::geteuid().as_raw();
     let socket = control::bind(&base.config.control_socket(), owner)?;
     let local = base.config.limits.local.clone();
-    let router = control::router(base.handle.clone(), base.tasks.clone(), local.request, tools);
+    let waiting = {
+        let tools = tools.clone();
+        Waiting::new(move || tools.pending())
+    };
+    let router = control::router(base.handle.clone(), base.tasks.clone(), local.request, tools.router())
+        .layer(Extension(waiting));
     base.tasks.spawn(control::serve(socket, router, owner, local, base.tasks.clone()));
     Ok(lane)
 }
@@ -189,8 +194,8 @@ fn listen(wanted: &[SocketAddr], network: &mut Network) -> Result<(), StartError
     }
 }
 
-/// The lane and the tools: where they are plugged in. Returns the lane's address and the tools' routes.
-fn data_plane(base: &Base) -> Result<(SocketAddr, Router), StartError> {
+/// The lane and the tools: where they are plugged in. Returns the lane's address and the tools.
+fn data_plane(base: &Base) -> Result<(SocketAddr, Tools), StartError> {
     let lane = listen::lane_listener(base.config.lane)?;
     let address = lane.local_addr().unwrap_or(base.config.lane);
     let lane = TcpListener::from_std(lane).map_err(|source| ListenError::Refused {
@@ -202,5 +207,5 @@ fn data_plane(base: &Base) -> Result<(SocketAddr, Router), StartError> {
     let (handle, services) = (base.handle.clone(), base.services.clone());
     let limits = base.config.limits.lanes.clone();
     base.tasks.spawn(lane::run(lane, handle, services, limits, base.tasks.clone()));
-    Ok((address, tools.router()))
+    Ok((address, tools))
 }

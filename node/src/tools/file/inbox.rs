@@ -222,12 +222,11 @@ impl Partial {
 
     fn failed(&self, what: &'static str, error: io::Error) -> InboxError {
         let inbox = &self.hidden.inbox;
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-                InboxError::NoRoom { needed: self.size, path: inbox.path.clone() }
-            }
-            _ => InboxError::Io { what, path: inbox.path.join(&self.hidden.name), source: error },
+        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded, io::ErrorKind::FileTooLarge];
+        if full.contains(&error.kind()) {
+            return InboxError::NoRoom { needed: self.size, path: inbox.path.clone() };
         }
+        InboxError::Io { what, path: inbox.path.join(&self.hidden.name), source: error }
     }
 }
 
