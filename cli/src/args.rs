@@ -123,6 +123,9 @@ pub(crate) struct Up {
     /// Tell others this address for channels, where something forwards it
     #[arg(long, value_name = "ADDR", hide = true)]
     pub(crate) advertise_lane: Option<SocketAddr>,
+    /// Stop when standard input ends: a program that started the node and is killed takes it along
+    #[arg(long, hide = true, conflicts_with = "detach")]
+    pub(crate) leash: bool,
     /// Leave the session of the terminal: set by --detach for the process that it starts
     #[arg(long, hide = true, conflicts_with = "detach")]
     pub(crate) detached: bool,

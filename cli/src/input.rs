@@ -30,6 +30,12 @@ pub(crate) fn all() -> Result<String> {
     io::read_to_string(io::stdin()).map_err(|error| unreadable(&error))
 }
 
+/// Waits until standard input ends.
+pub(crate) async fn end() -> Result {
+    while line().await?.is_some() {}
+    Ok(())
+}
+
 /// Asks a question that an empty answer answers with `default`.
 pub(crate) async fn ask(printer: &Printer, question: &str, default: &str) -> Result<String> {
     printer.prompt(&format!("{question} [{default}]: "));

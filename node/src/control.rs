@@ -12,7 +12,7 @@ mod socket;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::routes::router;
+pub(crate) use self::routes::{Waiting, router};
 pub(crate) use self::server::serve;
 pub use self::socket::SocketError;
 pub(crate) use self::socket::{ControlSocket, bind};

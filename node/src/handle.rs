@@ -108,10 +108,11 @@ impl Handle {
     /// # Errors
     /// The node's own [`Failure`], or one of kind [`Code::NotRunning`] if it has stopped.
     pub async fn whois(&self, peer: PeerRef) -> Result<Peer, Failure> {
-        match self.command(Caller::Owner, Command::Whois(peer)).await? {
-            Answer::Peer(peer) => Ok(*peer),
-            other => Err(Failure::new(Code::Failed, format!("not an answer to whois: {other:?}"), "report it")),
-        }
+        let answer = self.command(Caller::Owner, Command::Whois(peer)).await?;
+        let Answer::Peer(peer) = answer else {
+            return Err(Failure::new(Code::Failed, format!("no answer to whois: {answer:?}"), "report it"));
+        };
+        Ok(*peer)
     }
 
     /// Says that a provider did not know this ticket, so that [`Self::open`] gets a new one.

@@ -17,8 +17,8 @@ use lanyard_protocol::identity::{NodeId, NodeName, ServiceName};
 use lanyard_protocol::ticket::{self, SessionKeyCache, TicketError, ValidTicket};
 use tokio::net::{TcpListener, TcpStream};
 
-pub(crate) use self::dial::open;
 pub use self::dial::Dialled;
+pub(crate) use self::dial::open;
 use self::limits::{Proven, ProvenSlot, Unproven};
 pub use self::services::Services;
 use crate::ambient::{self, OsRng};
@@ -121,14 +121,8 @@ impl Gate {
             service: &terms.service,
         };
         let key = ticket.requester().sealing_key();
-        let responder = Responder::read(
-            &binding,
-            ticket.psk(),
-            key,
-            preamble.offered,
-            &preamble.message_1,
-            &mut OsRng,
-        )?;
+        let responder =
+            Responder::read(&binding, ticket.psk(), key, preamble.offered, &preamble.message_1, &mut OsRng)?;
         if let Some(reason) = refusal.or_else(|| self.refusal(&ticket)) {
             return Err(handshake::refuse(&mut stream, responder, reason).await);
         }

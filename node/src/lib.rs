@@ -36,10 +36,10 @@ use lanyard_protocol::identity::ServiceName;
 pub use self::config::Config;
 pub use self::control::SocketError;
 pub use self::handle::{Handle, Listening};
+use self::lane::{Dialled, Services, Session};
 pub use self::listen::ListenError;
 pub use self::start::StartError;
 pub use self::swarm::NetworkError;
-use self::lane::{Dialled, Services, Session};
 use self::tasks::Tasks;
 
 /// A running node. Dropping it tells it to stop; [`Node::stop`] waits until it has.

@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
+use axum::Extension;
 use lanyard_protocol::control::{Code, Failure};
 use lanyard_protocol::engine::{Damaged, Engine, Setup, SetupError};
 use lanyard_protocol::record::Table;
@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use crate::Node;
 use crate::ambient::{self, OsRng};
 use crate::config::{Config, ConfigError};
-use crate::control::{self, SocketError};
+use crate::control::{self, SocketError, Waiting};
 use crate::event_loop::{Advertised, EventLoop};
 use crate::handle::{self, Handle, Listening};
 use crate::lane::{self, Services};
@@ -32,6 +32,9 @@ const ENGINE_TABLES: [Table; 7] = [
     Table::Peers,
     Table::Tickets,
 ];
+
+/// How often to try to listen where any port will do.
+const LISTEN_TRIES: u32 = 4;
 
 /// What a node is started for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,16 +109,30 @@ pub(crate) async fn start(config: Config, mode: Mode) -> Result<Node, StartError
     let (handle, ends) = handle::handle(engine.snapshot());
     let advertised = Advertised { control: config.advertise.clone(), lane: config.advertise_lane };
     let services = Services::new();
-    let base = Base { handle: handle.clone(), store: store.clone(), config, services: services.clone(), tasks: tasks.clone() };
+    let base = Base {
+        handle: handle.clone(),
+        store: store.clone(),
+        config,
+        services: services.clone(),
+        tasks: tasks.clone(),
+    };
+    let node = Node { handle, services, tasks: tasks.clone() };
     let lane = match mode {
-        Mode::Full => Some(open_doors(&base, &mut network)?),
+        Mode::Full => match open_doors(&base, &mut network) {
+            Ok(lane) => Some(lane),
+            Err(error) => {
+                // What runs already has the store: it is free again when this returns.
+                node.stop().await;
+                return Err(error);
+            }
+        },
         Mode::Quiet => {
             ends.listening.send_replace(Some(Listening::default()));
             None
         }
     };
     tasks.spawn(EventLoop::new(engine, network, store, lane, advertised, ends).run(tasks.clone()));
-    Ok(Node { handle, services, tasks })
+    Ok(node)
 }
 
 /// Opens the store, which locks it: from here on this is the one node with this state.
@@ -145,22 +162,40 @@ fn engine(config: &Config, store: &Store) -> Result<Engine, StartError> {
 
 /// Everything that others come in by. Returns the lane's address.
 fn open_doors(base: &Base, network: &mut Network) -> Result<SocketAddr, StartError> {
-    for wanted in &base.config.listen {
-        for address in listen::control_addresses(*wanted)? {
-            network.listen(address)?;
-        }
-    }
+    listen(&base.config.listen, network)?;
     let (lane, tools) = data_plane(base)?;
     let owner = rustix::process::geteuid().as_raw();
     let socket = control::bind(&base.config.control_socket(), owner)?;
     let local = base.config.limits.local.clone();
-    let router = control::router(base.handle.clone(), base.tasks.clone(), local.request, tools);
+    let waiting = {
+        let tools = tools.clone();
+        Waiting::new(move || tools.pending())
+    };
+    let router = control::router(base.handle.clone(), base.tasks.clone(), local.request, tools.router())
+        .layer(Extension(waiting));
     base.tasks.spawn(control::serve(socket, router, owner, local, base.tasks.clone()));
     Ok(lane)
 }
 
-/// The lane and the tools: where they are plugged in. Returns the lane's address and the tools' routes.
-fn data_plane(base: &Base) -> Result<(SocketAddr, Router), StartError> {
+/// A port that was picked may be gone a moment later: where any will do, others are tried.
+fn listen(wanted: &[SocketAddr], network: &mut Network) -> Result<(), StartError> {
+    let any_will_do = wanted.iter().any(|address| address.port() == 0);
+    let mut tries = if any_will_do { LISTEN_TRIES } else { 1 };
+    loop {
+        let mut addresses = Vec::new();
+        for address in wanted {
+            addresses.extend(listen::control_addresses(*address)?);
+        }
+        tries -= 1;
+        match network.listen(&addresses) {
+            Err(error) if tries > 0 => tracing::debug!(%error, "trying another port"),
+            result => return Ok(result?),
+        }
+    }
+}
+
+/// The lane and the tools: where they are plugged in. Returns the lane's address and the tools.
+fn data_plane(base: &Base) -> Result<(SocketAddr, Tools), StartError> {
     let lane = listen::lane_listener(base.config.lane)?;
     let address = lane.local_addr().unwrap_or(base.config.lane);
     let lane = TcpListener::from_std(lane).map_err(|source| ListenError::Refused {
@@ -172,5 +207,5 @@ fn data_plane(base: &Base) -> Result<(SocketAddr, Router), StartError> {
     let (handle, services) = (base.handle.clone(), base.services.clone());
     let limits = base.config.limits.lanes.clone();
     base.tasks.spawn(lane::run(lane, handle, services, limits, base.tasks.clone()));
-    Ok((address, tools.router()))
+    Ok((address, tools))
 }

@@ -120,16 +120,28 @@ impl Network {
         })
     }
 
-    /// Listens on `address` over TCP and QUIC. [`Event::Listening`] follows.
+    /// Listens on `addresses` over TCP and QUIC. [`Event::Listening`] follows at once, and whenever an interface
+    /// comes or goes.
     ///
     /// # Errors
-    /// [`NetworkError::Listen`] if the system refuses.
-    pub(crate) fn listen(&mut self, address: SocketAddr) -> Result<(), NetworkError> {
-        for transport in [Transport::Tcp, Transport::Quic] {
-            self.swarm
-                .listen_on(address::multiaddr(address, transport))
-                .map_err(|error| NetworkError::Listen { address, reason: error.to_string() })?;
+    /// [`NetworkError::Listen`] if the system refuses one of them: then the node listens on none.
+    pub(crate) fn listen(&mut self, addresses: &[SocketAddr]) -> Result<(), NetworkError> {
+        let mut listeners = Vec::new();
+        for &address in addresses {
+            for transport in [Transport::Tcp, Transport::Quic] {
+                match self.swarm.listen_on(address::multiaddr(address, transport)) {
+                    Ok(listener) => listeners.push(listener),
+                    Err(error) => {
+                        for listener in listeners {
+                            self.swarm.remove_listener(listener);
+                        }
+                        return Err(NetworkError::Listen { address, reason: error.to_string() });
+                    }
+                }
+            }
         }
+        self.listening.extend(addresses.iter().flat_map(|address| address::places(*address)));
+        self.events.push_back(Event::Listening(reachable(&self.listening)));
         Ok(())
     }
 
@@ -216,6 +228,9 @@ impl Network {
             SwarmEvent::ListenerError { error, .. } => tracing::warn!(?error, "a listener has failed"),
             SwarmEvent::ListenerClosed { addresses, reason, .. } => {
                 tracing::warn!(?addresses, ?reason, "a listener has closed");
+                for address in addresses {
+                    self.handle_listening(&address, false);
+                }
             }
             _ => {}
         }

@@ -8,6 +8,7 @@ mod frame;
 use std::sync::Arc;
 
 use axum::Router;
+use lanyard_protocol::control::Pending;
 
 use self::chat::Chat;
 use self::file::Files;
@@ -35,6 +36,11 @@ impl Tools {
         let chat = Chat::start(handle.clone(), base.store.clone(), services, tasks.clone())?;
         let files = Files::start(handle.clone(), services, base.config.inbox.clone(), tasks.clone());
         Ok(Self { handle, chat, files, tasks })
+    }
+
+    /// What waits for a person.
+    pub(crate) fn pending(&self) -> Vec<Pending> {
+        self.files.pending()
     }
 
     /// The tools' part of the local API.

@@ -5,7 +5,7 @@
 //! the bytes are the same. So every certificate has one encoding, and nothing that stands in it goes unread.
 //! Path validation is `rustls-webpki`'s (RFC 5280, section 6), behind that check.
 //!
-//! [`verify`] returns a [`VerifiedCertificate`], which says what the authority vouched for;
+//! [`verify()`] returns a [`VerifiedCertificate`], which says what the authority vouched for;
 //! [`VerifiedCertificate::prove`] makes an [`AuthenticatedPeer`] of it on the connection that proved its key.
 
 mod error;
@@ -54,7 +54,7 @@ pub const CERTIFICATE_MAX: usize = 2048;
 /// The most bytes of a PEM file with one certificate in it: room for what `openssl x509 -text` puts in front.
 const PEM_MAX: usize = 16 * 1024;
 
-/// A certificate's DER, of at most [`CERTIFICATE_MAX`] bytes and otherwise unchecked until [`verify`].
+/// A certificate's DER, of at most [`CERTIFICATE_MAX`] bytes and otherwise unchecked until [`verify()`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Vec<u8>", into = "Vec<u8>")]
 pub struct CertificateDer(Vec<u8>);

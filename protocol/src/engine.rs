@@ -187,7 +187,7 @@ impl Engine {
 
     /// A connection with `peer` is there; there may be others.
     pub fn handle_connected(&mut self, peer: NodeId, connection: Connection, now: Timestamp) {
-        self.peers.connected(peer, connection.remote, now);
+        self.peers.connected(peer, connection.remote, connection.dialled.is_some(), now);
         match connection.dialled.and_then(|dial| self.wires.dials.remove(&dial)) {
             Some(Dialling::Uri) => self.join_connected(peer, now),
             Some(Dialling::Peer(_)) => {

@@ -76,11 +76,11 @@ impl TicketRequest {
 /// A ticket, on its way to the requester.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TicketGrant {
-    /// A [`ClientHalf`], sealed to the requester.
+    /// A `ClientHalf`, sealed to the requester.
     pub for_client: Sealed,
-    /// A [`ServiceHalf`], sealed by the provider to itself.
+    /// A `ServiceHalf`, sealed by the provider to itself.
     pub for_service: Vec<u8>,
-    /// By the minter's identity key, over a [`SignedGrant`].
+    /// By the minter's identity key, over a `SignedGrant`.
     pub signature: Signature,
 }
 

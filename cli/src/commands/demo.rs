@@ -7,11 +7,12 @@ mod machine;
 mod relay;
 mod story;
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use lanyard_protocol::control::Code;
-use tempfile::TempDir;
 
 use self::machine::Machine;
 use super::{Context, Signals, interrupted};
@@ -23,7 +24,9 @@ use crate::printer::Printer;
 /// `lanyard demo`
 pub(super) async fn demo(context: &Context, demo: args::Demo) -> Result {
     let mut signals = Signals::new()?;
-    let directory = TempDir::with_prefix("lanyard-demo-").map_err(|error| {
+    let private = Permissions::from_mode(0o700);
+    let directory = tempfile::Builder::new().prefix("lanyard-demo-").permissions(private).tempdir();
+    let directory = directory.map_err(|error| {
         Error::new(
             Code::Failed,
             format!("no directory for the demo: {error}"),

@@ -96,6 +96,7 @@ pub(super) async fn stay(context: &Context, up: &Up, wish: Option<Join>) -> Resu
         ended = serve(context, &node, wish) => ended,
         () = signals.next() => Ok(()),
         () = node.stopped() => Ok(()),
+        ended = input::end(), if up.leash => ended,
     };
     node.stop().await;
     ended

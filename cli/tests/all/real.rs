@@ -210,6 +210,22 @@ fn left(directory: &Path) -> Vec<String> {
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
+/// What the demo starts ends with it, however it ends: here its standard input closes.
+#[test]
+fn a_leashed_node_stops_when_standard_input_ends() {
+    let home = network();
+    let arguments = ["up", "--leash", "--no-mdns", "--listen", "127.0.0.1:0", "--lane", "127.0.0.1:0"];
+    let mut child = home.command(&arguments).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    stderr.read_line(&mut line).unwrap();
+    assert!(line.starts_with("ready "), "{line}");
+    assert!(child.try_wait().unwrap().is_none());
+    drop(child.stdin.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(!home.state().join("control.sock").exists());
+}
+
 #[test]
 fn an_interrupted_demo_leaves_nothing_behind() {
     let temporary = tempfile::tempdir().unwrap();

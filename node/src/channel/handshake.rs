@@ -86,11 +86,8 @@ impl Requester<'_> {
     async fn open_unhurried<S: Wire>(self, mut stream: S, lease: Lease) -> Result<Channel<S>, OpenError> {
         let (initiator, message_1) =
             Initiator::start(&self.binding, self.psk, self.key, self.suites, &mut OsRng);
-        let preamble = Preamble {
-            offered: self.suites,
-            for_service: self.binding.for_service.to_vec(),
-            message_1,
-        };
+        let preamble =
+            Preamble { offered: self.suites, for_service: self.binding.for_service.to_vec(), message_1 };
         stream.write_all(&preamble.encode()?).await?;
         stream.flush().await?;
         let message_2 = match read_whole(&mut stream, Reply::decode_prefix).await?? {

@@ -1,6 +1,7 @@
 //! What can be asked, and the gate in front of it.
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::Method;
@@ -9,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use lanyard_protocol::control::{
-    Answer, Caller, Code, Command, Failure, Init, InviteRequest, Join, PeerRef, ServiceRef, Ticket,
+    Answer, Caller, Code, Command, Failure, Init, InviteRequest, Join, PeerRef, Pending, ServiceRef, Ticket,
 };
 use serde::{Deserialize, Serialize};
 
@@ -81,11 +82,28 @@ async fn unknown() -> ApiError {
     Failure::new(Code::NotFound, "there is no such request", remedy).into()
 }
 
+/// What the tools have waiting for a person.
+#[derive(Clone)]
+pub(crate) struct Waiting(Arc<dyn Fn() -> Vec<Pending> + Send + Sync>);
+
+impl Waiting {
+    /// What `list` gives, whenever the owner asks for the status.
+    pub(crate) fn new(list: impl Fn() -> Vec<Pending> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(list))
+    }
+}
+
 async fn status(
     State(node): State<Node>,
     Extension(caller): Extension<Caller>,
+    waiting: Option<Extension<Waiting>>,
 ) -> Result<Response, ApiError> {
-    run(&node, caller, Command::Status).await
+    let mut answer = node.handle.command(caller, Command::Status).await?;
+    if let (Caller::Owner, Answer::Status(status), Some(Extension(waiting))) = (caller, &mut answer, waiting)
+    {
+        status.pending.extend((waiting.0)());
+    }
+    Ok(body(answer))
 }
 
 async fn peers(State(node): State<Node>, Extension(caller): Extension<Caller>) -> Result<Response, ApiError> {

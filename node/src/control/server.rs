@@ -107,3 +107,26 @@ async fn serve_connection(
         tracing::debug!(?error, "a connection to the control socket has failed");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// G1: however many connections the others hold, the owner gets in.
+    #[test]
+    fn strangers_cannot_keep_the_owner_out() {
+        let (all, anonymous) = (Arc::new(Semaphore::new(3)), Arc::new(Semaphore::new(1)));
+        let stranger = admit(Caller::Anonymous, &all, &anonymous);
+        assert!(stranger.is_some());
+        assert!(admit(Caller::Anonymous, &all, &anonymous).is_none());
+        let (first, second) =
+            (admit(Caller::Owner, &all, &anonymous), admit(Caller::Owner, &all, &anonymous));
+        assert!(first.is_some() && second.is_some());
+        assert!(admit(Caller::Owner, &all, &anonymous).is_none(), "the owner's connections are bounded, too");
+        drop(stranger);
+        assert!(
+            admit(Caller::Anonymous, &all, &anonymous).is_some(),
+            "a slot comes back with its connection"
+        );
+    }
+}

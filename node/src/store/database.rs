@@ -44,7 +44,7 @@ enum Engine {
 impl Database {
     /// Opens the database in `path`.
     pub(super) fn open(path: &Path, lock: File) -> Result<Self, StoreError> {
-        let engine = RwLock::new(Engine::Open(open(path)?));
+        let engine = RwLock::new(Engine::Open(open_patiently(path)?));
         Ok(Self { path: path.to_owned(), engine, _lock: lock })
     }
 
@@ -161,9 +161,10 @@ fn open(path: &Path) -> Result<sled::Db, StoreError> {
     })
 }
 
-/// The engine's own lock lives on for a moment after a failed engine is closed: its threads hold it.
+/// The engine's own lock lives on for a moment after an engine is closed, on a busy host for longer: its threads
+/// hold it. No other process can be the one, for this one holds the store's lock.
 fn open_patiently(path: &Path) -> Result<sled::Db, StoreError> {
-    let mut patience = 200;
+    let mut patience = 1000;
     loop {
         match open(path) {
             Err(StoreError::InUse { .. }) if patience > 0 => {

@@ -61,6 +61,16 @@ pub(super) fn socket_addr(address: &Multiaddr) -> Option<(SocketAddr, Transport)
     Some((SocketAddr::new(ip.to_canonical(), port), transport))
 }
 
+/// The places that a listener on `address` is at: on every interface, if that is what it stands for.
+pub(super) fn places(address: SocketAddr) -> Vec<SocketAddr> {
+    if !address.ip().is_unspecified() {
+        return vec![address];
+    }
+    let own = if_addrs::get_if_addrs().unwrap_or_default().into_iter().map(|interface| interface.ip());
+    let family = own.filter(|ip| ip.is_ipv4() == address.is_ipv4());
+    family.map(|ip| SocketAddr::new(ip, address.port())).collect()
+}
+
 /// Whether `ip` is on a network that this host is directly attached to, so that no router has passed it on.
 /// What cannot be found out is not attached.
 pub(super) fn is_attached(ip: IpAddr) -> bool {
@@ -131,6 +141,15 @@ mod tests {
         ] {
             assert_eq!(socket_addr(&text.parse().unwrap()), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_listener_on_every_interface_is_on_loopback_too() {
+        let place = |text: &str| text.parse::<SocketAddr>().unwrap();
+        assert_eq!(places(place("127.0.0.1:4610")), [place("127.0.0.1:4610")]);
+        let everywhere = places(place("0.0.0.0:4610"));
+        assert!(everywhere.contains(&place("127.0.0.1:4610")), "{everywhere:?}");
+        assert!(everywhere.iter().all(SocketAddr::is_ipv4), "{everywhere:?}");
     }
 
     /// A20: this host and its links are attached, whatever its interfaces are.

@@ -196,7 +196,7 @@ fn id(seed: u8) -> NodeId {
 async fn listening(network: &mut Network) -> SocketAddr {
     let any = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
     let address = listen::control_addresses(any).unwrap()[0];
-    network.listen(address).unwrap();
+    network.listen(&[address]).unwrap();
     let Event::Listening(addresses) = network.next().await else { panic!("expected to listen") };
     assert_eq!(addresses, [address]);
     address

@@ -28,7 +28,8 @@ use futures::Stream;
 use futures::stream::unfold;
 use hyper_util::rt::TokioIo;
 use lanyard_protocol::control::{
-    ChatLine, ChatSend, ChatSent, Code, Decide, Failure, PeerRef, Receive, SendFile, ServiceRef, TransferEvent,
+    ChatLine, ChatSend, ChatSent, Code, Decide, Failure, PeerRef, Receive, SendFile, ServiceRef,
+    TransferEvent,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc};
@@ -124,10 +125,7 @@ async fn send(State(tools): State<Tools>, Input(request): Input<SendFile>) -> Re
     events(transfer(tools.files.send(request)))
 }
 
-async fn receive(
-    State(tools): State<Tools>,
-    Input(request): Input<Receive>,
-) -> Result<Response, ApiError> {
+async fn receive(State(tools): State<Tools>, Input(request): Input<Receive>) -> Result<Response, ApiError> {
     Ok(events(transfer(tools.files.receive(request).await?)))
 }
 
@@ -155,7 +153,9 @@ async fn channel(
     headers: HeaderMap,
     mut request: Request,
 ) -> Result<Response, ApiError> {
-    if !headers.get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(UPGRADE.as_bytes()))
+    if !headers
+        .get(header::UPGRADE)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(UPGRADE.as_bytes()))
     {
         let message = "a channel takes over the connection";
         let remedy = format!("ask with the headers Connection: Upgrade and Upgrade: {UPGRADE}");

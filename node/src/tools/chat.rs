@@ -14,18 +14,18 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::tasks::Tasks;
 use lanyard_protocol::control::{
     ChatLine, ChatSend, ChatSent, ChatState, Code, Failure, PeerRef, ServiceRef, Time,
 };
 use lanyard_protocol::identity::{NodeId, NodeName, ServiceName};
 use tokio::sync::{Notify, broadcast, watch};
-use crate::tasks::Tasks;
 
 use self::journal::{Direction, Head, Journal, Line};
 use self::message::TEXT_MAX;
 use crate::ambient;
-use crate::lane::Services;
 use crate::handle::Handle;
+use crate::lane::Services;
 use crate::store::{Store, StoreError};
 
 /// How many messages may wait for one peer.

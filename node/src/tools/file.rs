@@ -17,16 +17,16 @@ use core::time::Duration;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lanyard_protocol::control::{Code, Decide, Failure, Pending, PeerRef, TransferEvent};
+use crate::tasks::Tasks;
+use lanyard_protocol::control::{Code, Decide, Failure, PeerRef, Pending, TransferEvent};
 use lanyard_protocol::identity::ServiceName;
 use tokio::sync::mpsc;
-use crate::tasks::Tasks;
 
-pub use self::name::{NameError, SafeName, safe_name};
 use self::inbox::Inbox;
+pub use self::name::{NameError, SafeName, safe_name};
 use self::offers::{Offers, Verdict};
-use crate::lane::Services;
 use crate::handle::Handle;
+use crate::lane::Services;
 
 /// How long an offer stands.
 pub const DECISION_TIMEOUT: Duration = Duration::from_secs(10 * 60);

@@ -19,10 +19,7 @@ pub(crate) enum FrameError {
 }
 
 /// Seals `message` behind those that wait to be flushed.
-pub(crate) async fn send<W: Wire, T: Serialize>(
-    to: &mut Sender<W>,
-    message: &T,
-) -> Result<(), ChannelError> {
+pub(crate) async fn send<W: Wire, T: Serialize>(to: &mut Sender<W>, message: &T) -> Result<(), ChannelError> {
     let encoded = codec::encode(message);
     let mut frame = Vec::with_capacity(4 + encoded.len());
     frame.extend_from_slice(&(encoded.len() as u32).to_le_bytes());

@@ -8,7 +8,7 @@ use lanyard_node::channel::{Batch, Channel, ChannelError, Lease, Wire};
 use lanyard_protocol::channel::{
     Binding, ChannelReject, Psk, RECORDS_PER_KEY, ReceiveError, Responder, Suite, Suites,
 };
-use lanyard_protocol::identity::{IdentityKey, NodeId, Secret, SealingKey, ServiceName};
+use lanyard_protocol::identity::{IdentityKey, NodeId, SealingKey, Secret, ServiceName};
 use lanyard_protocol::time::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 

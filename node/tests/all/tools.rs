@@ -23,11 +23,7 @@ impl Host {
         let state = tempfile::tempdir().unwrap();
         let node = Node::start(config(state.path())).await.unwrap();
         let listening = node.handle().listening().await.unwrap();
-        let config = Config {
-            listen: listening.control,
-            lane: listening.lane[0],
-            ..config(state.path())
-        };
+        let config = Config { listen: listening.control, lane: listening.lane[0], ..config(state.path()) };
         Self { state, config, node: Some(node) }
     }
 
@@ -121,7 +117,7 @@ impl Events {
     /// How a transfer ended.
     async fn end(&mut self) -> Result<TransferEvent, Failure> {
         loop {
-            match self.next().await.expect("a transfer has an end") {
+            match self.next().await.unwrap() {
                 done @ TransferEvent::Done { .. } => return Ok(done),
                 TransferEvent::Failed(failure) => return Err(failure),
                 TransferEvent::Waiting { .. }
@@ -278,6 +274,11 @@ async fn the_receiver_decides() {
         let mut sending = till.send(&from, "office").await;
         let Some(TransferEvent::Offer { id, from, path, total }) = receiving.next().await else { panic!() };
         assert_eq!((from.as_str(), path.as_str(), total), ("till", "a.txt", 5));
+        let status: serde_json::Value = office.answer("GET /v1/status", "").await;
+        assert_eq!(
+            (&status["pending"][0]["kind"], &status["pending"][0]["id"]),
+            (&"offer".into(), &id.clone().into())
+        );
         assert!(files(&into).is_empty());
         let body = format!(r#"{{"accept":{accept}}}"#);
         let (status, _) = office.ask(&format!("POST /v1/offers/{id}"), &body).await;
@@ -326,10 +327,12 @@ async fn a_file_that_is_not_what_was_offered_is_not_kept() {
     let dir = tempfile::tempdir().unwrap();
     let into = dir.path().join("in");
     let size = |actual: u8| vec![3, 0, 5, actual];
-    let cases: [(&str, Vec<u8>, bool, Option<Vec<u8>>); 4] = [
+    let more = [b"hello, world", complete(b"hello, world").as_slice()].concat();
+    let other = [b"hellO", complete(b"hello").as_slice()].concat();
+    let cases = [
         ("few", b"hel".to_vec(), true, Some(size(3))),
-        ("many", [b"hello, world", complete(b"hello, world").as_slice()].concat(), false, Some(size(6))),
-        ("other", [b"hellO", complete(b"hello").as_slice()].concat(), false, Some(vec![3, 1])),
+        ("many", more, false, Some(size(6))),
+        ("other", other, false, Some(vec![3, 1])),
         ("cut", b"hel".to_vec(), false, None),
     ];
     for (case, bytes, close, expected) in cases {

@@ -143,10 +143,14 @@ impl Peers {
         true
     }
 
-    pub(super) fn connected(&mut self, id: NodeId, remote: SocketAddr, now: Timestamp) {
+    /// A connection is there. One that this node dialled shows an address that works.
+    pub(super) fn connected(&mut self, id: NodeId, remote: SocketAddr, dialled: bool, now: Timestamp) {
         if let Some(peer) = self.make(id, now) {
             peer.connected = Some(remote);
             peer.failed = None;
+            if dialled {
+                peer.prefer(remote);
+            }
         }
     }
 

@@ -112,7 +112,7 @@ pub struct AuthorityKey {
     pub pake: Option<PakeAnswer>,
     /// The time at the authority.
     pub now: Timestamp,
-    /// By the answering node's identity key, over [`AuthorityKey::signed`].
+    /// By the answering node's identity key, over every field of the answer and the request.
     pub signature: Signature,
 }
 
@@ -147,7 +147,7 @@ impl AuthorityKey {
 pub struct EnrolRequest {
     /// The token of the [`AuthorityKey`].
     pub token: Vec<u8>,
-    /// A [`Proposal`], in HPKE's auth mode.
+    /// A `Proposal`, in HPKE's auth mode.
     pub sealed: Sealed,
 }
 
@@ -171,7 +171,7 @@ pub(super) enum Proof {
     Code([u8; 32]),
 }
 
-/// The answer to an [`EnrolRequest`]: an [`Admitted`] under the key that the request's context exports.
+/// The answer to an [`EnrolRequest`]: an `Admitted` under the key that the request's context exports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnrolAnswer {
     /// The ciphertext.

@@ -168,6 +168,14 @@ fn members_authenticate_each_other() {
     assert_eq!((row.name.as_ref().unwrap().as_str(), row.state), ("till-1", PeerState::Connected));
 }
 
+/// A node that joined by URI knows its authority's address after a restart, without multicast.
+#[test]
+fn a_member_finds_its_authority_after_a_restart() {
+    let mut lan = Lan::network(25, 1);
+    lan.restart(1, 600);
+    lan.command(1, Command::Ping("office".parse().unwrap())).unwrap();
+}
+
 /// R-C4: members that know each other need no authority.
 #[test]
 fn members_talk_while_the_authority_is_away() {

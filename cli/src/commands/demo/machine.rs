@@ -9,7 +9,7 @@ use lanyard_protocol::control::{Code, Failure};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 
 use super::super::node::{Event, reported};
 use crate::error::{Error, Result};
@@ -19,6 +19,8 @@ pub(super) struct Machine {
     pub(super) name: &'static str,
     state: PathBuf,
     node: Option<Child>,
+    /// The running node's standard input, whose end stops it: also when this process is killed.
+    leash: Option<ChildStdin>,
 }
 
 /// Where a running node listens.
@@ -35,7 +37,7 @@ struct Refusal {
 
 impl Machine {
     pub(super) fn new(directory: &Path, name: &'static str) -> Self {
-        Self { name, state: directory.join(name), node: None }
+        Self { name, state: directory.join(name), node: None, leash: None }
     }
 
     /// Runs the node on loopback ports of its own, and waits until it can be used.
@@ -45,7 +47,16 @@ impl Machine {
         advertise: &[(&str, SocketAddr)],
     ) -> Result<Place> {
         let mut command = self.command()?;
-        command.args(["--quiet", "up", "--no-mdns", "--listen", "127.0.0.1:0", "--lane", "127.0.0.1:0"]);
+        command.args([
+            "--quiet",
+            "up",
+            "--leash",
+            "--no-mdns",
+            "--listen",
+            "127.0.0.1:0",
+            "--lane",
+            "127.0.0.1:0",
+        ]);
         for (flag, address) in advertise {
             command.args([flag, address.to_string().as_str()]);
         }
@@ -53,10 +64,11 @@ impl Machine {
             command.args(["--join", "-", "--name", self.name]);
         }
         let mut child = command.stdin(Stdio::piped()).spawn().map_err(|error| self.broken(&error))?;
-        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let stdout = child.stdout.take();
+        self.leash = child.stdin.take();
         // From here on it is stopped with the rest, however this ends.
         self.node = Some(child);
-        if let (Some(mut stdin), Some(invite)) = (stdin, invite) {
+        if let (Some(stdin), Some(invite)) = (&mut self.leash, invite) {
             let written = stdin.write_all(format!("{invite}\n").as_bytes()).await;
             written.map_err(|error| self.broken(&error))?;
         }

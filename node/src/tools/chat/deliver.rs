@@ -149,6 +149,7 @@ impl Chat {
 
 async fn confirmation(from: &mut Receiver<AnyWire>) -> Result<ToSender, DeliverError> {
     let message = frame::recv::<_, ToSender, MESSAGE_MAX>(from);
-    let message = tokio::time::timeout(CONFIRM_TIMEOUT, message).await.map_err(|_| DeliverError::Unconfirmed)?;
+    let message =
+        tokio::time::timeout(CONFIRM_TIMEOUT, message).await.map_err(|_| DeliverError::Unconfirmed)?;
     message?.ok_or(DeliverError::Ended)
 }

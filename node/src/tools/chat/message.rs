@@ -78,8 +78,7 @@ mod tests {
             bytes.extend([7; 16]);
             bytes
         });
-        let text =
-            ToReceiver::Text { number: 1, at: Timestamp::from_millis(300), text: "hi".to_owned() };
+        let text = ToReceiver::Text { number: 1, at: Timestamp::from_millis(300), text: "hi".to_owned() };
         assert_eq!(codec::encode(&text), [1, 1, 251, 44, 1, 2, b'h', b'i']);
         assert_eq!(codec::encode(&ToSender::Welcome { received: 9 }), [0, 9]);
         assert_eq!(codec::encode(&ToSender::Stored { number: 9 }), [1, 9]);

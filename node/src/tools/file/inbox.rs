@@ -81,8 +81,11 @@ impl Inbox {
     /// # Errors
     /// [`InboxError::Io`].
     pub(super) fn open(path: &Path) -> Result<Self, InboxError> {
-        std::fs::create_dir_all(path)
-            .map_err(|source| InboxError::Io { what: "make", path: path.to_owned(), source })?;
+        std::fs::create_dir_all(path).map_err(|source| InboxError::Io {
+            what: "make",
+            path: path.to_owned(),
+            source,
+        })?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| InboxError::Io {
             what: "open",
@@ -114,7 +117,8 @@ impl Inbox {
     }
 
     fn check_room(&self, size: u64) -> Result<(), InboxError> {
-        let disk = rustix::fs::fstatvfs(&self.dir).map_err(|error| self.failed("look at", "", size, error))?;
+        let disk =
+            rustix::fs::fstatvfs(&self.dir).map_err(|error| self.failed("look at", "", size, error))?;
         let room = disk.f_bavail.saturating_mul(disk.f_frsize);
         if size.saturating_add(RESERVE) > room {
             return Err(InboxError::NoRoom { needed: size, path: self.path.clone() });
@@ -126,13 +130,8 @@ impl Inbox {
     fn publish(&self, hidden: &str, name: &SafeName) -> Result<String, InboxError> {
         for number in 0..SAME_NAME_MAX {
             let candidate = name.numbered(number);
-            match rustix::fs::renameat_with(
-                &self.dir,
-                hidden,
-                &self.dir,
-                &candidate,
-                RenameFlags::NOREPLACE,
-            ) {
+            match rustix::fs::renameat_with(&self.dir, hidden, &self.dir, &candidate, RenameFlags::NOREPLACE)
+            {
                 Ok(()) => return Ok(candidate),
                 Err(Errno::EXIST) => {}
                 Err(error) => return Err(self.failed("rename", hidden, 0, error)),
@@ -223,12 +222,11 @@ impl Partial {
 
     fn failed(&self, what: &'static str, error: io::Error) -> InboxError {
         let inbox = &self.hidden.inbox;
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-                InboxError::NoRoom { needed: self.size, path: inbox.path.clone() }
-            }
-            _ => InboxError::Io { what, path: inbox.path.join(&self.hidden.name), source: error },
+        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded, io::ErrorKind::FileTooLarge];
+        if full.contains(&error.kind()) {
+            return InboxError::NoRoom { needed: self.size, path: inbox.path.clone() };
         }
+        InboxError::Io { what, path: inbox.path.join(&self.hidden.name), source: error }
     }
 }
 

@@ -54,14 +54,24 @@ impl Files {
     ///
     /// # Errors
     /// What the user is told: no such folder, no such peer.
-    pub async fn receive(self: &Arc<Self>, request: Receive) -> Result<mpsc::Receiver<TransferEvent>, Failure> {
+    pub async fn receive(
+        self: &Arc<Self>,
+        request: Receive,
+    ) -> Result<mpsc::Receiver<TransferEvent>, Failure> {
         let mut trusted = BTreeSet::new();
         for peer in request.from {
             trusted.insert(self.handle.whois(peer).await?.id);
         }
         let inbox = open_inbox(request.into).await?;
         let (events, watched) = mpsc::channel(EVENTS);
-        let reception = Reception { inbox, trusted, everyone: request.yes, once: request.once, events, tasks: self.tasks.clone() };
+        let reception = Reception {
+            inbox,
+            trusted,
+            everyone: request.yes,
+            once: request.once,
+            events,
+            tasks: self.tasks.clone(),
+        };
         let files = Arc::clone(self);
         self.tasks.spawn(async move {
             files.tasks.until_stopping(files.receive_into(reception)).await;
@@ -197,9 +207,7 @@ async fn take(
     from: &mut Receiver<AnyWire>,
 ) -> Reply {
     let mut progress = Progress::new(events, offered.name.to_string(), offered.size);
-    let begun = tokio::task::spawn_blocking(move || {
-        inbox.begin(offered.name, &offered.id, offered.size)
-    });
+    let begun = tokio::task::spawn_blocking(move || inbox.begin(offered.name, &offered.id, offered.size));
     let partial = match begun.await {
         Ok(Ok(partial)) => partial,
         Ok(Err(error)) => {

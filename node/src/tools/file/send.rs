@@ -118,7 +118,11 @@ impl Source {
             None => path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned(),
         };
         let name = safe_name(&name).map_err(|error| {
-            Failure::new(Code::Usage, format!("cannot offer the file: {error}"), "give it another: --name NAME")
+            Failure::new(
+                Code::Usage,
+                format!("cannot offer the file: {error}"),
+                "give it another: --name NAME",
+            )
         })?;
         let file = File::open(path).map_err(|error| unreadable(path, &error))?;
         let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
@@ -277,11 +281,9 @@ impl Replies {
     async fn next(&mut self) -> Result<Reply, Failure> {
         match frame::recv::<_, Reply, MESSAGE_MAX>(&mut self.from).await {
             Ok(Some(reply)) => Ok(reply),
-            Ok(None) => Err(Failure::new(
-                Code::Failed,
-                format!("{} ended the transfer", self.peer),
-                "try again",
-            )),
+            Ok(None) => {
+                Err(Failure::new(Code::Failed, format!("{} ended the transfer", self.peer), "try again"))
+            }
             Err(FrameError::Channel(error)) => Err(self.cut(&error)),
             Err(FrameError::Misbehaved(error)) => {
                 Err(Failure::new(Code::Data, format!("{} said {error}", self.peer), "update both nodes"))
@@ -314,7 +316,9 @@ fn declined(why: Decline, peer: &PeerRef) -> Failure {
         Decline::Denied => (Code::Denied, "declined the file", "ask there why".to_owned()),
         Decline::Undecided => (Code::Unreachable, "has not decided in time", remedy_for(peer)),
         Decline::Busy => (Code::Failed, "has too many offers waiting", remedy_for(peer)),
-        Decline::Name => (Code::Usage, "does not take a file of this name", "give another: --name NAME".into()),
+        Decline::Name => {
+            (Code::Usage, "does not take a file of this name", "give another: --name NAME".into())
+        }
         Decline::Version => (Code::Failed, "speaks another version", "update both nodes".to_owned()),
         Decline::NoRoom => (Code::Failed, "has no room for the file", format!("free some room on {peer}")),
     };
@@ -335,7 +339,9 @@ fn refused(why: Refusal, peer: &PeerRef) -> Failure {
         }
         Refusal::Stopped => (Code::Failed, format!("{peer} stopped the transfer"), again()),
         Refusal::Stalled => (Code::Unreachable, format!("{peer} received nothing for too long"), again()),
-        Refusal::Storage => (Code::Failed, format!("{peer} could not store the file"), format!("look at {peer}")),
+        Refusal::Storage => {
+            (Code::Failed, format!("{peer} could not store the file"), format!("look at {peer}"))
+        }
     };
     Failure::new(code, message, remedy)
 }
