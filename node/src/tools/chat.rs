@@ -286,5 +286,5 @@ fn check_room(conversation: &Conversation, peer: &PeerRef) -> Result<(), Failure
 
 #[expect(clippy::needless_pass_by_value, reason = "used with map_err")]
 fn storage(error: StoreError) -> Failure {
-    Failure::new(Code::Failed, format!("the message store: {error}"), "free some room, or run lanyard doctor")
+    Failure::new(Code::Failed, format!("the message store: {error}"), error.remedy())
 }
