@@ -80,7 +80,7 @@ fn join_alone_on_the_network_times_out() {
     let _ = bob.run(["join", "7-harbour-violet", "--name", "bob", "--timeout", "3s"]).fails(5);
 }
 
-/// A3, A19: three wrong guesses burn a code, also for who knows it; the URI of the same invite, which nobody guesses,
+/// A3: three wrong guesses burn a code, also for who knows it; the URI of the same invite, which nobody guesses,
 /// still admits.
 #[test]
 fn wrong_guesses_burn_a_code() {
