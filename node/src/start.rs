@@ -76,11 +76,9 @@ impl StartError {
             Self::Config(_) => {
                 (Code::Usage, "correct it, or name another state directory: `--state DIR`".to_owned())
             }
-            // The store's messages end with the remedy.
-            Self::Store(_) => (Code::Failed, "see `lanyard doctor` for the state of this host".to_owned()),
-            Self::Setup(_) => {
-                (Code::Data, "put back a copy of the state: `lanyard state restore`".to_owned())
-            }
+            Self::Store(error) if error.is_damage() => (Code::Data, error.remedy()),
+            Self::Store(error) => (Code::Failed, error.remedy()),
+            Self::Setup(_) => (Code::Data, "put back the state directory from a copy".to_owned()),
             Self::Listen(error) => (Code::Failed, error.remedy().to_owned()),
             Self::Network(_) => (Code::Failed, "name an address of this host: `--listen ADDR`".to_owned()),
             Self::Socket(error) => (Code::Failed, error.remedy()),

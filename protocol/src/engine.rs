@@ -10,6 +10,7 @@
 
 mod commands;
 mod errand;
+mod home;
 mod inbound;
 mod input;
 mod invite;
@@ -28,6 +29,7 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use self::errand::Errands;
+use self::home::Homing;
 use self::input::Damaged as DamagedRecord;
 pub use self::input::{Connection, Damaged, Finished, OnlineCheck, Setup};
 use self::invite::Stretching;
@@ -56,6 +58,7 @@ pub struct Engine {
     peers: Peers,
     tickets: BTreeMap<(NodeId, ServiceName), Arc<HeldTicket>>,
     errands: Errands,
+    homing: Homing,
     joining: Option<Joining>,
     stretching: BTreeMap<WorkId, Stretching>,
     pending: BTreeMap<PersistId, Pending>,
@@ -112,7 +115,8 @@ impl Engine {
     /// An engine with what the store holds. On first start it makes the node's keys: drain the outputs at once.
     ///
     /// # Errors
-    /// [`SetupError`] if the node's keys are damaged: everything else can do without what is missing.
+    /// [`SetupError`] if the node's keys or its certificate are damaged: everything else can do without what is
+    /// missing.
     pub fn new(setup: Setup, now: Timestamp, rng: Box<dyn CryptoRng + Send>) -> Result<Self, SetupError> {
         load::engine(setup, now, rng)
     }
@@ -155,7 +159,8 @@ impl Engine {
         let ring = Some((self.ring.next_rotation(), "rotate the key ring"));
         let errands = self.errands.next_deadline().map(|time| (time, "give up an errand"));
         let joining = self.joining.as_ref().map(|joining| (joining.next_deadline(), "go on joining"));
-        [ring, errands, joining].into_iter().flatten().min()
+        let homing = self.next_homing().map(|time| (time, "turn to the authority"));
+        [ring, errands, joining, homing].into_iter().flatten().min()
     }
 
     /// Acts on every deadline that has come.
@@ -166,11 +171,13 @@ impl Engine {
         }
         self.give_up_errands(now);
         self.go_on_joining(now);
+        self.go_home_if_due(now);
     }
 
     /// Where others reach this node.
-    pub fn handle_listening(&mut self, control: Vec<SocketAddr>, lane: Vec<SocketAddr>, _now: Timestamp) {
+    pub fn handle_listening(&mut self, control: Vec<SocketAddr>, lane: Vec<SocketAddr>, now: Timestamp) {
         self.local.addresses = Addresses { control, lane };
+        self.go_home(now);
     }
 
     /// A node was seen on the local network.
@@ -206,6 +213,7 @@ impl Engine {
     /// The last connection with `peer` has ended.
     pub fn handle_disconnected(&mut self, peer: NodeId, now: Timestamp) {
         self.peers.disconnected(peer, now);
+        self.lost_touch(peer, now);
         self.advance_errands_for(peer, now);
     }
 

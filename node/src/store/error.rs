@@ -1,4 +1,4 @@
-//! What can go wrong with a store: each message says the fact, the path and the remedy.
+//! What can go wrong with a store: each message says the fact and the path, and has a remedy beside it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ pub enum StoreError {
         max: usize,
     },
     /// Others than the owner may enter or read.
-    #[error("{} has mode {mode:04o} and lets others in: chmod {wanted:o} {}", .path.display(), .path.display())]
+    #[error("{} has mode {mode:04o} and lets others in", .path.display())]
     OpenToOthers {
         /// The directory or file.
         path: PathBuf,
@@ -31,8 +31,7 @@ pub enum StoreError {
         wanted: u32,
     },
     /// The directory or file belongs to someone else.
-    #[error("{} belongs to uid {owner}, this process runs as uid {user}: run it as that user, or chown {user} {}",
-        .path.display(), .path.display())]
+    #[error("{} belongs to uid {owner}, this process runs as uid {user}", .path.display())]
     ForeignOwner {
         /// The directory or file.
         path: PathBuf,
@@ -42,7 +41,7 @@ pub enum StoreError {
         user: u32,
     },
     /// A link, a device or the like where a plain directory or file belongs.
-    #[error("{} is no plain {wanted}: move it away", .path.display())]
+    #[error("{} is no plain {wanted}", .path.display())]
     Planted {
         /// The path.
         path: PathBuf,
@@ -50,13 +49,13 @@ pub enum StoreError {
         wanted: &'static str,
     },
     /// Another process holds the lock.
-    #[error("another lanyard process uses {}: stop it with lanyard down, or use another state directory", .dir.display())]
+    #[error("another lanyard process uses {}", .dir.display())]
     InUse {
         /// The database's directory.
         dir: PathBuf,
     },
     /// Written by a later version of this program.
-    #[error("{} has format {found}, this lanyard knows formats up to {known}: use the newer lanyard", .path.display())]
+    #[error("{} has format {found}, this lanyard knows formats up to {known}", .path.display())]
     NewerFormat {
         /// The file or database.
         path: PathBuf,
@@ -66,8 +65,7 @@ pub enum StoreError {
         known: u32,
     },
     /// The file with the store key is not what was written.
-    #[error("the store key {} is damaged ({detail}): restore this file, or the whole state with lanyard state restore",
-        .path.display())]
+    #[error("the store key {} is damaged ({detail})", .path.display())]
     KeyDamaged {
         /// The key file.
         path: PathBuf,
@@ -75,8 +73,7 @@ pub enum StoreError {
         detail: &'static str,
     },
     /// A part of the store is gone while other parts are there.
-    #[error("{} is missing beside {}: restore it, or the whole state with lanyard state restore",
-        .path.display(), .beside.display())]
+    #[error("{} is missing beside {}", .path.display(), .beside.display())]
     Missing {
         /// The part that is gone.
         path: PathBuf,
@@ -84,8 +81,7 @@ pub enum StoreError {
         beside: PathBuf,
     },
     /// The key opens nothing in this database.
-    #[error("the store key {} does not open the database {}: put back the two that belong together",
-        .key.display(), .database.display())]
+    #[error("the store key {} does not open the database {}", .key.display(), .database.display())]
     WrongKey {
         /// The key file.
         key: PathBuf,
@@ -93,8 +89,7 @@ pub enum StoreError {
         database: PathBuf,
     },
     /// The database's own structure is torn, or it is no database of ours.
-    #[error("the database {} is damaged or foreign ({detail}): lanyard state restore, or move it away to start afresh",
-        .path.display())]
+    #[error("the database {} is damaged or foreign ({detail})", .path.display())]
     Corrupt {
         /// The database, or the file of it that is known to be at fault.
         path: PathBuf,
@@ -102,8 +97,8 @@ pub enum StoreError {
         detail: String,
     },
     /// The database opens, but in an older state than was acknowledged.
-    #[error("the database {} has lost acknowledged commits (it is at {found}, {expected} was acknowledged): \
-        lanyard state restore, or remove {} to go on with the loss", .path.display(), .tip.display())]
+    #[error("the database {} has lost acknowledged commits: it is at {found}, {expected} was acknowledged",
+        .path.display())]
     Lost {
         /// The database.
         path: PathBuf,
@@ -115,14 +110,13 @@ pub enum StoreError {
         tip: PathBuf,
     },
     /// No room: nothing was changed, and commits work again when there is room.
-    #[error("no room left for {}: free some space there, the node goes on by itself", .path.display())]
+    #[error("no room left for {}", .path.display())]
     Full {
         /// What there is no room for.
         path: PathBuf,
     },
     /// A commit has failed midway and the database could not be opened again; the next commit tries anew.
-    #[error("the database {} is closed after a failed write ({detail}): see to the disk, the next commit tries again",
-        .path.display())]
+    #[error("the database {} is closed after a failed write ({detail})", .path.display())]
     Closed {
         /// The database.
         path: PathBuf,
@@ -130,7 +124,7 @@ pub enum StoreError {
         detail: String,
     },
     /// A commit has failed in a way that only a restart can mend.
-    #[error("the database {} takes no more commits ({detail}): see to the disk, then restart the node", .path.display())]
+    #[error("the database {} takes no more commits ({detail})", .path.display())]
     Stopped {
         /// The database.
         path: PathBuf,
@@ -150,6 +144,51 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// What to do about it, in one line.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Misuse { .. } => "report this: it is a defect".to_owned(),
+            Self::OpenToOthers { path, wanted, .. } => format!("chmod {wanted:o} {}", path.display()),
+            Self::ForeignOwner { path, user, .. } => {
+                format!("run it as that user, or chown {user} {}", path.display())
+            }
+            Self::Planted { .. } => "move it away".to_owned(),
+            Self::InUse { .. } => "stop it with `lanyard down`, or use another state directory".to_owned(),
+            Self::NewerFormat { .. } => "use the newer lanyard".to_owned(),
+            Self::KeyDamaged { .. } | Self::Missing { .. } | Self::WrongKey { .. } => {
+                "put back the state directory as a whole from a copy".to_owned()
+            }
+            Self::Corrupt { .. } => {
+                "put back the state directory from a copy, or move it away to start afresh".to_owned()
+            }
+            Self::Lost { tip, .. } => {
+                format!(
+                    "put back the state directory from a copy, or remove {} to go on with the loss",
+                    tip.display()
+                )
+            }
+            Self::Full { .. } => "free some space there, the node goes on by itself".to_owned(),
+            Self::Closed { .. } => "see to the disk, the next commit tries again".to_owned(),
+            Self::Stopped { .. } => "see to the disk, then restart the node".to_owned(),
+            Self::Io { path, .. } => format!("see to the disk and to the rights of {}", path.display()),
+        }
+    }
+
+    /// Whether what is stored is at fault, and not the host or the caller.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::KeyDamaged { .. }
+                | Self::Missing { .. }
+                | Self::WrongKey { .. }
+                | Self::Corrupt { .. }
+                | Self::Lost { .. }
+                | Self::NewerFormat { .. }
+        )
+    }
+
     /// The error of an operation on `path`, for `map_err`.
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |error| {

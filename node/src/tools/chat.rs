@@ -132,9 +132,14 @@ impl Chat {
 
     async fn append(&self, conversation: &Conversation, line: &Line) -> Result<u64, Failure> {
         let mut head = conversation.head.lock().await;
-        let number = self.journal.append_sent(&conversation.peer, &mut head, line).await.map_err(storage)?;
-        drop(head);
+        // Counted before it can be seen in the store: what is delivered meanwhile is subtracted.
         conversation.outbox.send_modify(|outbox| outbox.waiting += 1);
+        let appended = self.journal.append_sent(&conversation.peer, &mut head, line).await;
+        drop(head);
+        let number = appended.map_err(|error| {
+            conversation.outbox.send_modify(|outbox| outbox.waiting -= 1);
+            storage(error)
+        })?;
         self.tell(&conversation.peer, number, line, ChatState::Queued);
         conversation.wake.notify_one();
         Ok(number)
@@ -281,5 +286,5 @@ fn check_room(conversation: &Conversation, peer: &PeerRef) -> Result<(), Failure
 
 #[expect(clippy::needless_pass_by_value, reason = "used with map_err")]
 fn storage(error: StoreError) -> Failure {
-    Failure::new(Code::Failed, format!("the message store: {error}"), "free some room, or run lanyard doctor")
+    Failure::new(Code::Failed, format!("the message store: {error}"), error.remedy())
 }

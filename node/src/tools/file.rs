@@ -14,7 +14,7 @@ mod receive;
 mod send;
 
 use core::time::Duration;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::tasks::Tasks;
@@ -102,6 +102,18 @@ async fn open_inbox(path: PathBuf) -> Result<Arc<Inbox>, Failure> {
     let opened = tokio::task::spawn_blocking(move || Inbox::open(&path)).await;
     let inbox = opened.map_err(|error| stopped(&error))?.map_err(|error| receive::failure(&error))?;
     Ok(Arc::new(inbox))
+}
+
+/// The node has a working directory of its own, which the caller's paths are not relative to.
+fn check_absolute(path: &Path) -> Result<(), Failure> {
+    if path.is_absolute() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Code::Usage,
+        format!("{} is not an absolute path", path.display()),
+        "give the whole path",
+    ))
 }
 
 fn stopped(error: &tokio::task::JoinError) -> Failure {

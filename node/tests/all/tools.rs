@@ -182,6 +182,56 @@ async fn chat_waits_for_a_peer_that_comes_back() {
     till.stop().await;
 }
 
+/// R-C5: messages that both sides write at once all arrive, each side's in one order on both sides.
+#[tokio::test]
+async fn chat_keeps_its_order_under_load() {
+    let (mut office, mut till) = network().await;
+    till.say("office", "first").await;
+    let (mut at_office, mut at_till) = (
+        office.events("GET /v1/chat/events?peer=till", "").await,
+        till.events("GET /v1/chat/events?peer=office", "").await,
+    );
+    futures::future::join_all((0..40).map(|index| {
+        let (from, to) = if index % 2 == 0 { (&office, "till") } else { (&till, "office") };
+        let text = index.to_string();
+        async move { from.say(to, &text).await }
+    }))
+    .await;
+    for events in [&mut at_office, &mut at_till] {
+        let (mut received, mut delivered) = (0, 0);
+        while received < 20 || delivered < 20 {
+            let line: ChatLine = events.next().await.unwrap();
+            received += u32::from(line.state == ChatState::Received);
+            delivered += u32::from(line.state == ChatState::Delivered);
+        }
+    }
+    let (at_office, at_till) = (office.conversation("till").await, till.conversation("office").await);
+    assert_eq!((at_office.len(), at_till.len()), (41, 41));
+    for writer in ["office", "till"] {
+        let by = |lines: &[ChatLine]| {
+            let lines = lines.iter().filter(|line| line.from.as_str() == writer);
+            lines.map(|line| line.text.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(by(&at_office), by(&at_till));
+    }
+    office.stop().await;
+    till.stop().await;
+}
+
+/// D4: a message that is too long is refused where it is written.
+#[tokio::test]
+async fn refuses_a_message_that_is_too_long() {
+    let (mut office, mut till) = network().await;
+    for (length, expected) in [(0, 400), (16 << 10, 200), ((16 << 10) + 1, 400)] {
+        let body = serde_json::json!({ "peer": "office", "text": "x".repeat(length) });
+        let (status, _) = till.ask("POST /v1/chat", &body.to_string()).await;
+        assert_eq!(status, expected, "{length}");
+    }
+    assert_eq!(office.conversation("till").await.len(), 1);
+    office.stop().await;
+    till.stop().await;
+}
+
 /// A frame as the tools write it: its length, then its encoding.
 fn frame(message: &[u8]) -> Vec<u8> {
     [&u32::try_from(message.len()).unwrap().to_le_bytes(), message].concat()

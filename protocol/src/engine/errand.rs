@@ -11,7 +11,7 @@ use super::peers::{Greeting, Resolved};
 use super::{ChannelGrant, CommandId, Engine, InboundId, Output, Sent, load};
 use crate::certificate;
 use crate::control::{self, Answer, Code, Failure, PeerRef, Pong, Time};
-use crate::hello::Hello;
+use crate::hello::{Addresses, Hello};
 use crate::identity::{NodeId, ServiceName};
 use crate::message::{Found, Lookup, Request, Response, StatusRequest};
 use crate::reject::Reject;
@@ -276,7 +276,7 @@ impl Engine {
     pub(super) fn authenticated(
         &mut self,
         proven: certificate::AuthenticatedPeer,
-        addresses: crate::hello::Addresses,
+        addresses: Addresses,
         now: Timestamp,
     ) {
         let peer = proven.node_id();
@@ -313,29 +313,20 @@ impl Engine {
         }
     }
 
-    /// What [`Engine::look_up`] does on the authority itself.
+    /// What [`Engine::look_up`] does on the authority itself, which knows a node from its enrolment on.
     fn look_up_here(&mut self, number: u64, name: &str, looked_up: bool, now: Timestamp) {
-        let found = self.find_enrolled(name);
-        let known = found.as_ref().is_ok_and(|certificate| {
-            self.peers.get(certificate.node_id()).is_some_and(|peer| !peer.addresses.control.is_empty())
-        });
-        match found {
+        match self.find_enrolled(name) {
             Err(reject) => self.fail(number, unknown(name, reject), now),
-            Ok(certificate) if known && !looked_up => {
-                self.learn(certificate, crate::hello::Addresses::default(), now);
+            Ok(_) if looked_up => self.give_up(number, now),
+            Ok(certificate) => {
+                self.learn(certificate, Addresses::default(), now);
                 self.set_step(number, Step::Reach { looked_up: true });
                 self.advance(number, now);
             }
-            Ok(_) => self.give_up(number, now),
         }
     }
 
-    fn learn(
-        &mut self,
-        certificate: certificate::VerifiedCertificate,
-        addresses: crate::hello::Addresses,
-        now: Timestamp,
-    ) {
+    fn learn(&mut self, certificate: certificate::VerifiedCertificate, addresses: Addresses, now: Timestamp) {
         if let Some(write) = self.peers.learn(certificate, addresses, now) {
             self.persist(vec![write], Vec::new());
         }

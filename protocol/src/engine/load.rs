@@ -21,14 +21,14 @@ use crate::snapshot::Member;
 use crate::ticket::HeldTicket;
 use crate::time::Timestamp;
 
-/// Why there is no engine.
+/// Why there is no engine: without these records the node would start as somebody else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SetupError {
-    /// The node's keys cannot be read, and without them it is nobody.
-    #[error("the node's keys are damaged")]
-    Keys,
+    /// A record that the node cannot do without is damaged.
+    #[error("the record of table {} is damaged, and without it the node is nobody", .0.name())]
+    Damaged(Table),
     /// The node has a certificate and no keys: they were lost, and new ones would not fit it.
-    #[error("the node has a certificate, but its keys are gone")]
+    #[error("the record of table keys is gone, though the node has a certificate")]
     KeysLost,
 }
 
@@ -115,7 +115,7 @@ pub(super) fn engine(
 ) -> Result<Engine, SetupError> {
     let mut loading = Loading { records: setup.records, damaged: setup.damaged };
     let (keys, first) = keys(&loading, &mut *rng)?;
-    let membership = membership(&mut loading, &keys, now, &mut *rng);
+    let membership = membership(&mut loading, &keys, now, &mut *rng)?;
     let (peers, tickets) = match &membership.member {
         Some(member) => (peers(&mut loading, &member.anchor), tickets(&mut loading, &keys, now)),
         None => (Peers::default(), BTreeMap::new()),
@@ -127,6 +127,7 @@ pub(super) fn engine(
         peers,
         tickets,
         errands: super::Errands::default(),
+        homing: super::Homing::default(),
         joining: None,
         stretching: BTreeMap::new(),
         pending: BTreeMap::new(),
@@ -146,12 +147,13 @@ pub(super) fn engine(
 
 fn keys(loading: &Loading, rng: &mut dyn CryptoRng) -> Result<(NodeKeys, Vec<Write>), SetupError> {
     if let Some(record) = loading.find(Table::Keys, KEYS) {
-        let kept: KeptKeys = codec::decode::<_, 128>(&record.value).map_err(|_| SetupError::Keys)?;
+        let kept: KeptKeys =
+            codec::decode::<_, 128>(&record.value).map_err(|_| SetupError::Damaged(Table::Keys))?;
         let identity = IdentityKey::from_seed(&kept.identity);
         return Ok((NodeKeys { identity, sealing: SealingKey::from_bytes(&kept.sealing) }, Vec::new()));
     }
     if loading.is_damaged(Table::Keys) {
-        return Err(SetupError::Keys);
+        return Err(SetupError::Damaged(Table::Keys));
     }
     if loading.of(Table::Membership).next().is_some() {
         return Err(SetupError::KeysLost);
@@ -161,20 +163,24 @@ fn keys(loading: &Loading, rng: &mut dyn CryptoRng) -> Result<(NodeKeys, Vec<Wri
     Ok((keys, vec![Write::set(Table::Keys, KEYS, codec::encode(&kept))]))
 }
 
-fn membership(loading: &mut Loading, keys: &NodeKeys, now: Timestamp, rng: &mut dyn CryptoRng) -> Membership {
-    let Some(record) = loading.find(Table::Membership, MEMBER) else { return Membership::default() };
-    let Some((member, home)) = member(record, keys) else {
-        loading.damage(Table::Membership, MEMBER);
-        return Membership::default();
-    };
-    let authority = match Authority::load(&loading.records, now, rng) {
-        Ok(authority) => authority,
-        Err(_) => {
-            loading.damage(Table::Authority, b"ca");
-            None
-        }
-    };
-    Membership { member: Some(Arc::new(member)), authority, home: Some(home) }
+fn membership(
+    loading: &mut Loading,
+    keys: &NodeKeys,
+    now: Timestamp,
+    rng: &mut dyn CryptoRng,
+) -> Result<Membership, SetupError> {
+    let damaged = SetupError::Damaged(Table::Membership);
+    if loading.is_damaged(Table::Membership) {
+        return Err(damaged);
+    }
+    let Some(record) = loading.find(Table::Membership, MEMBER) else { return Ok(Membership::default()) };
+    let (member, home) = member(record, keys).ok_or(damaged)?;
+    // Without it the node still is a member: it serves the rest, and admits nobody.
+    let authority = Authority::load(&loading.records, now, rng).unwrap_or_else(|_| {
+        loading.damage(Table::Authority, b"ca");
+        None
+    });
+    Ok(Membership { member: Some(Arc::new(member)), authority, home: Some(home) })
 }
 
 fn member(record: &Record, keys: &NodeKeys) -> Option<(Member, NodeId)> {

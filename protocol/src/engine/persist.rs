@@ -51,6 +51,7 @@ impl Engine {
             self.membership = *membership;
             self.publish();
             self.greet_everyone(now);
+            self.go_home(now);
         }
         self.wires.outputs.extend(pending.then);
     }

@@ -13,7 +13,7 @@ use super::message::{Decline, End, MESSAGE_MAX, Offer, Refusal, Reply, VERSION};
 use super::name::safe_name;
 use super::offers::{Offered, Verdict};
 use super::progress::Progress;
-use super::{DECISION_TIMEOUT, EVENTS, Files, STALL_TIMEOUT, open_inbox, stopped};
+use super::{DECISION_TIMEOUT, EVENTS, Files, STALL_TIMEOUT, check_absolute, open_inbox, stopped};
 use crate::channel::{AnyWire, Batch, ChannelError, Receiver, Sender};
 use crate::lane::Session;
 use crate::tasks::Tasks;
@@ -58,6 +58,7 @@ impl Files {
         self: &Arc<Self>,
         request: Receive,
     ) -> Result<mpsc::Receiver<TransferEvent>, Failure> {
+        check_absolute(&request.into)?;
         let mut trusted = BTreeSet::new();
         for peer in request.from {
             trusted.insert(self.handle.whois(peer).await?.id);

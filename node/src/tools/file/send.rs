@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::message::{Decline, End, MESSAGE_MAX, Offer, OfferId, Refusal, Reply, VERSION};
 use super::name::{SafeName, safe_name};
 use super::progress::Progress;
-use super::{DECISION_TIMEOUT, EVENTS, Files, STALL_TIMEOUT, remedy_for, service, stopped};
+use super::{DECISION_TIMEOUT, EVENTS, Files, STALL_TIMEOUT, check_absolute, remedy_for, service, stopped};
 use crate::ambient::OsRng;
 use crate::channel::{AnyWire, Batch, ChannelError, Receiver, Sender};
 use crate::lane;
@@ -113,6 +113,7 @@ impl Files {
 
 impl Source {
     fn open(path: &Path, name: Option<String>) -> Result<Self, Failure> {
+        check_absolute(path)?;
         let name = match name {
             Some(name) => name,
             None => path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned(),

@@ -1,0 +1,61 @@
+//! A member keeps in touch with its authority: there it is found by those who look for it.
+
+use core::time::Duration;
+
+use super::Engine;
+use super::errand::Reach;
+use crate::identity::NodeId;
+use crate::time::Timestamp;
+
+/// How long after a failure or a loss the authority is tried again: at first, and at most.
+const RETRY: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// When to turn to the authority next.
+#[derive(Debug, Default)]
+pub(super) struct Homing {
+    next: Option<Timestamp>,
+    tries: u32,
+}
+
+impl Engine {
+    /// The authority's node, unless that is this one.
+    fn distant_home(&self) -> Option<NodeId> {
+        self.membership.member.as_ref()?;
+        self.membership.home.filter(|home| *home != self.node_id())
+    }
+
+    pub(super) fn next_homing(&self) -> Option<Timestamp> {
+        self.homing.next
+    }
+
+    /// Turns to the authority at once, as a node does that was started or has joined.
+    pub(super) fn go_home(&mut self, now: Timestamp) {
+        let Some(home) = self.distant_home() else {
+            self.homing = Homing::default();
+            return;
+        };
+        match self.reach(home, now) {
+            Reach::Ready | Reach::Refused => self.homing = Homing::default(),
+            Reach::Working | Reach::Nowhere => {
+                let wait = RETRY.saturating_mul(1 << self.homing.tries.min(6)).min(RETRY_MAX);
+                self.homing.next = Some(now.after(wait));
+                self.homing.tries = self.homing.tries.saturating_add(1);
+            }
+        }
+    }
+
+    /// Turns to the authority if it is time to.
+    pub(super) fn go_home_if_due(&mut self, now: Timestamp) {
+        if self.homing.next.is_some_and(|next| now >= next) {
+            self.go_home(now);
+        }
+    }
+
+    /// The connection with `peer` is gone: if that was the authority, it is turned to again in a moment.
+    pub(super) fn lost_touch(&mut self, peer: NodeId, now: Timestamp) {
+        if self.distant_home() == Some(peer) {
+            self.homing = Homing { next: Some(now.after(RETRY)), tries: 0 };
+        }
+    }
+}
