@@ -90,12 +90,43 @@ impl Journal {
         Self { store }
     }
 
-    /// The head of the conversation with `peer`; a new one if there is none.
+    /// The head of the conversation with `peer`; a new one if there is none, or none that can be read.
     pub(super) fn head(&self, peer: &NodeId) -> Result<Head, StoreError> {
-        match self.store.get(Table::Chat, peer.as_bytes())?.as_deref().map(decode) {
-            Some(Some(Stored::HeadV1(head))) => Ok(head),
-            Some(Some(Stored::LineV1(_)) | None) | None => Ok(Head::new()),
+        let head = match self.store.get(Table::Chat, peer.as_bytes()) {
+            Ok(None) => return Ok(Head::new()),
+            Ok(Some(value)) => decode(&value).and_then(Stored::head),
+            Err(error @ StoreError::Corrupt { .. }) => {
+                tracing::error!(%error, "the numbering of a conversation begins anew");
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        head.map_or_else(|| self.head_anew(peer), Ok)
+    }
+
+    /// A new head for a conversation that has lines: no number is given twice.
+    fn head_anew(&self, peer: &NodeId) -> Result<Head, StoreError> {
+        let keys = self.keys(Table::Chat, peer.as_bytes(), &key(peer, 1), usize::MAX)?;
+        let last = keys.iter().filter_map(|key| number_of(key)).max().unwrap_or_default();
+        Ok(Head { next: last + 1, ..Head::new() })
+    }
+
+    /// The keys of at most `limit` records, readable or not: in the outbox the key is all that counts.
+    fn keys(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        from: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let read = self.store.scan(table, prefix, from, limit)?;
+        for damaged in &read.damaged {
+            tracing::error!(%damaged, "a record of the store is damaged");
         }
+        let mut keys: Vec<Vec<u8>> = read.records.into_iter().map(|record| record.key).collect();
+        keys.extend(read.damaged.into_iter().map(|damaged| damaged.key));
+        keys.sort();
+        Ok(keys)
     }
 
     /// Stores a line that this node wrote, to be delivered, and gives its number.
@@ -163,11 +194,9 @@ impl Journal {
         from: u64,
         limit: usize,
     ) -> Result<Vec<(u64, Option<Line>)>, StoreError> {
-        let waiting = self.store.scan(Table::Outbox, peer.as_bytes(), &key(peer, from), limit)?;
-        waiting
-            .records
+        self.keys(Table::Outbox, peer.as_bytes(), &key(peer, from), limit)?
             .iter()
-            .filter_map(|record| number_of(&record.key))
+            .filter_map(|key| number_of(key))
             .map(|number| Ok((number, self.line(peer, number)?)))
             .collect()
     }
@@ -189,9 +218,8 @@ impl Journal {
 
     /// How many messages wait for `peer`, and the first one's number.
     pub(super) fn waiting(&self, peer: &NodeId) -> Result<(usize, Option<u64>), StoreError> {
-        let waiting = self.store.scan(Table::Outbox, peer.as_bytes(), peer.as_bytes(), OUTBOX_MAX)?;
-        let first = waiting.records.first().and_then(|record| number_of(&record.key));
-        Ok((waiting.records.len(), first))
+        let waiting = self.keys(Table::Outbox, peer.as_bytes(), peer.as_bytes(), OUTBOX_MAX)?;
+        Ok((waiting.len(), waiting.first().and_then(|key| number_of(key))))
     }
 
     /// The peers that messages wait for.
@@ -199,8 +227,8 @@ impl Journal {
         let mut peers: Vec<NodeId> = Vec::new();
         let mut from = Vec::new();
         // From one peer to the next: what waits for each is not read.
-        while let Some(record) = self.store.scan(Table::Outbox, &[], &from, 1)?.records.pop() {
-            let Some(peer) = record.key.first_chunk::<32>() else { break };
+        while let Some(key) = self.keys(Table::Outbox, &[], &from, 1)?.pop() {
+            let Some(peer) = key.first_chunk::<32>() else { break };
             from = key_bytes(peer, u64::MAX);
             if let Ok(peer) = NodeId::try_from(*peer) {
                 peers.push(peer);
@@ -211,6 +239,13 @@ impl Journal {
 }
 
 impl Stored {
+    fn head(self) -> Option<Head> {
+        match self {
+            Self::HeadV1(head) => Some(head),
+            Self::LineV1(_) => None,
+        }
+    }
+
     fn line(self) -> Option<Line> {
         match self {
             Self::LineV1(line) => Some(line),
