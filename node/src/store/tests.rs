@@ -91,7 +91,8 @@ fn refuses_rights_for_others() {
         fill(&state, Table::Peers, &["anna"]);
         let path = state.path().join(part);
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-        let error = Store::open(state.path()).unwrap_err().to_string();
+        let error = Store::open(state.path()).unwrap_err();
+        let error = format!("{error}: {}", error.remedy());
         assert!(error.contains(&format!("chmod {wanted} {}", path.display())), "{error}");
         let repaired = u32::from_str_radix(wanted, 8).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(repaired)).unwrap();
