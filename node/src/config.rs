@@ -37,6 +37,8 @@ pub struct Config {
     pub advertise: Vec<SocketAddr>,
     /// What others are told for lanes instead of where the node listens. By default nothing.
     pub advertise_lane: Option<SocketAddr>,
+    /// Addresses at which to look for members, for where multicast does not reach. By default none.
+    pub peers: Vec<SocketAddr>,
     /// Whether to look for peers, and be found, by multicast DNS. By default yes.
     pub mdns: bool,
     /// The folder that files are received into when nobody says where.
@@ -57,6 +59,7 @@ impl Config {
             lane: any(LANE_PORT),
             advertise: Vec::new(),
             advertise_lane: None,
+            peers: Vec::new(),
             mdns: true,
             inbox: None,
             online_check: OnlineCheck::default(),
@@ -96,9 +99,10 @@ impl Config {
     }
 
     fn apply(&mut self, file: File) {
-        let File { listen, lane, mdns, inbox, online_check, limits } = file;
+        let File { listen, lane, peers, mdns, inbox, online_check, limits } = file;
         self.listen = listen.unwrap_or_else(|| core::mem::take(&mut self.listen));
         self.lane = lane.unwrap_or(self.lane);
+        self.peers = peers;
         self.mdns = mdns.unwrap_or(self.mdns);
         self.inbox = inbox;
         self.online_check = online_check;
@@ -116,6 +120,8 @@ const fn any(port: u16) -> SocketAddr {
 struct File {
     listen: Option<Vec<SocketAddr>>,
     lane: Option<SocketAddr>,
+    #[serde(default)]
+    peers: Vec<SocketAddr>,
     mdns: Option<bool>,
     inbox: Option<PathBuf>,
     #[serde(default)]

@@ -153,6 +153,7 @@ fn engine(config: &Config, store: &Store) -> Result<Engine, StartError> {
             .map(|record| Damaged { table: record.table, key: record.key.escape_ascii().to_string() })
             .collect(),
         online_check: config.online_check,
+        contacts: config.peers.clone(),
         has_aes: ambient::has_aes(),
     };
     Ok(Engine::new(setup, ambient::now(), Box::new(OsRng))?)

@@ -29,7 +29,7 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use self::errand::Errands;
-use self::home::Homing;
+use self::home::{Contacts, Homing};
 use self::input::Damaged as DamagedRecord;
 pub use self::input::{Connection, Damaged, Finished, OnlineCheck, Setup};
 use self::invite::Stretching;
@@ -59,6 +59,7 @@ pub struct Engine {
     tickets: BTreeMap<(NodeId, ServiceName), Arc<HeldTicket>>,
     errands: Errands,
     homing: Homing,
+    contacts: Contacts,
     joining: Option<Joining>,
     stretching: BTreeMap<WorkId, Stretching>,
     pending: BTreeMap<PersistId, Pending>,
@@ -109,6 +110,8 @@ enum Dialling {
     Peer(NodeId),
     /// To whoever answers at the addresses of a URI.
     Uri,
+    /// To whoever answers at an address that the owner has named.
+    Contact,
 }
 
 impl Engine {
@@ -160,7 +163,9 @@ impl Engine {
         let errands = self.errands.next_deadline().map(|time| (time, "give up an errand"));
         let joining = self.joining.as_ref().map(|joining| (joining.next_deadline(), "go on joining"));
         let homing = self.next_homing().map(|time| (time, "turn to the authority"));
-        [ring, errands, joining, homing].into_iter().flatten().min()
+        let member = self.membership.member.is_some();
+        let contacts = self.contacts.next.filter(|_| member).map(|time| (time, "dial the named addresses"));
+        [ring, errands, joining, homing, contacts].into_iter().flatten().min()
     }
 
     /// Acts on every deadline that has come.
@@ -172,12 +177,14 @@ impl Engine {
         self.give_up_errands(now);
         self.go_on_joining(now);
         self.go_home_if_due(now);
+        self.dial_contacts_if_due(now);
     }
 
     /// Where others reach this node.
     pub fn handle_listening(&mut self, control: Vec<SocketAddr>, lane: Vec<SocketAddr>, now: Timestamp) {
         self.local.addresses = Addresses { control, lane };
         self.go_home(now);
+        self.dial_contacts_if_due(now);
     }
 
     /// A node was seen on the local network.
@@ -197,6 +204,9 @@ impl Engine {
         self.peers.connected(peer, connection.remote, connection.dialled.is_some(), now);
         match connection.dialled.and_then(|dial| self.wires.dials.remove(&dial)) {
             Some(Dialling::Uri) => self.join_connected(peer, now),
+            Some(Dialling::Contact) => {
+                self.reach(peer, now);
+            }
             Some(Dialling::Peer(_)) => {
                 self.peers.dial_ended(peer, None);
                 if self.joining.is_some() {
@@ -226,7 +236,7 @@ impl Engine {
                 self.advance_errands_for(peer, now);
             }
             Some(Dialling::Uri) => self.join_uri_failed(now),
-            None => {}
+            Some(Dialling::Contact) | None => {}
         }
     }
 
@@ -288,8 +298,12 @@ impl Engine {
     }
 
     fn dial(&mut self, peer: Option<NodeId>, addresses: Vec<SocketAddr>) {
+        self.dial_for(peer.map_or(Dialling::Uri, Dialling::Peer), peer, addresses);
+    }
+
+    fn dial_for(&mut self, purpose: Dialling, peer: Option<NodeId>, addresses: Vec<SocketAddr>) {
         let id = DialId(self.wires.next.next());
-        self.wires.dials.insert(id, peer.map_or(Dialling::Uri, Dialling::Peer));
+        self.wires.dials.insert(id, purpose);
         self.output(Output::Connect { id, peer, addresses });
     }
 }

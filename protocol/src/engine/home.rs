@@ -1,9 +1,11 @@
-//! A member keeps in touch with its authority: there it is found by those who look for it.
+//! A member keeps in touch with its authority, where it is found by those who look for it, and with the addresses
+//! that its owner has named.
 
+use core::net::SocketAddr;
 use core::time::Duration;
 
-use super::Engine;
 use super::errand::Reach;
+use super::{Dialling, Engine};
 use crate::identity::NodeId;
 use crate::time::Timestamp;
 
@@ -11,11 +13,21 @@ use crate::time::Timestamp;
 const RETRY: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
 
+/// How often a named address is tried at which nobody is connected.
+const CONTACT_EVERY: Duration = Duration::from_secs(30);
+
 /// When to turn to the authority next.
 #[derive(Debug, Default)]
 pub(super) struct Homing {
     next: Option<Timestamp>,
     tries: u32,
+}
+
+/// Addresses that the owner has named, and when to try them next.
+#[derive(Debug, Default)]
+pub(super) struct Contacts {
+    pub(super) addresses: Vec<SocketAddr>,
+    pub(super) next: Option<Timestamp>,
 }
 
 impl Engine {
@@ -57,5 +69,18 @@ impl Engine {
         if self.distant_home() == Some(peer) {
             self.homing = Homing { next: Some(now.after(RETRY)), tries: 0 };
         }
+    }
+
+    /// Dials the named addresses at which nobody is connected, if it is time to.
+    pub(super) fn dial_contacts_if_due(&mut self, now: Timestamp) {
+        if self.membership.member.is_none() || self.contacts.next.is_some_and(|next| now < next) {
+            return;
+        }
+        let connected: Vec<SocketAddr> = self.peers.iter().filter_map(|(_, peer)| peer.connected).collect();
+        let missing = self.contacts.addresses.iter().filter(|address| !connected.contains(address));
+        for address in missing.copied().collect::<Vec<_>>() {
+            self.dial_for(Dialling::Contact, None, vec![address]);
+        }
+        self.contacts.next = (!self.contacts.addresses.is_empty()).then(|| now.after(CONTACT_EVERY));
     }
 }

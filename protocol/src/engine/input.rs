@@ -17,6 +17,8 @@ pub struct Setup {
     pub damaged: Vec<Damaged>,
     /// How far the node asks the authority whether a certificate is still good before it mints.
     pub online_check: OnlineCheck,
+    /// Addresses at which to look for members, beside those that are discovered.
+    pub contacts: Vec<SocketAddr>,
     /// Whether this processor has AES instructions.
     pub has_aes: bool,
 }

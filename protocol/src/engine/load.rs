@@ -128,6 +128,7 @@ pub(super) fn engine(
         tickets,
         errands: super::Errands::default(),
         homing: super::Homing::default(),
+        contacts: super::Contacts { addresses: setup.contacts, next: None },
         joining: None,
         stretching: BTreeMap::new(),
         pending: BTreeMap::new(),

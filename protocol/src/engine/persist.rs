@@ -52,6 +52,7 @@ impl Engine {
             self.publish();
             self.greet_everyone(now);
             self.go_home(now);
+            self.dial_contacts_if_due(now);
         }
         self.wires.outputs.extend(pending.then);
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lanyard_protocol::control::{Admission, Answer, Code, Command, PeerState, RoleName};
-use lanyard_protocol::engine::OnlineCheck;
+use lanyard_protocol::engine::{OnlineCheck, Setup};
 use lanyard_protocol::ticket::{SessionKeyCache, TicketError, validate};
 
 use crate::pair::Lan;
@@ -174,6 +174,18 @@ fn a_member_finds_its_authority_after_a_restart() {
     let mut lan = Lan::network(25, 1);
     lan.restart(1, 600);
     lan.command(1, Command::Ping("office".parse().unwrap())).unwrap();
+}
+
+/// R-C2: a member is found at an address that its peer's owner has named, without multicast or authority.
+#[test]
+fn a_member_is_found_at_a_named_address() {
+    let mut lan = Lan::network(26, 2);
+    lan.away.insert(0);
+    let contacts = vec![lan.hosts[2].address];
+    let setup = Setup { records: lan.kept(1), contacts, ..Setup::default() };
+    lan.start_with(1, 700, setup);
+    lan.pass(Duration::from_secs(1));
+    lan.command(1, Command::Ping("till-2".parse().unwrap())).unwrap();
 }
 
 /// R-C4: members that know each other need no authority.

@@ -75,13 +75,18 @@ impl Lan {
 
     /// Starts host number `host`, or starts it again with what its store holds.
     pub(crate) fn start(&mut self, host: usize, seed: u64, records: Vec<Record>, online_check: OnlineCheck) {
+        let setup = Setup { records, online_check, has_aes: true, ..Setup::default() };
+        self.start_with(host, seed, setup);
+    }
+
+    pub(crate) fn start_with(&mut self, host: usize, seed: u64, setup: Setup) {
         let address: SocketAddr = format!("10.77.0.{}:4610", host + 1).parse().unwrap();
         let lane: SocketAddr = format!("10.77.0.{}:4611", host + 1).parse().unwrap();
-        let kept = records
+        let kept = setup
+            .records
             .iter()
             .map(|record| ((record.table as u8, record.key.clone()), (record.table, record.value.clone())))
             .collect();
-        let setup = Setup { records, online_check, has_aes: true, ..Setup::default() };
         let mut engine = Engine::new(setup, self.now, Box::new(rng(seed))).unwrap();
         engine.handle_listening(vec![address], vec![lane], self.now);
         let started = Host {
@@ -120,6 +125,18 @@ impl Lan {
             }
         }
         self.start(host, seed, records, OnlineCheck::Never);
+    }
+
+    /// What the host's store holds.
+    pub(crate) fn kept(&self, host: usize) -> Vec<Record> {
+        let records = self.hosts[host].records.iter();
+        records
+            .map(|((_, key), (table, value))| Record {
+                table: *table,
+                key: key.clone(),
+                value: value.clone(),
+            })
+            .collect()
     }
 
     pub(crate) fn id(&self, host: usize) -> NodeId {
