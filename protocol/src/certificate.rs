@@ -39,6 +39,9 @@ pub const LEAF_LIFE: Duration = Duration::from_hours(72);
 /// would be believed after the authority has forgotten the node.
 pub const LEAF_LIFE_MAX: Duration = Duration::from_hours(90 * 24);
 
+/// The shortest life of a leaf: one that renews every half minute, for tests and demonstrations.
+pub const LEAF_LIFE_MIN: Duration = Duration::from_mins(1);
+
 /// How long a CA certificate lives: ten years.
 pub const CA_LIFE: Duration = Duration::from_hours(3650 * 24);
 

@@ -208,6 +208,8 @@ pub enum Command {
     GetTicket(ServiceRef),
     /// The tickets that are held.
     Tickets,
+    /// Renew this node's certificate now.
+    Renew,
     /// This node's certificate and its network's CA certificate.
     Certificates,
 }
@@ -520,7 +522,7 @@ pub enum Answer {
     Ticket(Ticket),
     /// To [`Command::Tickets`].
     Tickets(Vec<Ticket>),
-    /// To [`Command::Certificates`].
+    /// To [`Command::Certificates`] and [`Command::Renew`].
     Certificates(Box<Certificates>),
 }
 

@@ -19,6 +19,7 @@ mod load;
 mod output;
 mod peers;
 mod persist;
+mod renewal;
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -41,6 +42,7 @@ pub use self::output::{
 };
 use self::peers::Peers;
 use self::persist::Pending;
+use self::renewal::Renewal;
 use crate::enrolment::Authority;
 use crate::hello::Addresses;
 use crate::identity::{NodeId, NodeKeys, ServiceName};
@@ -59,6 +61,7 @@ pub struct Engine {
     tickets: BTreeMap<(NodeId, ServiceName), Arc<HeldTicket>>,
     errands: Errands,
     homing: Homing,
+    renewal: Renewal,
     contacts: Contacts,
     joining: Option<Joining>,
     stretching: BTreeMap<WorkId, Stretching>,
@@ -82,6 +85,7 @@ struct Local {
     addresses: Addresses,
     online_check: OnlineCheck,
     has_aes: bool,
+    leaf_life: Duration,
     damaged: Vec<DamagedRecord>,
 }
 
@@ -100,6 +104,8 @@ enum Sent {
     Hello(NodeId),
     /// A step of joining.
     Join(NodeId),
+    /// A step of renewal.
+    Renewal(NodeId),
     /// A step of an errand.
     Errand(u64),
 }
@@ -165,7 +171,8 @@ impl Engine {
         let homing = self.next_homing().map(|time| (time, "turn to the authority"));
         let member = self.membership.member.is_some();
         let contacts = self.contacts.next.filter(|_| member).map(|time| (time, "dial the named addresses"));
-        [ring, errands, joining, homing, contacts].into_iter().flatten().min()
+        let renewal = self.next_renewal().map(|time| (time, "renew the certificate"));
+        [ring, errands, joining, homing, contacts, renewal].into_iter().flatten().min()
     }
 
     /// Acts on every deadline that has come.
@@ -176,6 +183,7 @@ impl Engine {
         }
         self.give_up_errands(now);
         self.go_on_joining(now);
+        self.renew_if_due(now);
         self.go_home_if_due(now);
         self.dial_contacts_if_due(now);
     }
@@ -217,6 +225,7 @@ impl Engine {
             }
             None => {}
         }
+        self.renewal_connected(peer, now);
         self.advance_errands_for(peer, now);
     }
 
@@ -247,6 +256,7 @@ impl Engine {
         match sent {
             Sent::Hello(peer) => self.greeted(peer, response, now),
             Sent::Join(peer) => self.join_answered(peer, response, now),
+            Sent::Renewal(peer) => self.renewal_answered(peer, response, now),
             Sent::Errand(errand) => self.errand_answered(errand, response, took, now),
         }
     }
@@ -256,6 +266,7 @@ impl Engine {
         match self.wires.sent.remove(&request) {
             Some(Sent::Hello(peer)) => self.greeted(peer, None, now),
             Some(Sent::Join(peer)) => self.join_answered(peer, None, now),
+            Some(Sent::Renewal(peer)) => self.renewal_answered(peer, None, now),
             Some(Sent::Errand(errand)) => self.errand_answered(errand, None, Duration::ZERO, now),
             None => {}
         }

@@ -51,6 +51,7 @@ impl Engine {
                 let rows = live.map(|held| self.ticket_row(held)).collect();
                 self.answer(id, Ok(Answer::Tickets(rows)));
             }
+            Command::Renew => self.renew(id, now),
             Command::Certificates => {
                 let result = self.certificates().map(|shown| Answer::Certificates(Box::new(shown)));
                 self.answer(id, result);
@@ -123,7 +124,14 @@ impl Engine {
             return;
         }
         let Init { network, name, admission } = init;
-        match Authority::create(network, name, admission, &self.keys, now, &mut *self.rng) {
+        match Authority::create(
+            network,
+            name,
+            (admission, self.local.leaf_life),
+            &self.keys,
+            now,
+            &mut *self.rng,
+        ) {
             Ok((authority, issued)) => self.install_authority(id, authority, issued, now),
             Err(error) => {
                 let failure = Failure::new(Code::Failed, error.to_string(), "set this host's clock right");
@@ -199,7 +207,7 @@ impl Engine {
             return Some(AuthorityStatus { reachable: true, last_seen: Some(Time(now)) });
         }
         let last_seen = self.peers.get(home).map(|peer| Time(peer.last_seen));
-        Some(AuthorityStatus { reachable: self.peers.member(home).is_some(), last_seen })
+        Some(AuthorityStatus { reachable: self.peers.member(home, now).is_some(), last_seen })
     }
 
     fn warnings(&self, now: Timestamp) -> Vec<String> {
@@ -212,7 +220,7 @@ impl Engine {
         damaged.chain(ended.map(|error| error.to_string())).collect()
     }
 
-    fn certificates(&self) -> Result<Certificates, Failure> {
+    pub(super) fn certificates(&self) -> Result<Certificates, Failure> {
         let member = self.membership.member.as_ref().ok_or_else(not_a_member)?;
         let certificate = &member.certificate;
         Ok(Certificates {

@@ -214,7 +214,7 @@ impl Engine {
     pub(super) fn reach(&mut self, node: NodeId, now: Timestamp) -> Reach {
         let Some(peer) = self.peers.get(node) else { return Reach::Nowhere };
         match (&peer.greeting, peer.connected) {
-            (Greeting::Done(_), Some(_)) => Reach::Ready,
+            (Greeting::Done(proven), Some(_)) if proven.certificate().check_time(now).is_ok() => Reach::Ready,
             (Greeting::Refused, Some(_)) => Reach::Refused,
             (Greeting::Sent, Some(_)) => Reach::Working,
             (_, Some(_)) => self.greet(node, now),
@@ -230,9 +230,11 @@ impl Engine {
         }
     }
 
-    fn greet(&mut self, node: NodeId, _now: Timestamp) -> Reach {
+    fn greet(&mut self, node: NodeId, now: Timestamp) -> Reach {
         let Some(hello) = self.hello() else { return Reach::Refused };
-        self.peers.set_greeting(node, Greeting::Sent);
+        if self.peers.member(node, now).is_none() {
+            self.peers.set_greeting(node, Greeting::Sent);
+        }
         self.request(node, &Request::Hello(hello), Sent::Hello(node));
         Reach::Working
     }
@@ -248,8 +250,7 @@ impl Engine {
         let peers: Vec<NodeId> =
             self.peers.iter().filter(|(_, peer)| peer.connected.is_some()).map(|(id, _)| id).collect();
         for peer in peers {
-            self.peers.set_greeting(peer, Greeting::None);
-            self.reach(peer, now);
+            self.greet(peer, now);
         }
     }
 
@@ -266,6 +267,7 @@ impl Engine {
         match proven {
             Some((proven, addresses)) => self.authenticated(proven, addresses, now),
             // Without an answer the connection is about to end; with another one the peer is no member.
+            None if self.peers.member(peer, now).is_some() => {}
             None if response.is_none() => self.peers.set_greeting(peer, Greeting::None),
             None => self.peers.set_greeting(peer, Greeting::Refused),
         }
@@ -438,7 +440,7 @@ impl Engine {
         let Some(node) = self.node_of(number) else { return };
         let rtt_ms = took.as_secs_f64() * 1000.0;
         self.peers.set_rtt(node, rtt_ms);
-        let Some(name) = self.peers.member(node).map(|peer| peer.certificate().name().clone()) else {
+        let Some(name) = self.peers.member(node, now).map(|peer| peer.certificate().name().clone()) else {
             return;
         };
         let whois = matches!(self.errands.running.get(&number), Some(Errand { want: Want::Whois, .. }));
@@ -461,7 +463,7 @@ impl Engine {
 
     fn granted(&mut self, number: u64, grant: ticket::TicketGrant, request: &TicketRequest, now: Timestamp) {
         let Some(node) = self.node_of(number) else { return };
-        let Some(provider) = self.peers.member(node).map(|peer| peer.certificate().clone()) else {
+        let Some(provider) = self.peers.member(node, now).map(|peer| peer.certificate().clone()) else {
             self.give_up(number, now);
             return;
         };

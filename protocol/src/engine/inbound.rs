@@ -3,7 +3,7 @@
 
 use super::errand::{Origin, Target, Want};
 use super::{Connection, Engine, InboundId, OnlineCheck, Output};
-use crate::certificate::{self, Role, VerifiedCertificate};
+use crate::certificate::{Role, VerifiedCertificate};
 use crate::control::PeerRef;
 use crate::enrolment::{self, EnrolRequest, KeyRequest, WhoIsAnswer};
 use crate::hello::{Addresses, Hello};
@@ -33,7 +33,7 @@ impl Engine {
             self.output(Output::Ignore { to: inbound });
             return;
         };
-        if request.access() == Access::Member && self.peers.member(from).is_none() {
+        if request.access() == Access::Member && self.peers.member(from, now).is_none() {
             self.respond(inbound, &Response::Reject(Reject::NotMember));
             return;
         }
@@ -177,7 +177,7 @@ impl Engine {
     fn ticket_requested(&mut self, from: NodeId, inbound: InboundId, request: TicketRequest, now: Timestamp) {
         let home = self.membership.home;
         let authority_itself = home == Some(from)
-            && self.peers.member(from).is_some_and(|peer| peer.certificate().role() == Role::Authority);
+            && self.peers.member(from, now).is_some_and(|peer| peer.certificate().role() == Role::Authority);
         match (self.local.online_check, home) {
             (OnlineCheck::Never, _) => self.mint_for(from, &request, inbound, now),
             _ if authority_itself => self.mint_for(from, &request, inbound, now),
@@ -234,8 +234,7 @@ impl Engine {
     ) -> Result<ticket::TicketGrant, Reject> {
         let snapshot = self.snapshot();
         let member = self.membership.member.as_ref().ok_or(Reject::NotMember)?;
-        let peer = self.peers.member(requester).ok_or(Reject::NotMember)?.certificate();
-        peer.check_time(now).map_err(|_: certificate::CertificateError| Reject::NotMember)?;
+        let peer = self.peers.member(requester, now).ok_or(Reject::NotMember)?.certificate();
         let granted = member.policy.grant(peer, &request.service).ok_or(Reject::Denied)?;
         ticket::mint(&snapshot, request, &granted, now, &mut *self.rng).map_err(|_| Reject::Invalid)
     }

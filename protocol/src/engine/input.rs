@@ -1,6 +1,7 @@
 //! What comes into the engine besides commands and messages.
 
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,9 @@ pub struct Setup {
     pub online_check: OnlineCheck,
     /// Addresses at which to look for members, beside those that are discovered.
     pub contacts: Vec<SocketAddr>,
+    /// How long the certificates live that this node issues as an authority: a minute to 90 days, 72 hours if
+    /// nothing is said.
+    pub leaf_life: Option<Duration>,
     /// Whether this processor has AES instructions.
     pub has_aes: bool,
 }

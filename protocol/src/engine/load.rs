@@ -1,5 +1,6 @@
 //! An engine from what the store holds.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,7 +11,9 @@ use zeroize::Zeroizing;
 use super::peers::Peers;
 use super::{Damaged, Engine, Local, Membership, Setup, Wires};
 use crate::access::Policy;
-use crate::certificate::{self, CertificateDer, TrustAnchor, VerifiedCertificate};
+use crate::certificate::{
+    self, CertificateDer, LEAF_LIFE, LEAF_LIFE_MAX, LEAF_LIFE_MIN, TrustAnchor, VerifiedCertificate,
+};
 use crate::codec;
 use crate::enrolment::Authority;
 use crate::hello::Addresses;
@@ -115,7 +118,8 @@ pub(super) fn engine(
 ) -> Result<Engine, SetupError> {
     let mut loading = Loading { records: setup.records, damaged: setup.damaged };
     let (keys, first) = keys(&loading, &mut *rng)?;
-    let membership = membership(&mut loading, &keys, now, &mut *rng)?;
+    let leaf_life = setup.leaf_life.unwrap_or(LEAF_LIFE).clamp(LEAF_LIFE_MIN, LEAF_LIFE_MAX);
+    let membership = membership(&mut loading, &keys, leaf_life, now, &mut *rng)?;
     let (peers, tickets) = match &membership.member {
         Some(member) => (peers(&mut loading, &member.anchor), tickets(&mut loading, &keys, now)),
         None => (Peers::default(), BTreeMap::new()),
@@ -128,6 +132,7 @@ pub(super) fn engine(
         tickets,
         errands: super::Errands::default(),
         homing: super::Homing::default(),
+        renewal: super::Renewal::default(),
         contacts: super::Contacts { addresses: setup.contacts, next: None },
         joining: None,
         stretching: BTreeMap::new(),
@@ -136,6 +141,7 @@ pub(super) fn engine(
             addresses: Addresses::default(),
             online_check: setup.online_check,
             has_aes: setup.has_aes,
+            leaf_life,
             damaged: loading.damaged,
         },
         wires: Wires::default(),
@@ -143,6 +149,7 @@ pub(super) fn engine(
     };
     engine.persist(first, Vec::new());
     engine.publish();
+    engine.schedule_renewal(now);
     Ok(engine)
 }
 
@@ -167,6 +174,7 @@ fn keys(loading: &Loading, rng: &mut dyn CryptoRng) -> Result<(NodeKeys, Vec<Wri
 fn membership(
     loading: &mut Loading,
     keys: &NodeKeys,
+    leaf_life: Duration,
     now: Timestamp,
     rng: &mut dyn CryptoRng,
 ) -> Result<Membership, SetupError> {
@@ -177,7 +185,7 @@ fn membership(
     let Some(record) = loading.find(Table::Membership, MEMBER) else { return Ok(Membership::default()) };
     let (member, home) = member(record, keys).ok_or(damaged)?;
     // Without it the node still is a member: it serves the rest, and admits nobody.
-    let authority = Authority::load(&loading.records, now, rng).unwrap_or_else(|_| {
+    let authority = Authority::load(&loading.records, leaf_life, now, rng).unwrap_or_else(|_| {
         loading.damage(Table::Authority, b"ca");
         None
     });

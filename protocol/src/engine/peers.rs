@@ -232,10 +232,10 @@ impl Peers {
         Some(Write::set(Table::Peers, id.as_bytes().as_slice(), codec::encode(&kept)))
     }
 
-    /// The peer, if it has proven its membership on the present connection.
-    pub(super) fn member(&self, id: NodeId) -> Option<&AuthenticatedPeer> {
+    /// The peer, if it has proven its membership on the present connection, by a certificate that still holds.
+    pub(super) fn member(&self, id: NodeId, now: Timestamp) -> Option<&AuthenticatedPeer> {
         match &self.get(id)?.greeting {
-            Greeting::Done(proven) => Some(proven),
+            Greeting::Done(proven) => proven.certificate().check_time(now).is_ok().then_some(proven.as_ref()),
             Greeting::None | Greeting::Sent | Greeting::Refused => None,
         }
     }
@@ -284,7 +284,7 @@ impl Peers {
         let state = match known {
             None => PeerState::Seen,
             Some(certificate) if certificate.check_time(now).is_err() => PeerState::Expired,
-            Some(_) if self.member(id).is_some() => PeerState::Connected,
+            Some(_) if self.member(id, now).is_some() => PeerState::Connected,
             Some(_) => PeerState::Certified,
         };
         Some(control::Peer {

@@ -1,17 +1,28 @@
 //! Answers that wait until what they acknowledge is durable.
 
+use std::sync::Arc;
+
 use super::{CommandId, Engine, InboundId, Membership, Output, PersistId};
 use crate::control::{Answer, Code, Failure};
 use crate::message;
 use crate::message::Response;
 use crate::record::Write;
 use crate::reject::Reject;
+use crate::snapshot::Member;
 use crate::time::Timestamp;
 
 /// What follows when writes are durable.
 pub(super) struct Pending {
     then: Vec<Output>,
-    install: Option<Box<Membership>>,
+    install: Option<Install>,
+}
+
+/// What the node becomes.
+enum Install {
+    /// A member, for the first time.
+    Membership(Box<Membership>),
+    /// The same member with a new certificate.
+    Certificate(Arc<Member>),
 }
 
 impl Engine {
@@ -27,7 +38,15 @@ impl Engine {
         membership: Membership,
         then: Vec<Output>,
     ) {
-        self.persist_pending(writes, Pending { then, install: Some(Box::new(membership)) });
+        self.persist_pending(
+            writes,
+            Pending { then, install: Some(Install::Membership(Box::new(membership))) },
+        );
+    }
+
+    /// As [`Engine::persist`]; the new certificate is shown only once that is durable.
+    pub(super) fn persist_certificate(&mut self, writes: Vec<Write>, member: Arc<Member>, then: Vec<Output>) {
+        self.persist_pending(writes, Pending { then, install: Some(Install::Certificate(member)) });
     }
 
     fn persist_pending(&mut self, writes: Vec<Write>, pending: Pending) {
@@ -44,17 +63,33 @@ impl Engine {
     pub fn handle_persisted(&mut self, id: PersistId, durable: bool, now: Timestamp) {
         let Some(pending) = self.pending.remove(&id) else { return };
         if !durable {
+            if matches!(pending.install, Some(Install::Certificate(_))) {
+                self.renewal_failed(now);
+            }
             self.wires.outputs.extend(pending.then.into_iter().filter_map(refused));
             return;
         }
-        if let Some(membership) = pending.install {
-            self.membership = *membership;
-            self.publish();
-            self.greet_everyone(now);
-            self.go_home(now);
-            self.dial_contacts_if_due(now);
+        match pending.install {
+            Some(Install::Membership(membership)) => {
+                self.membership = *membership;
+                self.settle(now);
+            }
+            Some(Install::Certificate(member)) => {
+                self.membership.member = Some(member);
+                self.settle(now);
+            }
+            None => {}
         }
         self.wires.outputs.extend(pending.then);
+    }
+
+    /// The node has a new certificate: everyone is shown it.
+    fn settle(&mut self, now: Timestamp) {
+        self.publish();
+        self.schedule_renewal(now);
+        self.greet_everyone(now);
+        self.go_home(now);
+        self.dial_contacts_if_due(now);
     }
 
     pub(super) fn answer(&mut self, to: CommandId, result: Result<Answer, Failure>) {

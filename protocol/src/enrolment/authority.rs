@@ -22,8 +22,8 @@ use super::message::{
 };
 use super::pake::{Exchange, Transcript};
 use crate::certificate::{
-    self, CertificateDer, CertificateError, LEAF_LIFE, Role, Subject, TrustAnchor, Validity,
-    VerifiedCertificate, request,
+    self, CertificateDer, CertificateError, Role, Subject, TrustAnchor, Validity, VerifiedCertificate,
+    request,
 };
 use crate::codec::{self, DecodeError};
 use crate::control::Admission;
@@ -84,6 +84,7 @@ pub struct Authority {
     key: CaKey,
     anchor: TrustAnchor,
     admission: Admission,
+    leaf_life: Duration,
     /// Seals retry tokens. Never shared, never stored: a restart only makes candidates ask again.
     ring: KeyRing,
     invites: Invites,
@@ -107,8 +108,28 @@ const KEPT_KEY: &[u8] = b"ca";
 struct Token {
     node: NodeId,
     sealing: SealingPublicKey,
-    open: bool,
+    way: Way,
     expires: Timestamp,
+}
+
+/// By what a candidate hoped to be admitted: it cannot come by one way and go on by another.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Way {
+    Open,
+    Invite,
+    Code,
+    Renewal,
+}
+
+impl Way {
+    const fn of(credential: &Credential) -> Self {
+        match credential {
+            Credential::Open => Self::Open,
+            Credential::Invite => Self::Invite,
+            Credential::Code { .. } => Self::Code,
+            Credential::Renewal => Self::Renewal,
+        }
+    }
 }
 
 impl Authority {
@@ -119,7 +140,7 @@ impl Authority {
     pub fn create(
         network: NetworkName,
         name: NodeName,
-        admission: Admission,
+        (admission, leaf_life): (Admission, Duration),
         keys: &NodeKeys,
         now: Timestamp,
         rng: &mut (impl CryptoRng + ?Sized),
@@ -132,6 +153,7 @@ impl Authority {
             key,
             anchor,
             admission,
+            leaf_life,
             ring: KeyRing::new(now, rng),
             invites: Invites::default(),
             enrolments: Enrolments::default(),
@@ -152,6 +174,7 @@ impl Authority {
     /// [`AuthorityError`] if a record is not what an authority writes.
     pub fn load(
         records: &[Record],
+        leaf_life: Duration,
         now: Timestamp,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Option<Self>, AuthorityError> {
@@ -166,6 +189,7 @@ impl Authority {
         Ok(Some(Self {
             key,
             admission: kept.admission,
+            leaf_life,
             ring: KeyRing::new(now, rng),
             invites: Invites::load(records)?,
             enrolments: Enrolments::load(records, &anchor)?,
@@ -236,16 +260,18 @@ impl Authority {
         if request.identity != origin.node || request.network != *self.anchor.network() {
             return Err(Reject::OtherNetwork);
         }
-        let open = matches!(request.credential, Credential::Open);
-        if open {
-            self.check_open(origin)?;
+        let way = Way::of(&request.credential);
+        match way {
+            Way::Open => self.check_open(origin)?,
+            Way::Renewal => self.enrolments.check_known(origin.node, &request.sealing, now)?,
+            Way::Invite | Way::Code => {}
         }
         self.ring.rotate_if_due(now, rng);
         let token =
-            Token { node: origin.node, sealing: request.sealing, open, expires: now.after(TOKEN_LIFE) };
+            Token { node: origin.node, sealing: request.sealing, way, expires: now.after(TOKEN_LIFE) };
         let token = self.ring.seal(Label::RetryToken, &[], &codec::encode(&token), rng);
         let (pake, writes) = match &request.credential {
-            Credential::Open | Credential::Invite => (None, Vec::new()),
+            Credential::Open | Credential::Invite | Credential::Renewal => (None, Vec::new()),
             Credential::Code { nameplate, share } => {
                 let (pake, writes) = self.try_code(
                     *nameplate,
@@ -342,7 +368,7 @@ impl Authority {
             return Err(Reject::Invalid);
         }
         self.enrolments.check_free(&wanted.name, wanted.node, &wanted.sealing, now)?;
-        let mut writes = self.admit(&proposal.proof, token.open, origin, now)?;
+        let mut writes = self.admit(&proposal.proof, &token, origin, now)?;
         let leaf = self
             .issue(wanted.name, Role::Member, wanted.node, wanted.sealing, now, rng)
             .map_err(|_| Reject::Unavailable)?;
@@ -365,22 +391,43 @@ impl Authority {
     fn admit(
         &mut self,
         proof: &Proof,
-        open: bool,
+        token: &Token,
         origin: Origin,
         now: Timestamp,
     ) -> Result<Vec<Write>, Reject> {
-        match proof {
-            Proof::Open if open => self.check_open(origin).map(|()| Vec::new()),
-            Proof::Open => Err(Reject::InviteNeeded),
-            Proof::Invite(secret) => self.invites.redeem_secret(&secret.digest(), origin.node, now),
-            Proof::Code(confirmation) => {
+        match (proof, token.way) {
+            (Proof::Open, Way::Open) => self.check_open(origin).map(|()| Vec::new()),
+            (Proof::Invite(secret), Way::Invite) => {
+                self.invites.redeem_secret(&secret.digest(), origin.node, now)
+            }
+            (Proof::Code(confirmation), Way::Code) => {
                 let attempt = self.attempts.take(origin.node, now).ok_or(Reject::Retry)?;
                 if !attempt.fits(confirmation) {
                     return Err(Reject::Invite);
                 }
                 self.invites.redeem_code(attempt.nameplate(), origin.node, now)
             }
+            (Proof::Renewal, Way::Renewal) => {
+                self.enrolments.check_known(origin.node, &token.sealing, now).map(|()| Vec::new())
+            }
+            (Proof::Open | Proof::Invite(_) | Proof::Code(_) | Proof::Renewal, _) => Err(Reject::Invalid),
         }
+    }
+
+    /// The certificate of the authority's own node, issued anew.
+    ///
+    /// # Errors
+    /// [`CertificateError`] if the CA certificate has ended.
+    pub fn renew_own(
+        &mut self,
+        own: &VerifiedCertificate,
+        now: Timestamp,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<Issued<VerifiedCertificate>, CertificateError> {
+        let (name, sealing) = (own.name().clone(), *own.sealing_key());
+        let leaf = self.issue(name, Role::Authority, own.node_id(), sealing, now, rng)?;
+        let writes = vec![self.enrolments.add(&leaf, now)];
+        Ok(Issued { answer: leaf, writes })
     }
 
     fn issue(
@@ -399,7 +446,7 @@ impl Authority {
             &self.key,
             &self.anchor,
             subject,
-            Validity::starting(now, LEAF_LIFE)?,
+            Validity::starting(now, self.leaf_life)?,
             rng,
         )?;
         certificate::verify(&self.anchor, &der, now)

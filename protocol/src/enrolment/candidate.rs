@@ -62,11 +62,14 @@ pub enum Hope {
         /// Its secret, stretched.
         secret: Secret,
     },
+    /// It was enrolled before, by this authority.
+    Renewal,
 }
 
 /// What is left of a [`Hope`] while the authority answers.
 enum Bringing {
     Nothing,
+    Record,
     Secret(InviteSecret),
     Code(Exchange),
 }
@@ -90,6 +93,7 @@ impl Asked {
         let pinned = !matches!(hope, Hope::Open);
         let (credential, bringing) = match hope {
             Hope::Open | Hope::Uri(None) => (Credential::Open, Bringing::Nothing),
+            Hope::Renewal => (Credential::Renewal, Bringing::Record),
             Hope::Uri(Some(secret)) => (Credential::Invite, Bringing::Secret(secret)),
             Hope::Code { nameplate, secret } => {
                 let exchange = Exchange::candidate(&secret, keys.node_id(), prospect.node, rng);
@@ -153,6 +157,7 @@ impl Asked {
 fn prove(bringing: Bringing, request: &KeyRequest, answer: &AuthorityKey) -> Result<Proof, JoinError> {
     let exchange = match bringing {
         Bringing::Nothing => return Ok(Proof::Open),
+        Bringing::Record => return Ok(Proof::Renewal),
         Bringing::Secret(secret) => return Ok(Proof::Invite(secret)),
         Bringing::Code(exchange) => exchange,
     };

@@ -63,6 +63,8 @@ pub enum Credential {
         /// The candidate's SPAKE2 share.
         share: Share,
     },
+    /// By having been enrolled before.
+    Renewal,
 }
 
 /// Asks an authority for the key to seal a certificate request to.
@@ -169,6 +171,8 @@ pub(super) enum Proof {
     Invite(InviteSecret),
     /// It knows the code: the candidate's confirmation.
     Code([u8; 32]),
+    /// It was enrolled before, under the same keys.
+    Renewal,
 }
 
 /// The answer to an [`EnrolRequest`]: an `Admitted` under the key that the request's context exports.

@@ -361,3 +361,65 @@ fn the_same_seed_gives_the_same_bytes() {
     assert_eq!(run(23), run(23));
     assert_ne!(run(23), run(24));
 }
+
+fn serial(lan: &mut Lan, host: usize) -> String {
+    let Ok(Answer::Certificates(shown)) = lan.command(host, Command::Certificates) else { panic!() };
+    shown.serial
+}
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// R-L3: certificates are renewed without hands, the authority's own included, for as long as the nodes run.
+#[test]
+fn certificates_renew_by_themselves() {
+    let mut lan = Lan::network(30, 2);
+    let before: Vec<String> = (0..3).map(|host| serial(&mut lan, host)).collect();
+    for _ in 0..30 {
+        lan.pass(12 * HOUR);
+        lan.command(1, Command::Ping("till-2".parse().unwrap())).unwrap();
+        lan.command(1, Command::GetTicket("chat@till-2".parse().unwrap())).unwrap();
+    }
+    for (host, before) in before.into_iter().enumerate() {
+        assert_ne!(serial(&mut lan, host), before);
+    }
+}
+
+/// R-L3: a node that slept past the end of its certificate gets a new one by its record, and nothing before.
+#[test]
+fn a_node_that_slept_past_its_end_renews() {
+    let mut lan = Lan::network(31, 2);
+    lan.away.insert(0);
+    lan.pass(100 * HOUR);
+    let failure = lan.command(1, Command::Ping("office".parse().unwrap())).unwrap_err();
+    assert_eq!(failure.code, Code::Denied);
+    lan.away.clear();
+    lan.restart(0, 800);
+    lan.pass(HOUR);
+    for host in [1, 2] {
+        lan.command(host, Command::Ping("office".parse().unwrap())).unwrap();
+    }
+}
+
+/// A9: a node whose record has ended as well is a stranger.
+#[test]
+fn a_record_that_has_ended_renews_nothing() {
+    let mut lan = Lan::network(32, 1);
+    lan.away.insert(0);
+    lan.pass(91 * 24 * HOUR);
+    lan.away.clear();
+    lan.pass(HOUR);
+    assert_eq!(lan.command(1, Command::Renew).unwrap_err().code, Code::Unreachable);
+    assert_eq!(lan.command(1, Command::Ping("office".parse().unwrap())).unwrap_err().code, Code::Denied);
+}
+
+/// A renewed certificate is shown to whoever is connected, so that tickets go on being minted.
+#[test]
+fn a_renewed_certificate_is_shown_at_once() {
+    let mut lan = Lan::network(33, 2);
+    lan.command(1, Command::Ping("till-2".parse().unwrap())).unwrap();
+    let before = serial(&mut lan, 1);
+    lan.command(1, Command::Renew).unwrap();
+    assert_ne!(serial(&mut lan, 1), before);
+    lan.command(1, Command::GetTicket("chat@till-2".parse().unwrap())).unwrap();
+    lan.command(2, Command::GetTicket("chat@till-1".parse().unwrap())).unwrap();
+}

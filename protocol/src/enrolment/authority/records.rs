@@ -80,6 +80,19 @@ impl Enrolments {
         Write::set(Table::Enrolments, certificate.name().as_str(), codec::encode(&kept))
     }
 
+    /// Refuses a node that has no live record under these keys.
+    pub(super) fn check_known(
+        &self,
+        node: NodeId,
+        sealing: &SealingPublicKey,
+        now: Timestamp,
+    ) -> Result<(), Reject> {
+        let record = self.names.get(node.as_bytes()).and_then(|name| self.records.get(name));
+        let known =
+            record.is_some_and(|record| record.live(now) && record.certificate.sealing_key() == sealing);
+        if known { Ok(()) } else { Err(Reject::NotMember) }
+    }
+
     /// Refuses a name or a key that another live record holds.
     pub(super) fn check_free(
         &self,

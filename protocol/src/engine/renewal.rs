@@ -1,0 +1,191 @@
+//! A node renews its certificate by itself, from a third of its life on.
+//!
+//! By its enrolment record, so also after its certificate has ended: then it gets a new one and nothing else. The
+//! authority's own node issues its own.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use super::errand::Reach;
+use super::{CommandId, Engine, Output, Sent, load};
+use crate::certificate::{BACKDATE, VerifiedCertificate};
+use crate::control::{Answer, Code, Failure};
+use crate::enrolment::{Asked, Hope, Issued, Prospect, Requested};
+use crate::identity::NodeId;
+use crate::message::{Request, Response};
+use crate::record::Write;
+use crate::snapshot::Member;
+use crate::time::Timestamp;
+
+/// How long after a failure renewal is tried again: at first, and at most.
+const RETRY: Duration = Duration::from_secs(2);
+const RETRY_MAX: Duration = Duration::from_secs(5 * 60);
+
+/// The next renewal.
+#[derive(Default)]
+pub(super) struct Renewal {
+    due: Option<Timestamp>,
+    tries: u32,
+    stage: Stage,
+    /// Who waits for its end.
+    waiting: Vec<CommandId>,
+}
+
+/// How far it is.
+#[derive(Default)]
+enum Stage {
+    /// Not begun, or the authority is being connected.
+    #[default]
+    Idle,
+    /// Asked for the authority's key.
+    Asked(Box<Asked>),
+    /// Asked for the certificate.
+    Requested(Box<Requested>),
+    /// Have it; it is on its way to the store.
+    Installing,
+}
+
+impl Engine {
+    pub(super) fn next_renewal(&self) -> Option<Timestamp> {
+        self.renewal.due
+    }
+
+    /// Plans the renewal of the present certificate: a third into its life, and up to a sixth later, so that nodes
+    /// which were enrolled together do not come back together. What is overdue waits a moment at the most.
+    pub(super) fn schedule_renewal(&mut self, now: Timestamp) {
+        let Some(member) = &self.membership.member else { return };
+        let issued = member.certificate.not_before().after(BACKDATE);
+        let life = member.certificate.not_after().since(issued);
+        let late = now.since(issued) > life / 3;
+        let (from, spread) = if late { (now, RETRY) } else { (issued.after(life / 3), life / 6) };
+        let spread = u64::try_from(spread.as_millis()).unwrap_or(u64::MAX).max(1);
+        let jitter = Duration::from_millis(self.rng.next_u64() % spread);
+        self.renewal.due = Some(from.after(jitter));
+        self.renewal.tries = 0;
+        self.renewal.stage = Stage::Idle;
+        for command in core::mem::take(&mut self.renewal.waiting) {
+            let shown = self.certificates().map(|shown| Answer::Certificates(Box::new(shown)));
+            self.answer(command, shown);
+        }
+    }
+
+    /// A local user wants it now.
+    pub(super) fn renew(&mut self, command: CommandId, now: Timestamp) {
+        if self.membership.member.is_none() {
+            let result = self.certificates().map(|shown| Answer::Certificates(Box::new(shown)));
+            self.answer(command, result);
+            return;
+        }
+        self.renewal.waiting.push(command);
+        if matches!(self.renewal.stage, Stage::Idle) {
+            self.renewal.due = Some(now);
+            self.renew_if_due(now);
+        }
+    }
+
+    pub(super) fn renew_if_due(&mut self, now: Timestamp) {
+        if self.renewal.due.is_none_or(|due| now < due) {
+            return;
+        }
+        // Whatever was under way has not come to an end in time.
+        self.renewal.stage = Stage::Idle;
+        self.plan_retry(now);
+        let (Some(member), Some(home)) = (self.membership.member.clone(), self.membership.home) else {
+            return;
+        };
+        if self.membership.authority.is_some() {
+            self.renew_own(&member, now);
+        } else if self.peers.get(home).is_some_and(|peer| peer.connected.is_some()) {
+            self.ask_for_renewal(&member, home);
+        } else if matches!(self.reach(home, now), Reach::Nowhere | Reach::Refused) {
+            self.renewal_failed(now);
+        }
+    }
+
+    fn plan_retry(&mut self, now: Timestamp) {
+        let wait = RETRY.saturating_mul(1 << self.renewal.tries.min(8)).min(RETRY_MAX);
+        self.renewal.tries = self.renewal.tries.saturating_add(1);
+        self.renewal.due = Some(now.after(wait));
+    }
+
+    /// It has come to nothing this time: who waits is told, and it is tried again when it is due.
+    pub(super) fn renewal_failed(&mut self, _now: Timestamp) {
+        self.renewal.stage = Stage::Idle;
+        for command in core::mem::take(&mut self.renewal.waiting) {
+            let failure = Failure::new(
+                Code::Unreachable,
+                "the authority did not renew the certificate",
+                "see whether the authority is up: `lanyard status` there; it is tried again by itself",
+            );
+            self.answer(command, Err(failure));
+        }
+    }
+
+    /// The authority has been connected, for whatever reason: a renewal that is overdue goes on at once.
+    pub(super) fn renewal_connected(&mut self, peer: NodeId, now: Timestamp) {
+        let waiting = self.renewal.tries > 0 && matches!(self.renewal.stage, Stage::Idle);
+        if waiting && self.membership.home == Some(peer) && self.membership.authority.is_none() {
+            self.renewal.due = Some(now);
+            self.renew_if_due(now);
+        }
+    }
+
+    fn renew_own(&mut self, member: &Member, now: Timestamp) {
+        let Some(authority) = &mut self.membership.authority else { return };
+        match authority.renew_own(&member.certificate, now, &mut *self.rng) {
+            Ok(Issued { answer, writes }) => self.install_renewed(member, answer, writes, now),
+            Err(_) => self.renewal_failed(now),
+        }
+    }
+
+    fn ask_for_renewal(&mut self, member: &Member, home: NodeId) {
+        let prospect = Prospect {
+            network: member.anchor.network().clone(),
+            root: member.anchor.fingerprint(),
+            node: home,
+        };
+        let (asked, request) = Asked::new(&self.keys, Hope::Renewal, prospect, &mut *self.rng);
+        self.renewal.stage = Stage::Asked(Box::new(asked));
+        self.request(home, &Request::KeyRequest(request), Sent::Renewal(home));
+    }
+
+    /// The answer to a step of renewal.
+    pub(super) fn renewal_answered(&mut self, home: NodeId, response: Option<Response>, now: Timestamp) {
+        let Some(member) = self.membership.member.clone() else { return };
+        match (core::mem::take(&mut self.renewal.stage), response) {
+            (Stage::Asked(asked), Some(Response::AuthorityKey(answer))) => {
+                let name = member.certificate.name().clone();
+                match asked.answered(*answer, &name, &self.keys, now, &mut *self.rng) {
+                    Ok((requested, request)) => {
+                        self.renewal.stage = Stage::Requested(Box::new(requested));
+                        self.request(home, &Request::Enrol(request), Sent::Renewal(home));
+                    }
+                    Err(_) => self.renewal_failed(now),
+                }
+            }
+            (Stage::Requested(requested), Some(Response::Enrolled(answer))) => {
+                match requested.answered(&answer, &self.keys, now) {
+                    Ok(enrolled) => self.install_renewed(&member, enrolled.leaf, Vec::new(), now),
+                    Err(_) => self.renewal_failed(now),
+                }
+            }
+            (Stage::Installing, _) => self.renewal.stage = Stage::Installing,
+            _ => self.renewal_failed(now),
+        }
+    }
+
+    fn install_renewed(
+        &mut self,
+        member: &Member,
+        leaf: VerifiedCertificate,
+        mut writes: Vec<Write>,
+        now: Timestamp,
+    ) {
+        let Some(home) = self.membership.home else { return };
+        self.renewal.stage = Stage::Installing;
+        writes.extend(load::member_writes(&member.anchor, &leaf, home, now));
+        let renewed = Member { certificate: leaf, ..member.clone() };
+        let then: Vec<Output> = Vec::new();
+        self.persist_certificate(writes, Arc::new(renewed), then);
+    }
+}
