@@ -195,6 +195,8 @@ pub(crate) enum Cert {
     Show,
     /// Print it as PEM
     Export(Export),
+    /// Renew it now; the running node does so by itself in good time
+    Renew,
     /// Verify somebody's certificate against the network's authority
     Verify(Verify),
 }

@@ -67,7 +67,15 @@ impl Anywhere {
     pub(crate) async fn certificates(&self) -> Result<Certificates> {
         match self {
             Self::Running(client) => client.get("/v1/certificates").await,
-            Self::Hosted(hosted, client) => client.in_time(hosted.certificates()).await,
+            Self::Hosted(hosted, client) => client.in_time(hosted.certificates(Command::Certificates)).await,
+        }
+    }
+
+    /// Renews its certificate.
+    pub(crate) async fn renew(&self) -> Result<Certificates> {
+        match self {
+            Self::Running(client) => client.post("/v1/certificates/renew", &serde_json::json!({})).await,
+            Self::Hosted(hosted, client) => client.in_time(hosted.certificates(Command::Renew)).await,
         }
     }
 
@@ -130,8 +138,8 @@ impl Hosted {
         if let Answer::Initialised(initialised) = answer { Ok(initialised) } else { Err(unexpected(&answer)) }
     }
 
-    async fn certificates(&self) -> Result<Certificates> {
-        let answer = self.command(Command::Certificates).await?;
+    async fn certificates(&self, command: Command) -> Result<Certificates> {
+        let answer = self.command(command).await?;
         if let Answer::Certificates(certificates) = answer {
             Ok(*certificates)
         } else {

@@ -6,6 +6,8 @@
 mod limits;
 
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+use core::num::NonZeroU64;
+use core::time::Duration;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -45,6 +47,9 @@ pub struct Config {
     pub inbox: Option<PathBuf>,
     /// How far the node asks the authority whether a certificate is still good. By default never.
     pub online_check: OnlineCheck,
+    /// How long the certificates live that this node issues as an authority, in seconds: a minute to 90 days. By
+    /// default 72 hours.
+    pub certificate_life: Option<Duration>,
     /// What strangers, peers and local programs may use up.
     pub limits: Limits,
 }
@@ -63,6 +68,7 @@ impl Config {
             mdns: true,
             inbox: None,
             online_check: OnlineCheck::default(),
+            certificate_life: None,
             limits: Limits::default(),
         }
     }
@@ -99,13 +105,14 @@ impl Config {
     }
 
     fn apply(&mut self, file: File) {
-        let File { listen, lane, peers, mdns, inbox, online_check, limits } = file;
+        let File { listen, lane, peers, mdns, inbox, online_check, certificate_seconds, limits } = file;
         self.listen = listen.unwrap_or_else(|| core::mem::take(&mut self.listen));
         self.lane = lane.unwrap_or(self.lane);
         self.peers = peers;
         self.mdns = mdns.unwrap_or(self.mdns);
         self.inbox = inbox;
         self.online_check = online_check;
+        self.certificate_life = certificate_seconds.map(|seconds| Duration::from_secs(seconds.get()));
         self.limits = limits;
     }
 }
@@ -126,6 +133,7 @@ struct File {
     inbox: Option<PathBuf>,
     #[serde(default)]
     online_check: OnlineCheck,
+    certificate_seconds: Option<NonZeroU64>,
     #[serde(default)]
     limits: Limits,
 }

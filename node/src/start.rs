@@ -154,6 +154,7 @@ fn engine(config: &Config, store: &Store) -> Result<Engine, StartError> {
             .collect(),
         online_check: config.online_check,
         contacts: config.peers.clone(),
+        leaf_life: config.certificate_life,
         has_aes: ambient::has_aes(),
     };
     Ok(Engine::new(setup, ambient::now(), Box::new(OsRng))?)

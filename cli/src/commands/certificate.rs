@@ -16,6 +16,7 @@ use crate::input;
 pub(super) async fn cert(context: &Context, cert: Cert) -> Result {
     match cert {
         Cert::Show => show(context, &certificates(context).await?),
+        Cert::Renew => renew(context).await,
         Cert::Export(export) => write(context, &export, &certificates(context).await?.certificate),
         Cert::Verify(wanted) => verify_file(context, &wanted, &certificates(context).await?),
     }
@@ -30,7 +31,23 @@ pub(super) async fn ca(context: &Context, ca: Ca) -> Result {
     }
 }
 
+async fn renew(context: &Context) -> Result {
+    let anywhere = member_here(context).await?;
+    let renewed = anywhere.renew().await;
+    anywhere.close().await;
+    let renewed = renewed?;
+    context.printer.say(&format!("renewed until {}", renewed.not_after.0));
+    if context.printer.is_json() { context.printer.json(&renewed) } else { Ok(()) }
+}
+
 async fn certificates(context: &Context) -> Result<Certificates> {
+    let anywhere = member_here(context).await?;
+    let certificates = anywhere.certificates().await;
+    anywhere.close().await;
+    certificates
+}
+
+async fn member_here(context: &Context) -> Result<Anywhere> {
     if !context.client().is_running().await? && !context.state.join("db").exists() {
         // A look must not make a node where there was none.
         return Err(Error::new(
@@ -39,10 +56,7 @@ async fn certificates(context: &Context) -> Result<Certificates> {
             "join a network with `lanyard join`, or make one with `lanyard init`",
         ));
     }
-    let anywhere = Anywhere::find(&context.state, &context.client()).await?;
-    let certificates = anywhere.certificates().await;
-    anywhere.close().await;
-    certificates
+    Anywhere::find(&context.state, &context.client()).await
 }
 
 fn show(context: &Context, certificates: &Certificates) -> Result {

@@ -54,6 +54,7 @@ fn engine() -> Router<Node> {
         .route("/v1/tickets", post(get_ticket).get(tickets))
         .route("/v1/tickets/{id}", get(ticket))
         .route("/v1/certificates", get(certificates))
+        .route("/v1/certificates/renew", post(renew))
         .route("/v1/down", post(down))
 }
 
@@ -201,6 +202,10 @@ async fn certificates(
     Extension(caller): Extension<Caller>,
 ) -> Result<Response, ApiError> {
     run(&node, caller, Command::Certificates).await
+}
+
+async fn renew(State(node): State<Node>, Extension(caller): Extension<Caller>) -> Result<Response, ApiError> {
+    run(&node, caller, Command::Renew).await
 }
 
 /// Answers, then stops: what is being answered is answered first.

@@ -18,7 +18,7 @@ use crate::handle;
 use crate::tasks::Tasks;
 
 /// Every route of the local API, and some that are none.
-const ROUTES: [(&str, &str); 18] = [
+const ROUTES: [(&str, &str); 19] = [
     ("GET", "/v1/status"),
     ("POST", "/v1/status"),
     ("GET", "/v1/status/"),
@@ -32,6 +32,7 @@ const ROUTES: [(&str, &str); 18] = [
     ("GET", "/v1/tickets"),
     ("GET", "/v1/tickets/00112233445566778899aabbccddeeff"),
     ("GET", "/v1/certificates"),
+    ("POST", "/v1/certificates/renew"),
     ("POST", "/v1/down"),
     ("POST", "/v1/chat"),
     ("POST", "/v1/nothing"),

@@ -91,7 +91,9 @@ impl Engine {
         join: control::Join,
         now: Timestamp,
     ) -> Result<Joining, Failure> {
-        if let Some(member) = &self.membership.member {
+        let member = self.membership.member.as_ref();
+        // One whose certificate has ended may turn to another authority, or to its own as to a new one.
+        if let Some(member) = member.filter(|member| member.certificate.check_time(now).is_ok()) {
             return Err(Failure::new(
                 FailureCode::Failed,
                 format!("this node is a member of {} already; nothing was changed", member.anchor.network()),
