@@ -236,36 +236,62 @@ fn signing_input<T: Serialize>(purpose: Label, value: &T) -> Vec<u8> {
     bytes
 }
 
-/// The secret half of an Ed25519 key pair: a node's identity key.
-///
-/// Zeroized on drop, cannot be copied, and prints as `IdentityKey(..)`. It signs what has a purpose of its own
-/// ([`Label`]), certificate requests, and libp2p's handshakes through a copy of the seed.
-pub struct IdentityKey(SigningKey);
+/// A secret Ed25519 key: what all of them have in common, and nothing that signs.
+macro_rules! signing_key {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        ///
+        /// Zeroized on drop, cannot be copied, and prints nothing of itself.
+        pub struct $name(SigningKey);
+
+        impl $name {
+            /// A new key from `rng`.
+            pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+                let mut seed = Zeroizing::new([0; 32]);
+                rng.fill_bytes(seed.as_mut_slice());
+                Self::from_seed(&seed)
+            }
+
+            /// The key with this seed (RFC 8032, section 5.1.5).
+            #[must_use]
+            pub fn from_seed(seed: &[u8; 32]) -> Self {
+                Self(SigningKey::from_bytes(seed))
+            }
+
+            /// The seed, for whoever has to keep the key.
+            #[must_use]
+            pub fn seed(&self) -> Zeroizing<[u8; 32]> {
+                Zeroizing::new(self.0.to_bytes())
+            }
+
+            /// The public half.
+            #[must_use]
+            pub fn public_key(&self) -> PublicKey {
+                PublicKey(self.0.verifying_key().to_bytes())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(..)"))
+            }
+        }
+    };
+}
+
+signing_key!(
+    /// The secret half of an Ed25519 key pair: a node's identity key. Whoever holds its seed is the node.
+    ///
+    /// It signs what has a purpose of its own ([`Label`]), certificate requests, and libp2p's handshakes through a
+    /// copy of the seed.
+    IdentityKey
+);
 
 impl IdentityKey {
-    /// A new key from `rng`.
-    pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
-        let mut seed = Zeroizing::new([0; 32]);
-        rng.fill_bytes(seed.as_mut_slice());
-        Self::from_seed(&seed)
-    }
-
-    /// The key with this seed (RFC 8032, section 5.1.5).
-    #[must_use]
-    pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self(SigningKey::from_bytes(seed))
-    }
-
-    /// The seed, for the node's store and for libp2p. Whoever holds it is the node.
-    #[must_use]
-    pub fn seed(&self) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(self.0.to_bytes())
-    }
-
-    /// The public half.
+    /// The node that the key is the identity of.
     #[must_use]
     pub fn node_id(&self) -> NodeId {
-        NodeId(PublicKey(self.0.verifying_key().to_bytes()))
+        NodeId(self.public_key())
     }
 
     /// Signs `value` for `purpose`.
@@ -280,52 +306,16 @@ impl IdentityKey {
     }
 }
 
-impl fmt::Debug for IdentityKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("IdentityKey(..)")
-    }
-}
-
-/// The secret half of a network's CA key. It signs certificates, and nothing of a node's.
-///
-/// Zeroized on drop, cannot be copied, and prints as `CaKey(..)`.
-pub struct CaKey(SigningKey);
+signing_key!(
+    /// The secret half of a network's CA key. It signs certificates, and nothing of a node's. Whoever holds its seed
+    /// is the network.
+    CaKey
+);
 
 impl CaKey {
-    /// A new key from `rng`.
-    pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
-        let mut seed = Zeroizing::new([0; 32]);
-        rng.fill_bytes(seed.as_mut_slice());
-        Self::from_seed(&seed)
-    }
-
-    /// The key with this seed (RFC 8032, section 5.1.5).
-    #[must_use]
-    pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self(SigningKey::from_bytes(seed))
-    }
-
-    /// The seed, for the authority's store. Whoever holds it is the network.
-    #[must_use]
-    pub fn seed(&self) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(self.0.to_bytes())
-    }
-
-    /// The public half.
-    #[must_use]
-    pub fn public_key(&self) -> PublicKey {
-        PublicKey(self.0.verifying_key().to_bytes())
-    }
-
     /// Signs the DER of a certificate to be.
     pub(crate) fn sign_certificate(&self, der: &[u8]) -> [u8; 64] {
         self.0.sign(der).to_bytes()
-    }
-}
-
-impl fmt::Debug for CaKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CaKey(..)")
     }
 }
 
