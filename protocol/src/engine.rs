@@ -21,7 +21,7 @@ mod peers;
 mod persist;
 mod renewal;
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -47,6 +47,7 @@ use crate::enrolment::Authority;
 use crate::hello::Addresses;
 use crate::identity::{NodeId, NodeKeys, ServiceName};
 use crate::keyring::KeyRing;
+use crate::label::Digest;
 use crate::message::{self, Request};
 use crate::snapshot::{Member, Snapshot};
 use crate::ticket::{HeldTicket, TicketId};
@@ -100,8 +101,10 @@ struct Wires {
 
 /// A request that waits for its answer.
 enum Sent {
-    /// A greeting, to the peer.
-    Hello(NodeId),
+    /// A greeting, to the peer, with the certificate of this digest.
+    Hello(NodeId, Digest),
+    /// Which network are you of?
+    WhoIs(NodeId),
     /// A step of joining.
     Join(NodeId),
     /// A step of renewal.
@@ -117,7 +120,7 @@ enum Dialling {
     /// To whoever answers at the addresses of a URI.
     Uri,
     /// To whoever answers at an address that the owner has named.
-    Contact,
+    Contact(SocketAddr),
 }
 
 impl Engine {
@@ -189,7 +192,14 @@ impl Engine {
     }
 
     /// Where others reach this node.
-    pub fn handle_listening(&mut self, control: Vec<SocketAddr>, lane: Vec<SocketAddr>, now: Timestamp) {
+    pub fn handle_listening(
+        &mut self,
+        mut control: Vec<SocketAddr>,
+        mut lane: Vec<SocketAddr>,
+        now: Timestamp,
+    ) {
+        control.sort_by_key(usefulness);
+        lane.sort_by_key(usefulness);
         self.local.addresses = Addresses { control, lane };
         self.go_home(now);
         self.dial_contacts_if_due(now);
@@ -201,7 +211,7 @@ impl Engine {
             return;
         }
         if self.joining.is_some() {
-            self.ask_whois(peer, now);
+            self.ask_around(now);
         } else if self.membership.member.is_some() && self.peers.wants_greeting(peer) {
             self.reach(peer, now);
         }
@@ -211,14 +221,19 @@ impl Engine {
     pub fn handle_connected(&mut self, peer: NodeId, connection: Connection, now: Timestamp) {
         self.peers.connected(peer, connection.remote, connection.dialled.is_some(), now);
         match connection.dialled.and_then(|dial| self.wires.dials.remove(&dial)) {
-            Some(Dialling::Uri) => self.join_connected(peer, now),
-            Some(Dialling::Contact) => {
+            Some(Dialling::Uri) => {
+                if let Some(dial) = connection.dialled {
+                    self.join_uri_connected(dial, peer, now);
+                }
+            }
+            Some(Dialling::Contact(address)) => {
+                self.contacts.answered.insert(address, peer);
                 self.reach(peer, now);
             }
             Some(Dialling::Peer(_)) => {
                 self.peers.dial_ended(peer, None);
                 if self.joining.is_some() {
-                    self.join_connected(peer, now);
+                    self.join_peer_connected(peer, now);
                 } else {
                     self.reach(peer, now);
                 }
@@ -242,10 +257,11 @@ impl Engine {
             Some(Dialling::Peer(peer)) => {
                 self.peers.dial_ended(peer, Some(now));
                 self.join_dial_failed(peer, now);
+                self.renewal_dial_failed(peer, now);
                 self.advance_errands_for(peer, now);
             }
-            Some(Dialling::Uri) => self.join_uri_failed(now),
-            Some(Dialling::Contact) | None => {}
+            Some(Dialling::Uri) => self.join_uri_failed(dial, now),
+            Some(Dialling::Contact(_)) | None => {}
         }
     }
 
@@ -254,9 +270,10 @@ impl Engine {
         let Some(sent) = self.wires.sent.remove(&request) else { return };
         let response = message::parse(bytes).ok();
         match sent {
-            Sent::Hello(peer) => self.greeted(peer, response, now),
-            Sent::Join(peer) => self.join_answered(peer, response, now),
-            Sent::Renewal(peer) => self.renewal_answered(peer, response, now),
+            Sent::Hello(peer, shown) => self.greeted(peer, shown, response, now),
+            Sent::WhoIs(peer) => self.whois_answered(request, peer, response, now),
+            Sent::Join(peer) => self.join_answered(request, peer, response, now),
+            Sent::Renewal(peer) => self.renewal_answered(request, peer, response, now),
             Sent::Errand(errand) => self.errand_answered(errand, response, took, now),
         }
     }
@@ -264,9 +281,10 @@ impl Engine {
     /// A request of this node's got no answer.
     pub fn handle_request_failed(&mut self, request: RequestId, now: Timestamp) {
         match self.wires.sent.remove(&request) {
-            Some(Sent::Hello(peer)) => self.greeted(peer, None, now),
-            Some(Sent::Join(peer)) => self.join_answered(peer, None, now),
-            Some(Sent::Renewal(peer)) => self.renewal_answered(peer, None, now),
+            Some(Sent::Hello(peer, shown)) => self.greeted(peer, shown, None, now),
+            Some(Sent::WhoIs(peer)) => self.whois_answered(request, peer, None, now),
+            Some(Sent::Join(peer)) => self.join_answered(request, peer, None, now),
+            Some(Sent::Renewal(peer)) => self.renewal_answered(request, peer, None, now),
             Some(Sent::Errand(errand)) => self.errand_answered(errand, None, Duration::ZERO, now),
             None => {}
         }
@@ -277,7 +295,7 @@ impl Engine {
         let Finished::Stretched(secret) = finished;
         match self.stretching.remove(&id) {
             Some(Stretching::Invite(invite)) => self.add_invite(invite, secret, now),
-            Some(Stretching::Join) => self.join_stretched(secret, now),
+            Some(Stretching::Join) => self.join_stretched(id, secret, now),
             None => {}
         }
     }
@@ -308,13 +326,30 @@ impl Engine {
         id
     }
 
-    fn dial(&mut self, peer: Option<NodeId>, addresses: Vec<SocketAddr>) {
-        self.dial_for(peer.map_or(Dialling::Uri, Dialling::Peer), peer, addresses);
+    fn dial(&mut self, peer: Option<NodeId>, addresses: Vec<SocketAddr>) -> DialId {
+        self.dial_for(peer.map_or(Dialling::Uri, Dialling::Peer), peer, addresses)
     }
 
-    fn dial_for(&mut self, purpose: Dialling, peer: Option<NodeId>, addresses: Vec<SocketAddr>) {
+    fn dial_for(&mut self, purpose: Dialling, peer: Option<NodeId>, addresses: Vec<SocketAddr>) -> DialId {
         let id = DialId(self.wires.next.next());
         self.wires.dials.insert(id, purpose);
         self.output(Output::Connect { id, peer, addresses });
+        id
     }
+}
+
+/// The order in which a node tells its addresses, of which others keep the first few: what another host on the
+/// local network most likely reaches comes first, what is most likely a bridge of this host's own comes last.
+fn usefulness(address: &SocketAddr) -> (u8, SocketAddr) {
+    let rank = match address.ip() {
+        IpAddr::V4(ip) if ip.is_loopback() => 5,
+        IpAddr::V4(ip) if ip.is_link_local() => 4,
+        IpAddr::V4(ip) if ip.octets()[0] == 172 && ip.is_private() => 3,
+        IpAddr::V4(_) => 0,
+        IpAddr::V6(ip) if ip.is_loopback() => 5,
+        IpAddr::V6(ip) if ip.is_unicast_link_local() => 4,
+        IpAddr::V6(ip) if ip.is_unique_local() => 2,
+        IpAddr::V6(_) => 1,
+    };
+    (rank, *address)
 }

@@ -23,7 +23,7 @@ mod message;
 mod pake;
 mod words;
 
-pub use self::authority::{Authority, AuthorityError, EnrolmentRecord, Issued, NewInvite, Origin};
+pub use self::authority::{Authority, AuthorityError, EnrolmentRecord, Issued, NewInvite, Origin, Refused};
 pub use self::candidate::{Asked, Enrolled, Hope, JoinError, Prospect, Requested};
 pub use self::invitation::{Code, Invitation, InvitationError, InviteSecret, InviteUri};
 pub use self::message::{

@@ -88,8 +88,11 @@ impl Engine {
             return;
         };
         if let Err(error) = member.certificate.check_time(now) {
-            let failure =
-                Failure::new(Code::Denied, format!("{error}"), "join again, or set the clock right");
+            let failure = Failure::new(
+                Code::Denied,
+                format!("{error}"),
+                "it is renewed when the authority can be reached: `lanyard cert renew`; or set the clock right",
+            );
             self.refuse(id, &want, failure);
             return;
         }
@@ -114,12 +117,7 @@ impl Engine {
     }
 
     fn init(&mut self, id: CommandId, init: Init, now: Timestamp) {
-        if let Some(member) = &self.membership.member {
-            let failure = Failure::new(
-                Code::Failed,
-                format!("this node is a member of {} already; nothing was changed", member.anchor.network()),
-                "use another state directory for another network: `lanyard --state DIR init …`",
-            );
+        if let Err(failure) = self.check_free_to_found(now) {
             self.answer(id, Err(failure));
             return;
         }

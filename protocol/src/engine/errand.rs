@@ -7,12 +7,13 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::peers::{Greeting, Resolved};
+use super::peers::{Greeting, Peer, Resolved};
 use super::{ChannelGrant, CommandId, Engine, InboundId, Output, Sent, load};
 use crate::certificate;
 use crate::control::{self, Answer, Code, Failure, PeerRef, Pong, Time};
 use crate::hello::{Addresses, Hello};
 use crate::identity::{NodeId, ServiceName};
+use crate::label::Digest;
 use crate::message::{Found, Lookup, Request, Response, StatusRequest};
 use crate::reject::Reject;
 use crate::ticket::{self, HeldTicket, TicketRequest};
@@ -56,12 +57,14 @@ enum Step {
     Reach { looked_up: bool },
     /// The authority has been asked who and where the peer is.
     LookingUp,
-    /// The peer has been asked what the errand is for.
-    Asked(Asking),
+    /// This node has been asked what the errand is for.
+    Asked(NodeId, Asking),
 }
 
+/// The question that is out, and with it the one kind of answer that fits.
 enum Asking {
-    Plain,
+    Ping,
+    Status,
     Ticket(TicketRequest),
 }
 
@@ -123,6 +126,7 @@ impl Engine {
             .running
             .retain(|_, errand| !matches!(errand.origin, Origin::Command(command) if command == id));
         self.cancel_joining(id);
+        self.cancel_renewal(id);
     }
 
     pub(super) fn advance_errands_for(&mut self, peer: NodeId, now: Timestamp) {
@@ -189,7 +193,7 @@ impl Engine {
                 Reach::Ready => self.ask(number, node, now),
                 Reach::Working => {}
                 Reach::Nowhere => self.look_up(number, now),
-                Reach::Refused => self.fail(number, Reject::NotMember.failure(), now),
+                Reach::Refused => self.fail(number, strangers(&self.peers.label(node)), now),
             },
             None => self.look_up(number, now),
         }
@@ -214,7 +218,9 @@ impl Engine {
     pub(super) fn reach(&mut self, node: NodeId, now: Timestamp) -> Reach {
         let Some(peer) = self.peers.get(node) else { return Reach::Nowhere };
         match (&peer.greeting, peer.connected) {
-            (Greeting::Done(proven), Some(_)) if proven.certificate().check_time(now).is_ok() => Reach::Ready,
+            (Greeting::Done(proven), Some(_)) if proven.certificate().check_time(now).is_ok() => {
+                self.reach_shown(node, now)
+            }
             (Greeting::Refused, Some(_)) => Reach::Refused,
             (Greeting::Sent, Some(_)) => Reach::Working,
             (_, Some(_)) => self.greet(node, now),
@@ -230,12 +236,27 @@ impl Engine {
         }
     }
 
+    /// A member is ready to be asked once it has seen the certificate that this node has now.
+    fn reach_shown(&mut self, node: NodeId, now: Timestamp) -> Reach {
+        let own = self.membership.member.as_ref().map(|member| member.certificate.digest());
+        let Some(peer) = self.peers.get(node) else { return Reach::Nowhere };
+        if peer.shown == own {
+            Reach::Ready
+        } else if peer.showing == own {
+            Reach::Working
+        } else {
+            self.greet(node, now)
+        }
+    }
+
     fn greet(&mut self, node: NodeId, now: Timestamp) -> Reach {
         let Some(hello) = self.hello() else { return Reach::Refused };
+        let shown = hello.certificate.digest();
+        self.peers.show_begins(node, shown);
         if self.peers.member(node, now).is_none() {
             self.peers.set_greeting(node, Greeting::Sent);
         }
-        self.request(node, &Request::Hello(hello), Sent::Hello(node));
+        self.request(node, &Request::Hello(hello), Sent::Hello(node, shown));
         Reach::Working
     }
 
@@ -245,17 +266,25 @@ impl Engine {
         Some(Hello { certificate: member.certificate.der().clone(), addresses })
     }
 
-    /// Greets every connected peer, as a node does that has just become a member.
+    /// Greets every connected peer that is known as a member, as a node does that has a new certificate.
     pub(super) fn greet_everyone(&mut self, now: Timestamp) {
+        // Not strangers: whoever only listens is shown nothing.
+        let known = |peer: &Peer| peer.connected.is_some() && peer.certificate.is_some();
         let peers: Vec<NodeId> =
-            self.peers.iter().filter(|(_, peer)| peer.connected.is_some()).map(|(id, _)| id).collect();
+            self.peers.iter().filter(|(_, peer)| known(peer)).map(|(id, _)| id).collect();
         for peer in peers {
             self.greet(peer, now);
         }
     }
 
     /// The answer to a greeting.
-    pub(super) fn greeted(&mut self, peer: NodeId, response: Option<Response>, now: Timestamp) {
+    pub(super) fn greeted(
+        &mut self,
+        peer: NodeId,
+        shown: Digest,
+        response: Option<Response>,
+        now: Timestamp,
+    ) {
         let member = self.membership.member.clone();
         let proven = match (&response, member) {
             (Some(Response::Hello(hello)), Some(member)) => hello
@@ -264,6 +293,7 @@ impl Engine {
                 .map(|proven| (proven, hello.addresses.clone())),
             _ => None,
         };
+        self.peers.show_ended(peer, proven.is_some().then_some(shown));
         match proven {
             Some((proven, addresses)) => self.authenticated(proven, addresses, now),
             // Without an answer the connection is about to end; with another one the peer is no member.
@@ -344,10 +374,10 @@ impl Engine {
     fn ask(&mut self, number: u64, node: NodeId, now: Timestamp) {
         let Some(errand) = self.errands.running.get(&number) else { return };
         let (request, asking) = match &errand.want {
-            Want::Ping | Want::Whois => (Request::Ping, Asking::Plain),
+            Want::Ping | Want::Whois => (Request::Ping, Asking::Ping),
             Want::Confirm(requester, request) => {
                 let status = StatusRequest { node: *requester, certificate: request.certificate };
-                (Request::Status(status), Asking::Plain)
+                (Request::Status(status), Asking::Status)
             }
             Want::Ticket(service) | Want::Channel(service) => {
                 let service = service.clone();
@@ -359,7 +389,7 @@ impl Engine {
                 (Request::Ticket(request.clone()), Asking::Ticket(request))
             }
         };
-        self.set_step(number, Step::Asked(asking));
+        self.set_step(number, Step::Asked(node, asking));
         self.request(node, &request, Sent::Errand(number));
     }
 
@@ -394,10 +424,10 @@ impl Engine {
                 let failure = unknown(&self.whom(number), reject);
                 self.fail(number, failure, now);
             }
-            (Step::Asked(Asking::Plain), Response::Pong) => self.ponged(number, took, now),
-            (Step::Asked(Asking::Plain), Response::Status(good)) => self.confirmed(number, good, now),
-            (Step::Asked(Asking::Ticket(request)), Response::Grant(grant)) => {
-                self.granted(number, grant, &request, now);
+            (Step::Asked(node, Asking::Ping), Response::Pong) => self.ponged(number, node, took, now),
+            (Step::Asked(_, Asking::Status), Response::Status(good)) => self.confirmed(number, good, now),
+            (Step::Asked(node, Asking::Ticket(request)), Response::Grant(grant)) => {
+                self.granted(number, node, grant, &request, now);
             }
             (_, Response::Reject(reject)) => self.fail(number, reject.failure(), now),
             _ => self.fail(number, Reject::Invalid.failure(), now),
@@ -429,18 +459,18 @@ impl Engine {
                 let failure = Failure::new(
                     Code::Denied,
                     format!("{whom} has no certificate that holds: {error}"),
-                    "let it join again, or renew its certificate",
+                    "see `lanyard status` there: it renews its certificate when it reaches the authority",
                 );
                 self.fail(number, failure, now);
             }
         }
     }
 
-    fn ponged(&mut self, number: u64, took: Duration, now: Timestamp) {
-        let Some(node) = self.node_of(number) else { return };
+    fn ponged(&mut self, number: u64, node: NodeId, took: Duration, now: Timestamp) {
         let rtt_ms = took.as_secs_f64() * 1000.0;
         self.peers.set_rtt(node, rtt_ms);
         let Some(name) = self.peers.member(node, now).map(|peer| peer.certificate().name().clone()) else {
+            self.give_up(number, now);
             return;
         };
         let whois = matches!(self.errands.running.get(&number), Some(Errand { want: Want::Whois, .. }));
@@ -451,18 +481,14 @@ impl Engine {
         self.succeed(number, answer, now);
     }
 
-    fn node_of(&self, number: u64) -> Option<NodeId> {
-        match &self.errands.running.get(&number)?.target {
-            Target::Node(node) => Some(*node),
-            Target::Named(name) => match self.peers.resolve(name) {
-                Resolved::One(node) => Some(node),
-                Resolved::None | Resolved::Several(_) => None,
-            },
-        }
-    }
-
-    fn granted(&mut self, number: u64, grant: ticket::TicketGrant, request: &TicketRequest, now: Timestamp) {
-        let Some(node) = self.node_of(number) else { return };
+    fn granted(
+        &mut self,
+        number: u64,
+        node: NodeId,
+        grant: ticket::TicketGrant,
+        request: &TicketRequest,
+        now: Timestamp,
+    ) {
         let Some(provider) = self.peers.member(node, now).map(|peer| peer.certificate().clone()) else {
             self.give_up(number, now);
             return;
@@ -581,6 +607,15 @@ fn unknown(name: &str, reject: Reject) -> Failure {
         Code::NotFound,
         format!("there is no peer {name} in this network"),
         "see who is there: `lanyard peers`",
+    )
+}
+
+/// The failure of a greeting.
+fn strangers(whom: &str) -> Failure {
+    Failure::new(
+        Code::Denied,
+        format!("{whom} and this node do not take each other for members of one network"),
+        "compare network, state and clock of both: `lanyard status` on each",
     )
 }
 

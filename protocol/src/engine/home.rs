@@ -3,6 +3,7 @@
 
 use core::net::SocketAddr;
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 use super::errand::Reach;
 use super::{Dialling, Engine};
@@ -28,6 +29,8 @@ pub(super) struct Homing {
 pub(super) struct Contacts {
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) next: Option<Timestamp>,
+    /// Who answered at each.
+    pub(super) answered: BTreeMap<SocketAddr, NodeId>,
 }
 
 impl Engine {
@@ -76,10 +79,14 @@ impl Engine {
         if self.membership.member.is_none() || self.contacts.next.is_some_and(|next| now < next) {
             return;
         }
-        let connected: Vec<SocketAddr> = self.peers.iter().filter_map(|(_, peer)| peer.connected).collect();
-        let missing = self.contacts.addresses.iter().filter(|address| !connected.contains(address));
-        for address in missing.copied().collect::<Vec<_>>() {
-            self.dial_for(Dialling::Contact, None, vec![address]);
+        let connected = |address: &&SocketAddr| {
+            let node = self.contacts.answered.get(*address);
+            node.and_then(|node| self.peers.get(*node)).is_some_and(|peer| peer.connected.is_some())
+        };
+        let missing: Vec<SocketAddr> =
+            self.contacts.addresses.iter().filter(|address| !connected(address)).copied().collect();
+        for address in missing {
+            self.dial_for(Dialling::Contact(address), None, vec![address]);
         }
         self.contacts.next = (!self.contacts.addresses.is_empty()).then(|| now.after(CONTACT_EVERY));
     }

@@ -107,7 +107,9 @@ impl Engine {
             Ok(issued) => {
                 self.respond_durably(inbound, issued.writes, &Response::Enrolled(issued.answer));
             }
-            Err(reject) => self.respond(inbound, &Response::Reject(reject)),
+            Err(refused) => {
+                self.respond_durably(inbound, refused.writes, &Response::Reject(refused.reject));
+            }
         }
     }
 
@@ -124,8 +126,10 @@ impl Engine {
         };
         match (hello.authenticate(&member.anchor, from, now), self.hello()) {
             (Ok(proven), Some(ours)) => {
+                let shown = ours.certificate.digest();
                 self.respond(inbound, &Response::Hello(ours));
                 self.authenticated(proven, hello.addresses.clone(), now);
+                self.peers.show_ended(from, Some(shown));
                 self.advance_errands_for(from, now);
             }
             _ => self.respond(inbound, &Response::Reject(Reject::NotMember)),

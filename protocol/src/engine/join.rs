@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::invite::Stretching;
-use super::{CommandId, Engine, Membership, Output, Sent, Work, WorkId, load};
+use super::{CommandId, DialId, Engine, Membership, Output, RequestId, Sent, Work, WorkId, load};
 use crate::access::Policy;
 use crate::control::{self, Answer, Code as FailureCode, Failure, Joined, Time};
 use crate::enrolment::{
@@ -16,6 +16,7 @@ use crate::enrolment::{
 use crate::hello::Addresses;
 use crate::identity::{NetworkName, NodeId, NodeName, Secret};
 use crate::message::{Request, Response};
+use crate::record::Write;
 use crate::reject::Reject;
 use crate::snapshot::Member;
 use crate::time::Timestamp;
@@ -26,11 +27,17 @@ const JOIN_TIME: Duration = Duration::from_secs(30);
 /// How long it goes on listening after the first network was found, for another one with the same name.
 const LISTEN_TIME: Duration = Duration::from_millis(700);
 
-/// How long after a failure it tries the addresses of a URI again.
+/// How long after a failure it tries the addresses of a URI, or looks around, again.
 const RETRY_TIME: Duration = Duration::from_secs(1);
 
-/// Discovered nodes that are asked which network they are of, in all and so at the same time.
+/// How long a prospect may take for an answer, where there may be another one.
+const ANSWER_TIME: Duration = Duration::from_secs(5);
+
+/// Discovered nodes that are asked at the same time which network they are of.
 const ASKED_MAX: usize = 8;
+
+/// How long after it was asked a discovered node is asked again: it may have become a member.
+const ASK_AGAIN: Duration = Duration::from_secs(3);
 
 /// A node on its way to become a member.
 pub(super) struct Joining {
@@ -41,27 +48,29 @@ pub(super) struct Joining {
     deadline: Timestamp,
     /// The next time to do something before the deadline.
     alarm: Option<Timestamp>,
-    /// Discovered nodes that have been turned to.
-    turned_to: BTreeSet<NodeId>,
-    /// The networks that were found, by pin and authority.
+    /// Discovered nodes that are being turned to, and the question once it is out.
+    asking: BTreeMap<NodeId, Option<RequestId>>,
+    /// When each was last turned to.
+    asked: BTreeMap<NodeId, Timestamp>,
+    /// The networks that were found, by name, pin and authority.
     found: BTreeMap<Prospect, Vec<SocketAddr>>,
+    /// What the last authority said that was turned to in vain.
+    setback: Option<Failure>,
     stage: Stage,
 }
 
-/// How far it is.
+/// How far it is. An answer counts only if it is the one that the stage waits for.
 enum Stage {
-    /// Looking for an authority.
-    Searching,
+    /// Looking for an authority; with a URI, by this dial.
+    Searching(Option<DialId>),
     /// Found one; the code is being stretched, with the network's name as salt.
-    Stretching(Prospect),
+    Stretching(WorkId, Prospect),
     /// Found one; it is being connected.
     Connecting(Prospect, Option<Secret>),
     /// Asked for the key.
-    Asked(Box<Asked>),
+    Asked(RequestId, Box<Asked>),
     /// Asked for the certificate.
-    Requested(Box<Requested>),
-    /// Have it; it is on its way to the store.
-    Installing,
+    Requested(RequestId, Box<Requested>),
 }
 
 impl Joining {
@@ -71,6 +80,16 @@ impl Joining {
 
     fn fits(&self, network: &NetworkName) -> bool {
         self.network.as_ref().is_none_or(|wanted| wanted == network)
+    }
+
+    fn is_searching(&self) -> bool {
+        matches!(self.stage, Stage::Searching(_))
+    }
+
+    /// Back to the beginning of the search, to be taken up again at `alarm`.
+    fn search_again(&mut self, alarm: Timestamp) {
+        self.stage = Stage::Searching(None);
+        self.alarm = Some(alarm);
     }
 }
 
@@ -91,19 +110,7 @@ impl Engine {
         join: control::Join,
         now: Timestamp,
     ) -> Result<Joining, Failure> {
-        let member = self.membership.member.as_ref();
-        // One whose certificate has ended may turn to another authority, or to its own as to a new one.
-        if let Some(member) = member.filter(|member| member.certificate.check_time(now).is_ok()) {
-            return Err(Failure::new(
-                FailureCode::Failed,
-                format!("this node is a member of {} already; nothing was changed", member.anchor.network()),
-                "use another state directory for another network: `lanyard --state DIR join …`",
-            ));
-        }
-        if self.joining.is_some() {
-            let wait = "wait for its end";
-            return Err(Failure::new(FailureCode::Failed, "this node is joining a network already", wait));
-        }
+        self.check_free_to_found(now)?;
         let invitation = match join.invite.as_deref() {
             None => Invitation::Open,
             Some(text) => text.parse().map_err(|error| {
@@ -118,10 +125,32 @@ impl Engine {
             invitation,
             deadline: now.after(JOIN_TIME),
             alarm: None,
-            turned_to: BTreeSet::new(),
+            asking: BTreeMap::new(),
+            asked: BTreeMap::new(),
             found: BTreeMap::new(),
-            stage: Stage::Searching,
+            setback: None,
+            stage: Stage::Searching(None),
         })
+    }
+
+    /// Refuses to make or join a network where the node has one, or is about to.
+    pub(super) fn check_free_to_found(&self, now: Timestamp) -> Result<(), Failure> {
+        // A member whose certificate has ended may turn to another network, or to its own as a new node.
+        let held = self.membership.member.as_ref().filter(|member| {
+            self.membership.authority.is_some() || member.certificate.check_time(now).is_ok()
+        });
+        if let Some(member) = held {
+            return Err(Failure::new(
+                FailureCode::Failed,
+                format!("this node is a member of {} already; nothing was changed", member.anchor.network()),
+                "use another state directory for another network: `lanyard --state DIR …`",
+            ));
+        }
+        if self.joining.is_some() || self.is_installing() {
+            let wait = "wait for its end";
+            return Err(Failure::new(FailureCode::Failed, "this node is joining a network already", wait));
+        }
+        Ok(())
     }
 
     /// Turns to everyone who may know an authority.
@@ -129,77 +158,101 @@ impl Engine {
         let Some(joining) = &self.joining else { return };
         if let Invitation::Uri(uri) = &joining.invitation {
             let addresses = uri.addresses.clone();
-            self.dial(None, addresses);
+            let dial = self.dial(None, addresses);
+            if let Some(joining) = &mut self.joining {
+                joining.stage = Stage::Searching(Some(dial));
+            }
+        } else {
+            self.ask_around(now);
+        }
+    }
+
+    /// Asks discovered nodes which network they are of: a few at a time, those first that were not asked for longest.
+    pub(super) fn ask_around(&mut self, now: Timestamp) {
+        let Some(joining) = &mut self.joining else { return };
+        if !joining.is_searching() || matches!(joining.invitation, Invitation::Uri(_)) {
             return;
         }
-        let seen: Vec<NodeId> = self.peers.iter().map(|(id, _)| id).collect();
-        for peer in seen {
+        let mut next: Vec<(Option<Timestamp>, NodeId)> = self
+            .peers
+            .iter()
+            .map(|(id, _)| (joining.asked.get(&id).copied(), id))
+            .filter(|(asked, id)| {
+                !joining.asking.contains_key(id) && asked.is_none_or(|asked| now.since(asked) >= ASK_AGAIN)
+            })
+            .collect();
+        next.sort();
+        if joining.found.is_empty() {
+            joining.alarm = Some(now.after(RETRY_TIME));
+        }
+        for (_, peer) in next {
+            if self.joining.as_ref().is_none_or(|joining| joining.asking.len() >= ASKED_MAX) {
+                break;
+            }
             self.ask_whois(peer, now);
         }
     }
 
-    /// Asks a discovered node which network it is of: connects to it first if need be.
-    pub(super) fn ask_whois(&mut self, peer: NodeId, _now: Timestamp) {
-        let Some(joining) = &mut self.joining else { return };
-        let by_uri = matches!(joining.invitation, Invitation::Uri(_));
-        if by_uri || !matches!(joining.stage, Stage::Searching) || joining.turned_to.len() >= ASKED_MAX {
-            return;
-        }
+    fn ask_whois(&mut self, peer: NodeId, now: Timestamp) {
         let Some(known) = self.peers.get(peer) else { return };
-        if known.addresses.control.is_empty() || !joining.turned_to.insert(peer) {
-            return;
-        }
-        if known.connected.is_some() {
-            self.request(peer, &Request::WhoIs, Sent::Join(peer));
-        } else if !known.dialling {
-            let addresses = known.addresses.control.clone();
+        let addresses = known.worth_dialling(now);
+        let (connected, dialling) = (known.connected.is_some(), known.dialling);
+        let mut question = None;
+        if connected {
+            question = Some(self.request(peer, &Request::WhoIs, Sent::WhoIs(peer)));
+        } else if let (Some(addresses), false) = (addresses, dialling) {
             self.peers.dial_began(peer);
             self.dial(Some(peer), addresses);
+        } else if !dialling {
+            return;
+        }
+        if let Some(joining) = &mut self.joining {
+            joining.asking.insert(peer, question);
+            joining.asked.insert(peer, now);
         }
     }
 
-    /// A node that was dialled for joining is connected.
-    pub(super) fn join_connected(&mut self, peer: NodeId, now: Timestamp) {
+    /// The dial of a URI's addresses has come through.
+    pub(super) fn join_uri_connected(&mut self, dial: DialId, peer: NodeId, now: Timestamp) {
         let Some(joining) = &mut self.joining else { return };
-        match &joining.stage {
-            Stage::Searching => match &joining.invitation {
-                Invitation::Uri(InviteUri { network, root, .. }) => {
-                    let prospect = Prospect { network: network.clone(), root: *root, node: peer };
-                    self.ask_key(prospect, None, now);
-                }
-                Invitation::Open | Invitation::Code(_) => {
-                    self.request(peer, &Request::WhoIs, Sent::Join(peer));
-                }
-            },
-            Stage::Connecting(prospect, _) if prospect.node == peer => {
-                let Stage::Connecting(prospect, code) =
-                    core::mem::replace(&mut joining.stage, Stage::Searching)
-                else {
-                    return;
-                };
-                self.ask_key(prospect, code, now);
+        let ours = matches!(joining.stage, Stage::Searching(Some(ours)) if ours == dial);
+        if let (true, Invitation::Uri(InviteUri { network, root, .. })) = (ours, &joining.invitation) {
+            let prospect = Prospect { network: network.clone(), root: *root, node: peer };
+            self.ask_key(prospect, None, now);
+        }
+    }
+
+    pub(super) fn join_uri_failed(&mut self, dial: DialId, now: Timestamp) {
+        if let Some(joining) = &mut self.joining
+            && matches!(joining.stage, Stage::Searching(Some(ours)) if ours == dial)
+        {
+            joining.search_again(now.after(RETRY_TIME));
+        }
+    }
+
+    /// A discovered node is connected.
+    pub(super) fn join_peer_connected(&mut self, peer: NodeId, now: Timestamp) {
+        let Some(joining) = &mut self.joining else { return };
+        if joining.is_searching() && joining.asking.contains_key(&peer) {
+            let question = self.request(peer, &Request::WhoIs, Sent::WhoIs(peer));
+            if let Some(joining) = &mut self.joining {
+                joining.asking.insert(peer, Some(question));
             }
-            Stage::Stretching(_)
-            | Stage::Connecting(..)
-            | Stage::Asked(_)
-            | Stage::Requested(_)
-            | Stage::Installing => {}
+        } else if matches!(&joining.stage, Stage::Connecting(prospect, _) if prospect.node == peer)
+            && let Stage::Connecting(prospect, code) =
+                core::mem::replace(&mut joining.stage, Stage::Searching(None))
+        {
+            self.ask_key(prospect, code, now);
         }
     }
 
     pub(super) fn join_dial_failed(&mut self, peer: NodeId, now: Timestamp) {
         let Some(joining) = &mut self.joining else { return };
+        joining.asking.remove(&peer);
         if matches!(&joining.stage, Stage::Connecting(prospect, _) if prospect.node == peer) {
-            joining.stage = Stage::Searching;
-            joining.found.retain(|prospect, _| prospect.node != peer);
-            joining.turned_to.clear();
-            joining.alarm = Some(now.after(RETRY_TIME));
-        }
-    }
-
-    pub(super) fn join_uri_failed(&mut self, now: Timestamp) {
-        if let Some(joining) = &mut self.joining {
-            joining.alarm = Some(now.after(RETRY_TIME));
+            self.set_back(unreachable(), now);
+        } else {
+            self.ask_around(now);
         }
     }
 
@@ -207,49 +260,75 @@ impl Engine {
     pub(super) fn go_on_joining(&mut self, now: Timestamp) {
         let Some(joining) = &mut self.joining else { return };
         if now >= joining.deadline {
-            let failure = not_found(joining);
+            let failure = joining.setback.take().unwrap_or_else(|| not_found(joining));
             self.end_joining(Err(failure));
         } else if joining.alarm.is_some_and(|alarm| now >= alarm) {
             joining.alarm = None;
-            if joining.found.is_empty() { self.search(now) } else { self.choose(now) }
+            match (&joining.stage, joining.found.is_empty()) {
+                (Stage::Searching(_), true) => self.search(now),
+                (Stage::Searching(_), false) => self.choose(now),
+                // A prospect has taken too long.
+                _ => self.set_back(unreachable(), now),
+            }
         }
     }
 
-    /// The answer to a step of joining.
-    pub(super) fn join_answered(&mut self, peer: NodeId, response: Option<Response>, now: Timestamp) {
+    /// The answer to the question which network a node is of.
+    pub(super) fn whois_answered(
+        &mut self,
+        request: RequestId,
+        peer: NodeId,
+        response: Option<Response>,
+        now: Timestamp,
+    ) {
         let Some(joining) = &mut self.joining else { return };
-        let stage = core::mem::replace(&mut joining.stage, Stage::Searching);
-        match (stage, response) {
-            (stage @ (Stage::Searching | Stage::Stretching(_) | Stage::Connecting(..)), response) => {
-                joining.stage = stage;
-                if let Some(Response::WhoIs(answer)) = response {
-                    self.network_found(answer, now);
-                }
-            }
-            (Stage::Asked(asked), Some(Response::AuthorityKey(answer))) => {
+        if joining.asking.get(&peer) != Some(&Some(request)) {
+            return;
+        }
+        joining.asking.remove(&peer);
+        if let Some(Response::WhoIs(answer)) = response {
+            self.network_found(answer, now);
+        }
+        self.ask_around(now);
+    }
+
+    /// The answer to a step of joining.
+    pub(super) fn join_answered(
+        &mut self,
+        request: RequestId,
+        peer: NodeId,
+        response: Option<Response>,
+        now: Timestamp,
+    ) {
+        let Some(joining) = &mut self.joining else { return };
+        if !matches!(joining.stage, Stage::Asked(id, _) | Stage::Requested(id, _) if id == request) {
+            return;
+        }
+        joining.alarm = None;
+        match (core::mem::replace(&mut joining.stage, Stage::Searching(None)), response) {
+            (Stage::Asked(_, asked), Some(Response::AuthorityKey(answer))) => {
                 self.key_answered(*asked, *answer, peer, now);
             }
-            (Stage::Requested(requested), Some(Response::Enrolled(answer))) => {
+            (Stage::Requested(_, requested), Some(Response::Enrolled(answer))) => {
                 self.enrolled(*requested, &answer, now);
             }
-            (Stage::Installing, _) => joining.stage = Stage::Installing,
-            (_, Some(Response::Reject(reject))) => self.join_rejected(reject, peer, now),
-            (_, Some(_)) => self.end_joining(Err(Reject::Invalid.failure())),
-            (_, None) => joining.alarm = Some(now.after(RETRY_TIME)),
+            (_, Some(Response::Reject(Reject::Retry)) | None) => joining.search_again(now.after(RETRY_TIME)),
+            (_, Some(Response::Reject(reject))) => self.set_back(reject.failure(), now),
+            (_, Some(_)) => self.set_back(Reject::Invalid.failure(), now),
         }
     }
 
     /// A member told which network it is of.
     fn network_found(&mut self, answer: WhoIsAnswer, now: Timestamp) {
         let Some(joining) = &mut self.joining else { return };
-        if !matches!(joining.stage, Stage::Searching) || !joining.fits(&answer.network) {
+        if !joining.is_searching() || !joining.fits(&answer.network) || joining.found.len() >= ASKED_MAX {
             return;
         }
         let prospect = Prospect { network: answer.network, root: answer.root, node: answer.authority };
         if joining.found.is_empty() {
             joining.alarm = Some(now.after(LISTEN_TIME));
         }
-        joining.found.entry(prospect).or_default().extend(answer.addresses.into_iter().take(4));
+        joining.found.entry(prospect).or_insert_with(|| answer.addresses.into_iter().take(4).collect());
     }
 
     /// Enough was heard: turns to an authority, if it is clear which.
@@ -288,8 +367,8 @@ impl Engine {
         match &joining.invitation {
             Invitation::Code(code) => {
                 let (secret, salt) = (code.secret(), Code::salt(&prospect.network, code.nameplate()));
-                joining.stage = Stage::Stretching(prospect);
                 let id = WorkId(self.wires.next.next());
+                joining.stage = Stage::Stretching(id, prospect);
                 self.stretching.insert(id, Stretching::Join);
                 self.output(Output::Work { id, work: Work::Stretch { secret, salt } });
             }
@@ -297,33 +376,44 @@ impl Engine {
         }
     }
 
-    pub(super) fn join_stretched(&mut self, secret: Secret, now: Timestamp) {
+    pub(super) fn join_stretched(&mut self, id: WorkId, secret: Secret, now: Timestamp) {
         let Some(joining) = &mut self.joining else { return };
-        if !matches!(joining.stage, Stage::Stretching(_)) {
-            return;
-        }
-        if let Stage::Stretching(prospect) = core::mem::replace(&mut joining.stage, Stage::Searching) {
+        if matches!(joining.stage, Stage::Stretching(ours, _) if ours == id)
+            && let Stage::Stretching(_, prospect) =
+                core::mem::replace(&mut joining.stage, Stage::Searching(None))
+        {
             self.connect(prospect, Some(secret), now);
         }
     }
 
     fn connect(&mut self, prospect: Prospect, code: Option<Secret>, now: Timestamp) {
-        let Some(peer) = self.peers.get(prospect.node) else { return };
-        if peer.connected.is_some() {
-            self.ask_key(prospect, code, now);
-            return;
+        let node = prospect.node;
+        let known = self
+            .peers
+            .get(node)
+            .map(|peer| (peer.connected.is_some(), peer.dialling, peer.worth_dialling(now)));
+        match known {
+            Some((true, ..)) => {
+                self.ask_key(prospect, code, now);
+                return;
+            }
+            Some((false, true, _)) => {}
+            Some((false, false, Some(addresses))) => {
+                self.peers.dial_began(node);
+                self.dial(Some(node), addresses);
+            }
+            Some((false, false, None)) | None => {
+                self.set_back(unreachable(), now);
+                return;
+            }
         }
-        let (node, addresses, dialling) = (prospect.node, peer.addresses.control.clone(), peer.dialling);
         if let Some(joining) = &mut self.joining {
             joining.stage = Stage::Connecting(prospect, code);
-        }
-        if !dialling {
-            self.peers.dial_began(node);
-            self.dial(Some(node), addresses);
+            joining.alarm = Some(now.after(ANSWER_TIME));
         }
     }
 
-    fn ask_key(&mut self, prospect: Prospect, code: Option<Secret>, _now: Timestamp) {
+    fn ask_key(&mut self, prospect: Prospect, code: Option<Secret>, now: Timestamp) {
         let Some(joining) = &mut self.joining else { return };
         let node = prospect.node;
         let hope = match (&mut joining.invitation, code) {
@@ -334,43 +424,50 @@ impl Engine {
             (Invitation::Open | Invitation::Code(_), _) => Hope::Open,
         };
         let (asked, request) = Asked::new(&self.keys, hope, prospect, &mut *self.rng);
-        joining.stage = Stage::Asked(Box::new(asked));
-        self.request(node, &Request::KeyRequest(request), Sent::Join(node));
+        let id = self.request(node, &Request::KeyRequest(request), Sent::Join(node));
+        self.stand(Stage::Asked(id, Box::new(asked)), now);
+    }
+
+    /// Waits for an authority's answer.
+    fn stand(&mut self, stage: Stage, now: Timestamp) {
+        if let Some(joining) = &mut self.joining {
+            joining.stage = stage;
+            joining.alarm = Some(now.after(ANSWER_TIME));
+        }
     }
 
     fn key_answered(&mut self, asked: Asked, answer: AuthorityKey, peer: NodeId, now: Timestamp) {
         let Some(joining) = &mut self.joining else { return };
         match asked.answered(answer, &joining.name, &self.keys, now, &mut *self.rng) {
             Ok((requested, request)) => {
-                joining.stage = Stage::Requested(Box::new(requested));
-                self.request(peer, &Request::Enrol(request), Sent::Join(peer));
+                let id = self.request(peer, &Request::Enrol(request), Sent::Join(peer));
+                self.stand(Stage::Requested(id, Box::new(requested)), now);
             }
-            Err(JoinError::Code) if !joining.found.is_empty() => self.choose(now),
-            Err(error) => self.end_joining(Err(refused(&error))),
+            Err(error) => self.set_back(refused(&error), now),
         }
     }
 
-    fn join_rejected(&mut self, reject: Reject, peer: NodeId, now: Timestamp) {
+    /// An authority was turned to in vain. With a code nothing that it said is final as long as there may be another
+    /// one: only who knows the code is the authority. Silence is not final either.
+    fn set_back(&mut self, failure: Failure, now: Timestamp) {
         let Some(joining) = &mut self.joining else { return };
-        let elsewhere = matches!(reject, Reject::Invite | Reject::OtherNetwork | Reject::NotAuthority);
-        if elsewhere && !joining.found.is_empty() {
-            self.choose(now);
-        } else if reject == Reject::Retry {
-            joining.turned_to.remove(&peer);
-            joining.alarm = Some(now.after(RETRY_TIME));
-        } else {
-            self.end_joining(Err(reject.failure()));
+        let by_code = matches!(joining.invitation, Invitation::Code(_));
+        let silence = failure.code == FailureCode::Unreachable;
+        let elsewhere = by_code && !joining.found.is_empty();
+        if !elsewhere && !silence {
+            self.end_joining(Err(failure));
+            return;
         }
+        if !silence || joining.setback.is_none() {
+            joining.setback = Some(failure);
+        }
+        joining.search_again(now.after(if elsewhere { Duration::ZERO } else { RETRY_TIME }));
     }
 
     fn enrolled(&mut self, requested: Requested, answer: &EnrolAnswer, now: Timestamp) {
-        let Some(joining) = &mut self.joining else { return };
         match requested.answered(answer, &self.keys, now) {
-            Ok(enrolled) => {
-                joining.stage = Stage::Installing;
-                self.install(enrolled, now);
-            }
-            Err(error) => self.end_joining(Err(refused(&error))),
+            Ok(enrolled) => self.install(enrolled, now),
+            Err(error) => self.set_back(refused(&error), now),
         }
     }
 
@@ -379,6 +476,7 @@ impl Engine {
         let Enrolled { leaf, anchor, authority, pinned } = enrolled;
         let home = authority.node_id();
         let mut writes = load::member_writes(&anchor, &leaf, home, now);
+        writes.extend(self.forget_network());
         writes.extend(self.peers.learn(authority, Addresses::default(), now));
         let joined = Joined {
             network: anchor.network().clone(),
@@ -394,6 +492,14 @@ impl Engine {
         self.persist_membership(writes, membership, vec![Output::Answer { to: joining.command, result }]);
     }
 
+    /// What a node kept of a network whose member it is no longer: its tickets and its peers' certificates.
+    fn forget_network(&mut self) -> Vec<Write> {
+        let tickets: Vec<_> = core::mem::take(&mut self.tickets).into_keys().collect();
+        let mut writes: Vec<Write> = tickets.iter().map(load::erase_ticket).collect();
+        writes.extend(self.peers.forget_certificates());
+        writes
+    }
+
     fn end_joining(&mut self, result: Result<Answer, Failure>) {
         if let Some(joining) = self.joining.take() {
             self.answer(joining.command, result);
@@ -406,6 +512,14 @@ impl Engine {
             self.joining = None;
         }
     }
+}
+
+fn unreachable() -> Failure {
+    Failure::new(
+        FailureCode::Unreachable,
+        "the authority was found, but does not answer",
+        "see whether it is up: `lanyard status` there",
+    )
 }
 
 fn not_found(joining: &Joining) -> Failure {

@@ -133,7 +133,7 @@ pub(super) fn engine(
         errands: super::Errands::default(),
         homing: super::Homing::default(),
         renewal: super::Renewal::default(),
-        contacts: super::Contacts { addresses: setup.contacts, next: None },
+        contacts: super::Contacts { addresses: setup.contacts, ..super::Contacts::default() },
         joining: None,
         stretching: BTreeMap::new(),
         pending: BTreeMap::new(),
@@ -189,6 +189,8 @@ fn membership(
         loading.damage(Table::Authority, b"ca");
         None
     });
+    let authority =
+        authority.filter(|authority| authority.anchor().fingerprint() == member.anchor.fingerprint());
     Ok(Membership { member: Some(Arc::new(member)), authority, home: Some(home) })
 }
 

@@ -11,11 +11,13 @@ use crate::codec;
 use crate::control::{self, PeerRef, PeerState, Time};
 use crate::hello::{ADDRESSES_MAX, Addresses};
 use crate::identity::{NodeId, NodeName, id_range};
+use crate::label::Digest;
 use crate::record::{Record, Table, Write};
 use crate::time::Timestamp;
 
-/// Peers that a node remembers: those that it deals with, on a network of any size.
-const PEERS_MAX: usize = 1024;
+/// Peers that a node remembers: those that it deals with, and on an authority everyone who is connected. About two
+/// kilobytes each.
+const PEERS_MAX: usize = 4096;
 
 /// Discovered peers that are greeted at the same time, without anyone having asked for them.
 const GREETINGS_MAX: usize = 16;
@@ -44,8 +46,15 @@ pub(super) enum Greeting {
 #[derive(Debug, Default)]
 pub(super) struct Peer {
     pub(super) certificate: Option<VerifiedCertificate>,
+    /// Where it said that it is, or where it was reached.
     pub(super) addresses: Addresses,
+    /// Where somebody said that it is: kept apart, so that hearsay pushes out only hearsay.
+    pub(super) heard: Vec<SocketAddr>,
     pub(super) greeting: Greeting,
+    /// The certificate of this node's that it was shown on the present connection.
+    pub(super) shown: Option<Digest>,
+    /// The certificate that it is being shown.
+    pub(super) showing: Option<Digest>,
     pub(super) connected: Option<SocketAddr>,
     pub(super) dialling: bool,
     /// When every known address was last tried in vain, unless another one has become known since.
@@ -55,21 +64,31 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// Puts `address` first, and keeps at most [`ADDRESSES_MAX`].
+    /// Puts an address first that the peer itself said, or at which it answered.
     fn prefer(&mut self, address: SocketAddr) {
-        let known = &mut self.addresses.control;
-        if !known.contains(&address) {
+        if put_first(&mut self.addresses.control, address) {
             self.failed = None;
         }
-        known.retain(|other| *other != address);
-        known.insert(0, address);
-        known.truncate(ADDRESSES_MAX);
+    }
+
+    /// Puts an address first that somebody announced.
+    fn hear(&mut self, address: SocketAddr) {
+        if !self.addresses.control.contains(&address) && put_first(&mut self.heard, address) {
+            self.failed = None;
+        }
+    }
+
+    /// Every address, the more trustworthy first.
+    pub(super) fn all_addresses(&self) -> Vec<SocketAddr> {
+        self.addresses.control.iter().chain(&self.heard).copied().collect()
     }
 
     /// Where to try to connect, if there is any address that was not tried in vain just now.
     pub(super) fn worth_dialling(&self, now: Timestamp) -> Option<Vec<SocketAddr>> {
-        let tired = self.failed.is_some_and(|failed| now.since(failed) < REDIAL_AFTER);
-        (!tired && !self.addresses.control.is_empty()).then(|| self.addresses.control.clone())
+        // A failure that lies in the future was before the clock was set back.
+        let tired = self.failed.is_some_and(|failed| failed <= now && now.since(failed) < REDIAL_AFTER);
+        let addresses = self.all_addresses();
+        (!tired && !addresses.is_empty()).then_some(addresses)
     }
 }
 
@@ -95,6 +114,9 @@ impl Peers {
     /// Takes in a kept record; says whether it could be read and still holds.
     pub(super) fn load(&mut self, record: &Record, anchor: &TrustAnchor) -> bool {
         let Ok(kept) = codec::decode::<Kept, 4096>(&record.value) else { return false };
+        if self.0.len() >= PEERS_MAX {
+            return true;
+        }
         // It held when it was kept; that it may have ended since is looked at when it is used.
         let Ok(certificate) = certificate::verify(anchor, &kept.certificate, kept.last_seen) else {
             return false;
@@ -121,12 +143,12 @@ impl Peers {
         self.0.values().map(|(id, peer)| (*id, peer))
     }
 
-    /// Room for `id`, if need be that of the stranger who was not seen for longest.
+    /// Room for `id`, if need be that of the stranger who was not seen for longest; none among members alone.
     fn make(&mut self, id: NodeId, now: Timestamp) -> Option<&mut Peer> {
         if !self.0.contains_key(id.as_bytes()) && self.0.len() >= PEERS_MAX {
-            let idle = self.0.values().filter(|(_, peer)| peer.connected.is_none());
-            let oldest = idle.min_by_key(|(_, peer)| (peer.certificate.is_some(), peer.last_seen));
-            let oldest = *oldest?.0.as_bytes();
+            let strangers = self.0.values().filter(|(_, peer)| !matches!(peer.greeting, Greeting::Done(_)));
+            let rank = |peer: &Peer| (peer.certificate.is_some(), peer.connected.is_some(), peer.last_seen);
+            let oldest = *strangers.min_by_key(|(_, peer)| rank(peer))?.0.as_bytes();
             self.0.remove(&oldest);
         }
         let (_, peer) = self.0.entry(*id.as_bytes()).or_insert_with(|| (id, Peer::default()));
@@ -138,7 +160,7 @@ impl Peers {
     pub(super) fn seen(&mut self, id: NodeId, addresses: Vec<SocketAddr>, now: Timestamp) -> bool {
         let Some(peer) = self.make(id, now) else { return false };
         for address in addresses {
-            peer.prefer(address);
+            peer.hear(address);
         }
         true
     }
@@ -158,6 +180,7 @@ impl Peers {
         if let Some(peer) = self.get_mut(id) {
             peer.connected = None;
             peer.greeting = Greeting::None;
+            (peer.shown, peer.showing) = (None, None);
             peer.last_seen = now;
         }
     }
@@ -180,6 +203,32 @@ impl Peers {
         if let Some(peer) = self.get_mut(id) {
             peer.greeting = greeting;
         }
+    }
+
+    pub(super) fn show_begins(&mut self, id: NodeId, certificate: Digest) {
+        if let Some(peer) = self.get_mut(id) {
+            peer.showing = Some(certificate);
+        }
+    }
+
+    /// The peer has taken note of this node's certificate, or has not.
+    pub(super) fn show_ended(&mut self, id: NodeId, shown: Option<Digest>) {
+        if let Some(peer) = self.get_mut(id) {
+            peer.showing = None;
+            peer.shown = shown.or(peer.shown);
+        }
+    }
+
+    /// Forgets what was proven in a network that this node has left.
+    pub(super) fn forget_certificates(&mut self) -> Vec<Write> {
+        let mut writes = Vec::new();
+        for (id, peer) in self.0.values_mut() {
+            peer.greeting = Greeting::None;
+            if peer.certificate.take().is_some() {
+                writes.push(Write::erase(Table::Peers, id.as_bytes().as_slice()));
+            }
+        }
+        writes
     }
 
     pub(super) fn set_rtt(&mut self, id: NodeId, rtt_ms: f64) {
@@ -292,9 +341,18 @@ impl Peers {
             id,
             entity: known.map(|known| known.entity().clone()),
             state,
-            addresses: peer.addresses.control.clone(),
+            addresses: peer.all_addresses(),
             rtt_ms: peer.rtt_ms,
             not_after: known.map(|known| Time(known.not_after())),
         })
     }
+}
+
+/// Puts `address` first, and keeps at most [`ADDRESSES_MAX`]; says whether it is new.
+fn put_first(addresses: &mut Vec<SocketAddr>, address: SocketAddr) -> bool {
+    let new = !addresses.contains(&address);
+    addresses.retain(|other| *other != address);
+    addresses.insert(0, address);
+    addresses.truncate(ADDRESSES_MAX);
+    new
 }

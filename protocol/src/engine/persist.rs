@@ -75,12 +75,20 @@ impl Engine {
                 self.settle(now);
             }
             Some(Install::Certificate(member)) => {
-                self.membership.member = Some(member);
-                self.settle(now);
+                let held = self.membership.member.as_ref().map(|held| held.anchor.fingerprint());
+                if held == Some(member.anchor.fingerprint()) {
+                    self.membership.member = Some(member);
+                    self.settle(now);
+                }
             }
             None => {}
         }
         self.wires.outputs.extend(pending.then);
+    }
+
+    /// Whether the node is about to become a member.
+    pub(super) fn is_installing(&self) -> bool {
+        self.pending.values().any(|pending| matches!(pending.install, Some(Install::Membership(_))))
     }
 
     /// The node has a new certificate: everyone is shown it.

@@ -7,7 +7,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::errand::Reach;
-use super::{CommandId, Engine, Output, Sent, load};
+use super::{CommandId, Engine, Output, RequestId, Sent, load};
 use crate::certificate::{BACKDATE, VerifiedCertificate};
 use crate::control::{Answer, Code, Failure};
 use crate::enrolment::{Asked, Hope, Issued, Prospect, Requested};
@@ -21,14 +21,17 @@ use crate::time::Timestamp;
 const RETRY: Duration = Duration::from_secs(2);
 const RETRY_MAX: Duration = Duration::from_secs(5 * 60);
 
+/// How long a user waits for a renewal.
+const WAIT: Duration = Duration::from_secs(10);
+
 /// The next renewal.
 #[derive(Default)]
 pub(super) struct Renewal {
     due: Option<Timestamp>,
     tries: u32,
     stage: Stage,
-    /// Who waits for its end.
-    waiting: Vec<CommandId>,
+    /// Who waits for its end, and until when.
+    waiting: Vec<(CommandId, Timestamp)>,
 }
 
 /// How far it is.
@@ -38,16 +41,17 @@ enum Stage {
     #[default]
     Idle,
     /// Asked for the authority's key.
-    Asked(Box<Asked>),
+    Asked(RequestId, Box<Asked>),
     /// Asked for the certificate.
-    Requested(Box<Requested>),
+    Requested(RequestId, Box<Requested>),
     /// Have it; it is on its way to the store.
     Installing,
 }
 
 impl Engine {
     pub(super) fn next_renewal(&self) -> Option<Timestamp> {
-        self.renewal.due
+        let waiting = self.renewal.waiting.iter().map(|(_, until)| *until);
+        self.renewal.due.into_iter().chain(waiting).min()
     }
 
     /// Plans the renewal of the present certificate: a third into its life, and up to a sixth later, so that nodes
@@ -63,7 +67,7 @@ impl Engine {
         self.renewal.due = Some(from.after(jitter));
         self.renewal.tries = 0;
         self.renewal.stage = Stage::Idle;
-        for command in core::mem::take(&mut self.renewal.waiting) {
+        for (command, _) in core::mem::take(&mut self.renewal.waiting) {
             let shown = self.certificates().map(|shown| Answer::Certificates(Box::new(shown)));
             self.answer(command, shown);
         }
@@ -76,7 +80,7 @@ impl Engine {
             self.answer(command, result);
             return;
         }
-        self.renewal.waiting.push(command);
+        self.renewal.waiting.push((command, now.after(WAIT)));
         if matches!(self.renewal.stage, Stage::Idle) {
             self.renewal.due = Some(now);
             self.renew_if_due(now);
@@ -84,12 +88,17 @@ impl Engine {
     }
 
     pub(super) fn renew_if_due(&mut self, now: Timestamp) {
+        if self.renewal.waiting.iter().any(|(_, until)| now >= *until) {
+            self.tell_waiting();
+        }
         if self.renewal.due.is_none_or(|due| now < due) {
             return;
         }
-        // Whatever was under way has not come to an end in time.
-        self.renewal.stage = Stage::Idle;
         self.plan_retry(now);
+        if !matches!(self.renewal.stage, Stage::Idle) {
+            // A question is out, and has an end of its own.
+            return;
+        }
         let (Some(member), Some(home)) = (self.membership.member.clone(), self.membership.home) else {
             return;
         };
@@ -111,7 +120,23 @@ impl Engine {
     /// It has come to nothing this time: who waits is told, and it is tried again when it is due.
     pub(super) fn renewal_failed(&mut self, _now: Timestamp) {
         self.renewal.stage = Stage::Idle;
-        for command in core::mem::take(&mut self.renewal.waiting) {
+        self.tell_waiting();
+    }
+
+    /// The authority could not be connected.
+    pub(super) fn renewal_dial_failed(&mut self, peer: NodeId, now: Timestamp) {
+        if self.membership.home == Some(peer) && matches!(self.renewal.stage, Stage::Idle) {
+            self.renewal_failed(now);
+        }
+    }
+
+    /// A user who waited went away.
+    pub(super) fn cancel_renewal(&mut self, command: CommandId) {
+        self.renewal.waiting.retain(|(waiting, _)| *waiting != command);
+    }
+
+    fn tell_waiting(&mut self) {
+        for (command, _) in core::mem::take(&mut self.renewal.waiting) {
             let failure = Failure::new(
                 Code::Unreachable,
                 "the authority did not renew the certificate",
@@ -145,31 +170,38 @@ impl Engine {
             node: home,
         };
         let (asked, request) = Asked::new(&self.keys, Hope::Renewal, prospect, &mut *self.rng);
-        self.renewal.stage = Stage::Asked(Box::new(asked));
-        self.request(home, &Request::KeyRequest(request), Sent::Renewal(home));
+        let id = self.request(home, &Request::KeyRequest(request), Sent::Renewal(home));
+        self.renewal.stage = Stage::Asked(id, Box::new(asked));
     }
 
     /// The answer to a step of renewal.
-    pub(super) fn renewal_answered(&mut self, home: NodeId, response: Option<Response>, now: Timestamp) {
-        let Some(member) = self.membership.member.clone() else { return };
+    pub(super) fn renewal_answered(
+        &mut self,
+        request: RequestId,
+        home: NodeId,
+        response: Option<Response>,
+        now: Timestamp,
+    ) {
+        let ours =
+            matches!(self.renewal.stage, Stage::Asked(id, _) | Stage::Requested(id, _) if id == request);
+        let Some(member) = self.membership.member.clone().filter(|_| ours) else { return };
         match (core::mem::take(&mut self.renewal.stage), response) {
-            (Stage::Asked(asked), Some(Response::AuthorityKey(answer))) => {
+            (Stage::Asked(_, asked), Some(Response::AuthorityKey(answer))) => {
                 let name = member.certificate.name().clone();
                 match asked.answered(*answer, &name, &self.keys, now, &mut *self.rng) {
                     Ok((requested, request)) => {
-                        self.renewal.stage = Stage::Requested(Box::new(requested));
-                        self.request(home, &Request::Enrol(request), Sent::Renewal(home));
+                        let id = self.request(home, &Request::Enrol(request), Sent::Renewal(home));
+                        self.renewal.stage = Stage::Requested(id, Box::new(requested));
                     }
                     Err(_) => self.renewal_failed(now),
                 }
             }
-            (Stage::Requested(requested), Some(Response::Enrolled(answer))) => {
+            (Stage::Requested(_, requested), Some(Response::Enrolled(answer))) => {
                 match requested.answered(&answer, &self.keys, now) {
                     Ok(enrolled) => self.install_renewed(&member, enrolled.leaf, Vec::new(), now),
                     Err(_) => self.renewal_failed(now),
                 }
             }
-            (Stage::Installing, _) => self.renewal.stage = Stage::Installing,
             _ => self.renewal_failed(now),
         }
     }

@@ -79,6 +79,31 @@ pub struct Issued<T> {
     pub writes: Vec<Write>,
 }
 
+/// A request that is refused, and what has to be durable before that is said.
+#[derive(Debug)]
+pub struct Refused {
+    /// What the candidate is told.
+    pub reject: Reject,
+    /// What has to be durable first.
+    pub writes: Vec<Write>,
+}
+
+impl From<Reject> for Refused {
+    fn from(reject: Reject) -> Self {
+        Self { reject, writes: Vec::new() }
+    }
+}
+
+/// By what a candidate has proven that it is to be admitted.
+enum Proven {
+    /// Nothing is used up.
+    Free,
+    /// One use of the invite with this hash.
+    Invite(Digest),
+    /// One use of the invite with this number, whose charge is taken back.
+    Code(u32),
+}
+
 /// A network's authority.
 pub struct Authority {
     key: CaKey,
@@ -350,7 +375,7 @@ impl Authority {
         keys: &NodeKeys,
         now: Timestamp,
         rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<Issued<EnrolAnswer>, Reject> {
+    ) -> Result<Issued<EnrolAnswer>, Refused> {
         let token = self.open_token(&request.token, origin, now)?;
         let info = request_info(self.anchor.network(), keys.node_id(), &request.token);
         let (proposal, key) = seal::open_authenticated(
@@ -365,13 +390,18 @@ impl Authority {
         let proposal: Proposal = codec::decode::<_, PROPOSAL_MAX>(&proposal).map_err(|_| Reject::Invalid)?;
         let wanted = request::verify(&proposal.request).map_err(|_| Reject::Invalid)?;
         if wanted.node != origin.node || wanted.sealing != token.sealing {
-            return Err(Reject::Invalid);
+            return Err(Reject::Invalid.into());
         }
-        self.enrolments.check_free(&wanted.name, wanted.node, &wanted.sealing, now)?;
-        let mut writes = self.admit(&proposal.proof, &token, origin, now)?;
+        // Who is not admitted learns nothing of names; who is admitted and must choose another name has used nothing
+        // up, and gets a guess back that was right.
+        let proven = self.prove(&proposal.proof, &token, origin, now)?;
+        if let Err(reject) = self.enrolments.check_free(&wanted.name, wanted.node, &wanted.sealing, now) {
+            return Err(Refused { reject, writes: self.refund(&proven, now) });
+        }
+        let mut writes = self.redeem(&proven, origin, now)?;
         let leaf = self
             .issue(wanted.name, Role::Member, wanted.node, wanted.sealing, now, rng)
-            .map_err(|_| Reject::Unavailable)?;
+            .map_err(|_| Refused::from(Reject::Unavailable))?;
         writes.push(self.enrolments.add(&leaf, now));
         let admitted = Admitted { leaf: leaf.der().clone(), policy_epoch: 0, revocation_epoch: 0 };
         let ciphertext = seal::seal_once(key, &[], &codec::encode(&admitted));
@@ -387,30 +417,49 @@ impl Authority {
         Ok(token)
     }
 
-    /// Whether the proof admits, and what that uses up.
-    fn admit(
+    /// Whether the proof admits.
+    fn prove(
         &mut self,
         proof: &Proof,
         token: &Token,
         origin: Origin,
         now: Timestamp,
-    ) -> Result<Vec<Write>, Reject> {
+    ) -> Result<Proven, Reject> {
         match (proof, token.way) {
-            (Proof::Open, Way::Open) => self.check_open(origin).map(|()| Vec::new()),
+            (Proof::Open, Way::Open) => self.check_open(origin).map(|()| Proven::Free),
             (Proof::Invite(secret), Way::Invite) => {
-                self.invites.redeem_secret(&secret.digest(), origin.node, now)
+                let digest = secret.digest();
+                self.invites.check_secret(&digest, origin.node, now).map(|()| Proven::Invite(digest))
             }
             (Proof::Code(confirmation), Way::Code) => {
                 let attempt = self.attempts.take(origin.node, now).ok_or(Reject::Retry)?;
-                if !attempt.fits(confirmation) {
-                    return Err(Reject::Invite);
+                if attempt.fits(confirmation) {
+                    Ok(Proven::Code(attempt.nameplate()))
+                } else {
+                    Err(Reject::Invite)
                 }
-                self.invites.redeem_code(attempt.nameplate(), origin.node, now)
             }
             (Proof::Renewal, Way::Renewal) => {
-                self.enrolments.check_known(origin.node, &token.sealing, now).map(|()| Vec::new())
+                self.enrolments.check_known(origin.node, &token.sealing, now).map(|()| Proven::Free)
             }
             (Proof::Open | Proof::Invite(_) | Proof::Code(_) | Proof::Renewal, _) => Err(Reject::Invalid),
+        }
+    }
+
+    /// Uses up what admits.
+    fn redeem(&mut self, proven: &Proven, origin: Origin, now: Timestamp) -> Result<Vec<Write>, Reject> {
+        match proven {
+            Proven::Free => Ok(Vec::new()),
+            Proven::Invite(digest) => self.invites.redeem_secret(digest, origin.node, now),
+            Proven::Code(nameplate) => self.invites.redeem_code(*nameplate, origin.node, now),
+        }
+    }
+
+    /// Takes back the charge of a guess that was right and admitted nobody.
+    fn refund(&mut self, proven: &Proven, now: Timestamp) -> Vec<Write> {
+        match proven {
+            Proven::Free | Proven::Invite(_) => Vec::new(),
+            Proven::Code(nameplate) => self.invites.refund(*nameplate, now),
         }
     }
 

@@ -6,6 +6,9 @@ use lanyard_protocol::control::{Admission, Answer, Code, Command, PeerState, Rol
 use lanyard_protocol::engine::{OnlineCheck, Setup};
 use lanyard_protocol::ticket::{SessionKeyCache, TicketError, validate};
 
+use lanyard_protocol::message::{self, Request, Response};
+use lanyard_protocol::reject::Reject;
+
 use crate::pair::Lan;
 
 fn ticket_id(answer: Result<Answer, lanyard_protocol::control::Failure>) -> String {
@@ -422,4 +425,136 @@ fn a_renewed_certificate_is_shown_at_once() {
     assert_ne!(serial(&mut lan, 1), before);
     lan.command(1, Command::GetTicket("chat@till-2".parse().unwrap())).unwrap();
     lan.command(2, Command::GetTicket("chat@till-1".parse().unwrap())).unwrap();
+}
+
+/// What a stranger says that was asked along the way does not end a join, however late it says it.
+#[test]
+fn late_answers_of_others_do_not_end_a_join() {
+    let mut lan = Lan::new(40, 4);
+    lan.init(Admission::Open);
+    lan.discover();
+    let Ok(Answer::Joined(_)) = lan.join(1, "till", None) else {
+        panic!("strangers answer that they know nothing")
+    };
+}
+
+/// A room full of newcomers finds its authority, though each sees all the others first.
+#[test]
+fn a_newcomer_finds_the_authority_among_many_newcomers() {
+    let mut lan = Lan::new(41, 24);
+    lan.discover();
+    lan.init(Admission::Open);
+    for host in [3, 23] {
+        lan.join(host, &format!("pc-{host}"), None).unwrap();
+    }
+}
+
+/// E1, E3: false announcements push out only hearsay: the authority is found again where it was.
+#[test]
+fn false_addresses_do_not_push_out_the_true_one() {
+    let mut lan = Lan::network(42, 1);
+    let office = lan.id(0);
+    let fakes: Vec<_> = (1..=64).map(|host| format!("10.66.0.{host}:4610").parse().unwrap()).collect();
+    let now = lan.now;
+    lan.hosts[1].engine.handle_discovered(office, fakes, now);
+    lan.drain(1);
+    lan.restart(0, 1000);
+    lan.pass(Duration::from_secs(5));
+    lan.command(1, Command::Ping("office".parse().unwrap())).unwrap();
+}
+
+/// Every command is answered, whatever the other side says instead of an answer that fits.
+#[test]
+fn an_answer_that_does_not_fit_is_refused() {
+    for wrong in [Response::Pong, Response::Status(true), Response::Reject(Reject::Busy)] {
+        let mut lan = Lan::network(43, 2);
+        lan.command(1, Command::Ping("till-2".parse().unwrap())).unwrap();
+        let frame = message::frame(&wrong);
+        lan.tamper = Some(Box::new(move |from, _, _| (from == 2).then(|| frame.clone())));
+        assert!(lan.command(1, Command::GetTicket("chat@till-2".parse().unwrap())).is_err(), "{wrong:?}");
+        if wrong != Response::Pong {
+            assert!(lan.command(1, Command::Ping("till-2".parse().unwrap())).is_err(), "{wrong:?}");
+        }
+    }
+}
+
+/// A renewed certificate that a peer has not seen is shown again before anything is asked.
+#[test]
+fn a_lost_greeting_is_made_up_for() {
+    let mut lan = Lan::network(44, 2);
+    lan.command(1, Command::Ping("till-2".parse().unwrap())).unwrap();
+    lan.tamper = Some(Box::new(|from, to, bytes| (from != 2 || to != 1).then_some(bytes)));
+    lan.command(1, Command::Renew).unwrap();
+    lan.tamper = None;
+    lan.command(1, Command::GetTicket("file@till-2".parse().unwrap())).unwrap();
+}
+
+/// A renewal that finds nobody is answered in time.
+#[test]
+fn a_renewal_without_an_authority_is_answered() {
+    let mut lan = Lan::network(45, 1);
+    lan.restart(1, 1100);
+    lan.away.insert(0);
+    for _ in 0..5 {
+        let before = lan.now;
+        assert_eq!(lan.command(1, Command::Renew).unwrap_err().code, Code::Unreachable);
+        assert!(lan.now.since(before) <= Duration::from_secs(10));
+        lan.pass(Duration::from_secs(47));
+    }
+}
+
+/// A stranger who is merely connected is shown nothing when a node renews.
+#[test]
+fn a_renewal_shows_nothing_to_strangers() {
+    let mut lan = Lan::network(46, 1);
+    lan.start(2, 80, Vec::new(), OnlineCheck::Never);
+    lan.discover();
+    // A discovered node is greeted once, by whoever dials it.
+    lan.pass(Duration::from_secs(2));
+    let before = lan.wire.len();
+    lan.command(0, Command::Renew).unwrap();
+    lan.pass(Duration::from_secs(1));
+    let greetings =
+        lan.requests_to(2, before).into_iter().filter(|request| matches!(request, Request::Hello(_)));
+    assert_eq!(greetings.count(), 0);
+}
+
+/// A right code with a name that is taken uses nothing up, and counts as no wrong guess.
+#[test]
+fn a_right_code_with_a_taken_name_costs_nothing() {
+    let mut lan = Lan::network(47, 1);
+    lan.start(2, 81, Vec::new(), OnlineCheck::Never);
+    lan.discover();
+    let (code, _) = lan.invite(1);
+    for _ in 0..4 {
+        let failure = lan.join(2, "till-1", Some(code.clone())).unwrap_err();
+        assert!(failure.message.contains("has this name"), "{failure:?}");
+    }
+    lan.join(2, "till-2", Some(code)).unwrap();
+}
+
+/// A9: who is not admitted does not learn which names there are.
+#[test]
+fn names_are_not_told_to_who_is_not_admitted() {
+    let mut lan = Lan::network(48, 1);
+    lan.start(2, 82, Vec::new(), OnlineCheck::Never);
+    let (_, uri) = lan.invite(1);
+    let wrong = format!("{}{}", &uri[..uri.len() - 32], "0".repeat(32));
+    let taken = lan.join(2, "till-1", Some(wrong.clone())).unwrap_err();
+    assert_eq!(taken, lan.join(2, "till-9", Some(wrong)).unwrap_err());
+}
+
+/// Only one network at a time is made or joined.
+#[test]
+fn a_node_founds_or_joins_one_network_at_a_time() {
+    let mut lan = Lan::new(49, 1);
+    let join = lanyard_protocol::control::Join { invite: None, name: "till".parse().unwrap(), network: None };
+    let joining = lan.give(0, Command::Join(join));
+    let init = lanyard_protocol::control::Init {
+        network: "shop.lan".parse().unwrap(),
+        name: "office".parse().unwrap(),
+        admission: Admission::Open,
+    };
+    assert_eq!(lan.command(0, Command::Init(init)).unwrap_err().code, Code::Failed);
+    lan.run_until(|lan| lan.hosts[0].answers.contains_key(&joining));
 }

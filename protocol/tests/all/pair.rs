@@ -11,6 +11,7 @@ use lanyard_protocol::engine::{
 };
 use lanyard_protocol::enrolment::stretch;
 use lanyard_protocol::identity::NodeId;
+use lanyard_protocol::message::{self, Request};
 use lanyard_protocol::record::{Record, Table};
 use lanyard_protocol::time::Timestamp;
 use rand_chacha::ChaCha20Rng;
@@ -41,6 +42,9 @@ pub(crate) struct Host {
     connected: BTreeSet<NodeId>,
 }
 
+/// What an answer becomes, given who answers, who asked, and the answer; nothing if it is lost.
+pub(crate) type Tamper = Box<dyn FnMut(usize, usize, Vec<u8>) -> Option<Vec<u8>>>;
+
 /// Hosts on one network, and everything that was ever sent between them.
 pub(crate) struct Lan {
     pub(crate) hosts: Vec<Host>,
@@ -48,6 +52,10 @@ pub(crate) struct Lan {
     pub(crate) wire: Vec<u8>,
     /// Hosts that answer nothing.
     pub(crate) away: BTreeSet<usize>,
+    /// What is done to an answer on its way from one host to another.
+    pub(crate) tamper: Option<Tamper>,
+    /// Every request: how many bytes had been on the wire before it, to whom it went, and what it was.
+    requests: Vec<(usize, usize, Vec<u8>)>,
     events: VecDeque<Event>,
     next: u64,
 }
@@ -64,6 +72,8 @@ impl Lan {
             now: START,
             wire: Vec::new(),
             away: BTreeSet::new(),
+            tamper: None,
+            requests: Vec::new(),
             events: VecDeque::new(),
             next: 0,
         };
@@ -145,6 +155,12 @@ impl Lan {
 
     fn host_of(&self, id: NodeId) -> Option<usize> {
         (0..self.hosts.len()).find(|host| self.id(*host) == id)
+    }
+
+    /// The requests that came to `host` since so many bytes had been on the wire.
+    pub(crate) fn requests_to(&self, host: usize, since: usize) -> Vec<Request> {
+        let later = self.requests.iter().filter(|(at, to, _)| *at >= since && *to == host);
+        later.filter_map(|(_, _, bytes)| message::parse(bytes).ok()).collect()
     }
 
     /// Every host sees every other one, as by multicast DNS.
@@ -239,6 +255,7 @@ impl Lan {
                     self.drain(from);
                     return;
                 };
+                self.requests.push((self.wire.len(), host, bytes.clone()));
                 self.wire.extend(&bytes);
                 self.next += 1;
                 let inbound = InboundId(self.next);
@@ -325,6 +342,10 @@ impl Lan {
 
     fn respond(&mut self, host: usize, to: InboundId, bytes: Option<Vec<u8>>) {
         let (to, request) = self.hosts[host].inbound.remove(&to).expect("a request is answered once");
+        let bytes = match (&mut self.tamper, bytes) {
+            (Some(tamper), Some(bytes)) => tamper(host, to, bytes),
+            (_, bytes) => bytes,
+        };
         self.events.push_back(Event::Response { to, request, bytes });
     }
 

@@ -129,6 +129,22 @@ impl Invites {
         Ok(vec![set(nameplate, invite)])
     }
 
+    /// Takes a charge back.
+    pub(super) fn refund(&mut self, nameplate: u32, now: Timestamp) -> Vec<Write> {
+        let Some(invite) = self.0.get_mut(&nameplate).filter(|invite| invite.live(now)) else {
+            return Vec::new();
+        };
+        invite.charges = invite.charges.saturating_sub(1);
+        vec![set(nameplate, invite)]
+    }
+
+    /// Whether the secret of a URI still admits the node.
+    pub(super) fn check_secret(&self, uri: &Digest, node: NodeId, now: Timestamp) -> Result<(), Reject> {
+        let invite = self.0.values().find(|invite| invite.uri == *uri && invite.live(now));
+        let good = invite.is_some_and(|invite| invite.uses > 0 || invite.redeemed.contains(&node));
+        if good { Ok(()) } else { Err(Reject::Invite) }
+    }
+
     /// Redeems the secret of a URI. Its hash is of 128 random bits, so looking for it gives nothing away.
     pub(super) fn redeem_secret(
         &mut self,
