@@ -2,6 +2,9 @@
 //!
 //! The shapes are a contract with scripts: fields may be added, never renamed. Times are RFC 3339 in UTC.
 
+mod reference;
+mod tool;
+
 use core::fmt;
 use core::net::SocketAddr;
 use core::str::FromStr;
@@ -10,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+pub use self::reference::{PeerRef, ServiceRef};
+pub use self::tool::{ChatLine, ChatSend, ChatSent, ChatState, Decide, Receive, SendFile, TransferEvent};
 use crate::identity::{EntityName, Fingerprint, NameError, NetworkName, NodeId, NodeName, ServiceName};
 use crate::time::Timestamp;
 
@@ -100,91 +105,6 @@ pub enum Caller {
     Owner,
     /// Any other uid: it sees a status without names and nothing else.
     Anonymous,
-}
-
-/// A peer as a person names it: a node name, a full id, or an unambiguous prefix of an id.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct PeerRef(String);
-
-impl PeerRef {
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for PeerRef {
-    type Error = NameError;
-
-    fn try_from(text: String) -> Result<Self, NameError> {
-        // An id is 64 digits, one more than a label may have; otherwise ids, prefixes and names look alike.
-        if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f')) {
-            return Ok(Self(text));
-        }
-        text.parse::<NodeName>().map(|name| Self(name.into()))
-    }
-}
-
-impl From<PeerRef> for String {
-    fn from(peer: PeerRef) -> Self {
-        peer.0
-    }
-}
-
-impl FromStr for PeerRef {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        Self::try_from(text.to_owned())
-    }
-}
-
-impl fmt::Display for PeerRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// A service at a peer: `NAME@PEER`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct ServiceRef {
-    /// The service.
-    pub service: ServiceName,
-    /// Who provides it.
-    pub peer: PeerRef,
-}
-
-impl TryFrom<String> for ServiceRef {
-    type Error = NameError;
-
-    fn try_from(text: String) -> Result<Self, NameError> {
-        let (service, peer) =
-            text.split_once('@').ok_or_else(|| NameError::Service(text.chars().take(80).collect()))?;
-        Ok(Self { service: service.parse()?, peer: peer.parse()? })
-    }
-}
-
-impl From<ServiceRef> for String {
-    fn from(service: ServiceRef) -> Self {
-        service.to_string()
-    }
-}
-
-impl FromStr for ServiceRef {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        Self::try_from(text.to_owned())
-    }
-}
-
-impl fmt::Display for ServiceRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", self.service, self.peer)
-    }
 }
 
 /// What a node is asked to do: one variant for each thing that the engine decides.
@@ -524,138 +444,6 @@ pub enum Answer {
     Tickets(Vec<Ticket>),
     /// To [`Command::Certificates`] and [`Command::Renew`].
     Certificates(Box<Certificates>),
-}
-
-/// Asks for a chat message to be sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChatSend {
-    /// To whom.
-    pub peer: PeerRef,
-    /// What: 1 byte to 16 KiB.
-    pub text: String,
-}
-
-/// The answer to a [`ChatSend`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChatSent {
-    /// The message's id: `<peer>-<number>`.
-    pub id: String,
-    /// How far it is.
-    pub state: ChatState,
-}
-
-/// How far a chat message is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ChatState {
-    /// It is kept until the peer is there.
-    Queued,
-    /// The peer has it, durably.
-    Delivered,
-    /// It came from the peer.
-    Received,
-}
-
-/// One message of a conversation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChatLine {
-    /// The message's id.
-    pub id: String,
-    /// Who wrote it.
-    pub from: NodeName,
-    /// To whom.
-    pub to: NodeName,
-    /// When it was written, by the writer's clock.
-    pub at: Time,
-    /// What was written, as it came: escape it before it is shown.
-    pub text: String,
-    /// How far it is.
-    pub state: ChatState,
-}
-
-/// Asks for a file to be sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SendFile {
-    /// To whom.
-    pub peer: PeerRef,
-    /// The file: an absolute path.
-    pub path: std::path::PathBuf,
-    /// The name to offer it by; the path's last part if there is none.
-    pub name: Option<String>,
-}
-
-/// Asks to receive offered files.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Receive {
-    /// The folder that files are put into: an absolute path, made if it is not there.
-    pub into: std::path::PathBuf,
-    /// From whom files are taken without asking; with none, whoever offers.
-    pub from: Vec<PeerRef>,
-    /// Take without asking.
-    pub yes: bool,
-    /// Stop after one file.
-    pub once: bool,
-}
-
-/// The decision on an offer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Decide {
-    /// Take it or not.
-    pub accept: bool,
-}
-
-/// A line of a transfer's progress, on either side.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-pub enum TransferEvent {
-    /// The receiver has not decided yet.
-    Waiting {
-        /// The peer who has to.
-        peer: NodeName,
-        /// The file's name.
-        path: String,
-        /// Its size in bytes.
-        total: u64,
-    },
-    /// On the receiver: a file is offered, and someone has to decide.
-    Offer {
-        /// The offer's id.
-        id: String,
-        /// Who offers.
-        from: NodeName,
-        /// The name that the file will have: already confined to one safe path component.
-        path: String,
-        /// Its size in bytes.
-        total: u64,
-    },
-    /// So many bytes are there.
-    Progress {
-        /// The file's name.
-        path: String,
-        /// Bytes so far.
-        bytes: u64,
-        /// Bytes in all.
-        total: u64,
-        /// Bytes per second, of late.
-        rate: u64,
-        /// Seconds to go, by that rate.
-        eta_s: u64,
-    },
-    /// Everything is verified and durable.
-    Done {
-        /// How many files.
-        files: u64,
-        /// How many bytes.
-        bytes: u64,
-        /// The BLAKE3 hash of the file: 64 hexadecimal digits.
-        blake3: String,
-        /// How long it took.
-        seconds: f64,
-        /// Where the receiver put it; the name that was offered, on the sender.
-        path: String,
-    },
-    /// It ended otherwise.
-    Failed(Failure),
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod load;
 mod output;
 mod peers;
 mod persist;
+mod reach;
 mod renewal;
 
 use core::net::{IpAddr, SocketAddr};

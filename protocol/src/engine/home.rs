@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use super::errand::Reach;
+use super::reach::Reach;
 use super::{Dialling, Engine};
 use crate::identity::NodeId;
 use crate::time::Timestamp;

@@ -6,7 +6,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use super::errand::Reach;
+use super::reach::Reach;
 use super::{CommandId, Engine, Output, RequestId, Sent, load};
 use crate::certificate::{BACKDATE, VerifiedCertificate};
 use crate::control::{Answer, Code, Failure};

@@ -1,0 +1,121 @@
+//! A peer is brought nearer to being asked: connected, greeted, shown this node's certificate.
+
+use super::peers::{Greeting, Peer};
+use super::{Engine, Output, Sent};
+use crate::certificate::AuthenticatedPeer;
+use crate::hello::{Addresses, Hello};
+use crate::identity::NodeId;
+use crate::label::Digest;
+use crate::message::{Request, Response};
+use crate::time::Timestamp;
+
+/// Whether a peer can be asked now.
+pub(super) enum Reach {
+    Ready,
+    Working,
+    /// There is no address, or none that works.
+    Nowhere,
+    /// It is there, and the greeting failed.
+    Refused,
+}
+
+impl Engine {
+    /// Brings a peer nearer to being asked: connects to it, greets it.
+    pub(super) fn reach(&mut self, node: NodeId, now: Timestamp) -> Reach {
+        let Some(peer) = self.peers.get(node) else { return Reach::Nowhere };
+        match (&peer.greeting, peer.connected) {
+            (Greeting::Done(proven), Some(_)) if proven.certificate().check_time(now).is_ok() => {
+                self.reach_shown(node, now)
+            }
+            (Greeting::Refused, Some(_)) => Reach::Refused,
+            (Greeting::Sent, Some(_)) => Reach::Working,
+            (_, Some(_)) => self.greet(node, now),
+            (_, None) if peer.dialling => Reach::Working,
+            (_, None) => match peer.worth_dialling(now) {
+                Some(addresses) => {
+                    self.peers.dial_began(node);
+                    self.dial(Some(node), addresses);
+                    Reach::Working
+                }
+                None => Reach::Nowhere,
+            },
+        }
+    }
+
+    /// A member is ready to be asked once it has seen the certificate that this node has now.
+    fn reach_shown(&mut self, node: NodeId, now: Timestamp) -> Reach {
+        let own = self.membership.member.as_ref().map(|member| member.certificate.digest());
+        let Some(peer) = self.peers.get(node) else { return Reach::Nowhere };
+        if peer.shown == own {
+            Reach::Ready
+        } else if peer.showing == own {
+            Reach::Working
+        } else {
+            self.greet(node, now)
+        }
+    }
+
+    fn greet(&mut self, node: NodeId, now: Timestamp) -> Reach {
+        let Some(hello) = self.hello() else { return Reach::Refused };
+        let shown = hello.certificate.digest();
+        self.peers.show_begins(node, shown);
+        if self.peers.member(node, now).is_none() {
+            self.peers.set_greeting(node, Greeting::Sent);
+        }
+        self.request(node, &Request::Hello(hello), Sent::Hello(node, shown));
+        Reach::Working
+    }
+
+    pub(super) fn hello(&self) -> Option<Hello> {
+        let member = self.membership.member.as_ref()?;
+        let addresses = self.local.addresses.clone().bounded();
+        Some(Hello { certificate: member.certificate.der().clone(), addresses })
+    }
+
+    /// Greets every connected peer that is known as a member, as a node does that has a new certificate.
+    pub(super) fn greet_everyone(&mut self, now: Timestamp) {
+        // Not strangers: whoever only listens is shown nothing.
+        let known = |peer: &Peer| peer.connected.is_some() && peer.certificate.is_some();
+        let peers: Vec<NodeId> =
+            self.peers.iter().filter(|(_, peer)| known(peer)).map(|(id, _)| id).collect();
+        for peer in peers {
+            self.greet(peer, now);
+        }
+    }
+
+    /// The answer to a greeting.
+    pub(super) fn greeted(
+        &mut self,
+        peer: NodeId,
+        shown: Digest,
+        response: Option<Response>,
+        now: Timestamp,
+    ) {
+        let member = self.membership.member.clone();
+        let proven = match (&response, member) {
+            (Some(Response::Hello(hello)), Some(member)) => hello
+                .authenticate(&member.anchor, peer, now)
+                .ok()
+                .map(|proven| (proven, hello.addresses.clone())),
+            _ => None,
+        };
+        self.peers.show_ended(peer, proven.is_some().then_some(shown));
+        match proven {
+            Some((proven, addresses)) => self.authenticated(proven, addresses, now),
+            // Without an answer the connection is about to end; with another one the peer is no member.
+            None if self.peers.member(peer, now).is_some() => {}
+            None if response.is_none() => self.peers.set_greeting(peer, Greeting::None),
+            None => self.peers.set_greeting(peer, Greeting::Refused),
+        }
+        self.advance_errands_for(peer, now);
+    }
+
+    /// A peer has proven its membership on the present connection.
+    pub(super) fn authenticated(&mut self, proven: AuthenticatedPeer, addresses: Addresses, now: Timestamp) {
+        let peer = proven.node_id();
+        if let Some(write) = self.peers.authenticated(proven, addresses, now) {
+            self.persist(vec![write], Vec::new());
+        }
+        self.output(Output::Certified { peer });
+    }
+}
