@@ -54,6 +54,10 @@ pub(crate) struct Lan {
     pub(crate) away: BTreeSet<usize>,
     /// What is done to an answer on its way from one host to another.
     pub(crate) tamper: Option<Tamper>,
+    /// Hosts whose answers take so much longer.
+    pub(crate) slow: BTreeMap<usize, Duration>,
+    /// Answers of slow hosts, by when they arrive.
+    late: Vec<(Timestamp, Event)>,
     /// Every request: how many bytes had been on the wire before it, to whom it went, and what it was.
     requests: Vec<(usize, usize, Vec<u8>)>,
     events: VecDeque<Event>,
@@ -73,6 +77,8 @@ impl Lan {
             wire: Vec::new(),
             away: BTreeSet::new(),
             tamper: None,
+            slow: BTreeMap::new(),
+            late: Vec::new(),
             requests: Vec::new(),
             events: VecDeque::new(),
             next: 0,
@@ -221,11 +227,22 @@ impl Lan {
         if !self.events.is_empty() {
             return Some(self.now.after(LATENCY));
         }
-        self.hosts.iter().filter_map(|host| host.engine.poll_timeout()).map(|(time, _)| time).min()
+        let late = self.late.iter().map(|(time, _)| *time);
+        self.hosts
+            .iter()
+            .filter_map(|host| host.engine.poll_timeout())
+            .map(|(time, _)| time)
+            .chain(late)
+            .min()
     }
 
     /// The next thing that happens; false if nothing ever will.
     fn step(&mut self) -> bool {
+        if let Some(due) = self.late.iter().position(|(time, _)| *time <= self.now) {
+            let (_, event) = self.late.remove(due);
+            self.deliver(event);
+            return true;
+        }
         if let Some(event) = self.events.pop_front() {
             self.now = self.now.after(LATENCY);
             self.deliver(event);
@@ -346,7 +363,11 @@ impl Lan {
             (Some(tamper), Some(bytes)) => tamper(host, to, bytes),
             (_, bytes) => bytes,
         };
-        self.events.push_back(Event::Response { to, request, bytes });
+        let answer = Event::Response { to, request, bytes };
+        match self.slow.get(&host) {
+            Some(lag) => self.late.push((self.now.after(*lag), answer)),
+            None => self.events.push_back(answer),
+        }
     }
 
     /// Host 0 makes a network.
