@@ -32,6 +32,10 @@ use self::dial::{Dials, Established};
 use self::handshakes::Handshakes;
 use crate::config::NetworkLimits;
 
+/// Streams of one connection that may be agreeing on their protocol at a time. 16: the requests that a peer of
+/// the default limits has open.
+const NEGOTIATING_STREAMS: usize = 16;
+
 /// What has happened.
 #[derive(Debug)]
 pub(crate) enum Event {
@@ -80,7 +84,10 @@ pub(crate) struct Network {
     connections: BTreeMap<ConnectionId, Connection>,
     /// How many of them each peer has.
     peers: BTreeMap<NodeId, usize>,
-    requests: BTreeMap<OutboundRequestId, RequestId>,
+    /// Those that wait for an answer, and whose.
+    requests: BTreeMap<OutboundRequestId, (RequestId, NodeId)>,
+    /// How many of them one peer may have.
+    requests_per_peer: usize,
     inbound: BTreeMap<InboundId, (InboundRequestId, ResponseChannel<Vec<u8>>)>,
     inbound_ids: BTreeMap<InboundRequestId, InboundId>,
     next_inbound: u64,
@@ -103,8 +110,10 @@ impl Network {
             identity::Keypair::ed25519_from_bytes(copy.as_mut_slice()).map_err(NetworkError::Identity)?;
         let handshakes = Handshakes::default();
         let behaviour = Behaviour::new(&keypair.public(), limits, handshakes.clone(), mdns);
-        let transport = transport::build(&keypair, limits.handshake, handshakes)?;
-        let config = libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(limits.idle);
+        let transport = transport::build(&keypair, limits, handshakes)?;
+        let config = libp2p::swarm::Config::with_tokio_executor()
+            .with_idle_connection_timeout(limits.idle)
+            .with_max_negotiating_inbound_streams(NEGOTIATING_STREAMS);
         let swarm = Swarm::new(transport, behaviour, keypair.public().to_peer_id(), config);
         Ok(Self {
             swarm,
@@ -113,6 +122,8 @@ impl Network {
             connections: BTreeMap::new(),
             peers: BTreeMap::new(),
             requests: BTreeMap::new(),
+            // The other half of what a connection may have open is the peer's.
+            requests_per_peer: limits.requests_per_connection.get().div_ceil(2) as usize,
             inbound: BTreeMap::new(),
             inbound_ids: BTreeMap::new(),
             next_inbound: 0,
@@ -156,13 +167,15 @@ impl Network {
         }
     }
 
-    /// Sends a request to a connected peer.
+    /// Sends a request to a connected peer. It fails at once if the peer has too many to answer already.
     pub(crate) fn request(&mut self, id: RequestId, to: &NodeId, message: Vec<u8>) {
-        let peer = address::peer_id(to).filter(|peer| self.swarm.is_connected(peer));
+        let open = self.requests.values().filter(|(_, peer)| peer == to).count();
+        let peer = address::peer_id(to)
+            .filter(|peer| open < self.requests_per_peer && self.swarm.is_connected(peer));
         match peer {
             Some(peer) => {
                 let request = self.swarm.behaviour_mut().control.send_request(&peer, message);
-                self.requests.insert(request, id);
+                self.requests.insert(request, (id, *to));
             }
             None => self.events.push_back(Event::RequestFailed { request: id }),
         }
@@ -277,14 +290,14 @@ impl Network {
                     self.handle_request(&peer, connection_id, request_id, request, channel);
                 }
                 Message::Response { request_id, response } => {
-                    if let Some(request) = self.requests.remove(&request_id) {
+                    if let Some((request, _)) = self.requests.remove(&request_id) {
                         self.events.push_back(Event::Response { request, bytes: response });
                     }
                 }
             },
             Control::OutboundFailure { request_id, error, .. } => {
                 tracing::debug!(?error, "a request has failed");
-                if let Some(request) = self.requests.remove(&request_id) {
+                if let Some((request, _)) = self.requests.remove(&request_id) {
                     self.events.push_back(Event::RequestFailed { request });
                 }
             }

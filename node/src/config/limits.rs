@@ -48,7 +48,9 @@ pub struct NetworkLimits {
     pub handshake_burst: NonZeroU32,
     /// Connections of one peer. 4: one each way over both transports; the oldest gives way.
     pub connections_per_peer: NonZeroU32,
-    /// Requests that one connection may have open at a time. 32.
+    /// Requests that one connection may have open at a time, those of this node and those of the peer together.
+    /// 32: a peer has half of them, which is more than it asks at once. A connection has 16 streams more for
+    /// what is no request, and each stream can make this node keep 256 KiB.
     pub requests_per_connection: NonZeroU32,
 }
 
