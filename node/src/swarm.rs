@@ -11,10 +11,11 @@ mod dial;
 mod frame;
 mod gate;
 mod handshakes;
+mod rates;
 mod slots;
 mod transport;
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use futures::StreamExt;
@@ -30,6 +31,8 @@ use self::address::Transport;
 use self::behaviour::{Behaviour, BehaviourEvent};
 use self::dial::{Dials, Established};
 use self::handshakes::Handshakes;
+use self::rates::Rates;
+use crate::ambient;
 use crate::config::NetworkLimits;
 
 /// Streams of one connection that may be agreeing on their protocol at a time. 16: the requests that a peer of
@@ -47,7 +50,7 @@ pub(crate) enum Event {
     Disconnected { peer: NodeId },
     /// Nobody was reached.
     DialFailed { dial: DialId },
-    /// A request came in.
+    /// A request came in, of a peer that has proven its membership or does not ask too often.
     Request { from: NodeId, source: Connection, inbound: InboundId, bytes: Vec<u8> },
     /// A request was answered.
     Response { request: RequestId, bytes: Vec<u8> },
@@ -91,6 +94,8 @@ pub(crate) struct Network {
     inbound: BTreeMap<InboundId, (InboundRequestId, ResponseChannel<Vec<u8>>)>,
     inbound_ids: BTreeMap<InboundRequestId, InboundId>,
     next_inbound: u64,
+    /// How often strangers ask.
+    asked: Rates,
     events: VecDeque<Event>,
 }
 
@@ -127,6 +132,7 @@ impl Network {
             inbound: BTreeMap::new(),
             inbound_ids: BTreeMap::new(),
             next_inbound: 0,
+            asked: Rates::new(limits.stranger_requests_per_second, limits.stranger_request_burst),
             events: VecDeque::new(),
         })
     }
@@ -317,11 +323,20 @@ impl Network {
     ) {
         let source = self.connections.get(&connection).copied();
         let (Some(from), Some(source)) = (address::node_id(peer), source) else { return };
+        if !self.may_ask(peer, source.remote.ip()) {
+            tracing::debug!(%peer, remote = %source.remote, "a stranger asks too often");
+            return;
+        }
         let inbound = InboundId(self.next_inbound);
         self.next_inbound += 1;
         self.inbound.insert(inbound, (request, channel));
         self.inbound_ids.insert(request, inbound);
         self.events.push_back(Event::Request { from, source, inbound, bytes });
+    }
+
+    /// Whether a request is worth an answer: whoever has proven nothing asks so often, whatever its node id.
+    fn may_ask(&mut self, peer: &PeerId, address: IpAddr) -> bool {
+        self.swarm.behaviour().gate.is_proven(peer) || self.asked.charge(address, ambient::monotonic())
     }
 
     fn take_inbound(&mut self, id: InboundId) -> Option<ResponseChannel<Vec<u8>>> {

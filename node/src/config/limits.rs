@@ -52,6 +52,11 @@ pub struct NetworkLimits {
     /// 32: a peer has half of them, which is more than it asks at once. A connection has 16 streams more for
     /// what is no request, and each stream can make this node keep 256 KiB.
     pub requests_per_connection: NonZeroU32,
+    /// Requests of one address a second, on average, of peers that have proven nothing. 20: a node that joins
+    /// asks about four times, and the dearest answer costs a signature and two Diffie-Hellman exchanges.
+    pub stranger_requests_per_second: NonZeroU32,
+    /// Requests of one address at once, of peers that have proven nothing. 32: four of each of its slots.
+    pub stranger_request_burst: NonZeroU32,
 }
 
 impl Default for NetworkLimits {
@@ -67,6 +72,8 @@ impl Default for NetworkLimits {
             handshake_burst: at_least_one(8),
             connections_per_peer: at_least_one(4),
             requests_per_connection: at_least_one(32),
+            stranger_requests_per_second: at_least_one(20),
+            stranger_request_burst: at_least_one(32),
         }
     }
 }

@@ -5,14 +5,12 @@
 //! newcomer is not refused while some other address holds more slots than he does: the busiest gives one up.
 
 use core::net::IpAddr;
-use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use super::rates::Rates;
 use crate::config::NetworkLimits;
 
-/// Addresses whose rate is remembered. One that is forgotten starts with a full burst.
-const MAX_RATES: usize = 1024;
 /// Addresses that are remembered to have proven membership.
 const MAX_PROVEN: usize = 1024;
 
@@ -40,7 +38,7 @@ pub(super) enum Refusal {
 pub(super) struct Slots {
     limits: NetworkLimits,
     slots: BTreeMap<Id, Slot>,
-    rates: BTreeMap<IpAddr, Rate>,
+    handshakes: Rates,
     proven: BTreeSet<IpAddr>,
 }
 
@@ -50,15 +48,10 @@ struct Slot {
     given_away: bool,
 }
 
-/// A token bucket.
-struct Rate {
-    tokens: f64,
-    at: Instant,
-}
-
 impl Slots {
     pub(super) fn new(limits: NetworkLimits) -> Self {
-        Self { limits, slots: BTreeMap::new(), rates: BTreeMap::new(), proven: BTreeSet::new() }
+        let handshakes = Rates::new(limits.handshakes_per_second, limits.handshake_burst);
+        Self { limits, slots: BTreeMap::new(), handshakes, proven: BTreeSet::new() }
     }
 
     /// Gives `id` a slot, maybe one that another had: that one is returned and has to be closed.
@@ -71,7 +64,9 @@ impl Slots {
         if own >= per_address {
             return Err(Refusal::Address(address, per_address));
         }
-        self.charge(address, now)?;
+        if !self.handshakes.charge(address, now) {
+            return Err(Refusal::Rate(address, self.limits.handshakes_per_second.get()));
+        }
         let given_up = if self.live() >= self.cap(address) { Some(self.give_up(own)?) } else { None };
         self.slots.insert(id, Slot { address, given_away: false });
         Ok(given_up)
@@ -137,32 +132,6 @@ impl Slots {
         }
         Ok(oldest)
     }
-
-    fn charge(&mut self, address: IpAddr, now: Instant) -> Result<(), Refusal> {
-        let per_second = self.limits.handshakes_per_second.get();
-        let burst = f64::from(self.limits.handshake_burst.get());
-        if self.rates.len() >= MAX_RATES && !self.rates.contains_key(&address) {
-            self.forget_rates(now);
-        }
-        let rate = self.rates.entry(address).or_insert(Rate { tokens: burst, at: now });
-        let refilled = now.saturating_duration_since(rate.at).as_secs_f64() * f64::from(per_second);
-        rate.tokens = (rate.tokens + refilled).min(burst);
-        rate.at = now;
-        if rate.tokens < 1.0 {
-            return Err(Refusal::Rate(address, per_second));
-        }
-        rate.tokens -= 1.0;
-        Ok(())
-    }
-
-    /// Forgets addresses that have been quiet, all of them if there are none: a flood from more addresses
-    /// than are remembered is met by the slots.
-    fn forget_rates(&mut self, now: Instant) {
-        self.rates.retain(|_, rate| now.saturating_duration_since(rate.at) < Duration::from_secs(1));
-        if self.rates.len() >= MAX_RATES {
-            self.rates.clear();
-        }
-    }
 }
 
 fn count<T>(items: impl Iterator<Item = T>) -> u32 {
@@ -173,6 +142,7 @@ fn count<T>(items: impl Iterator<Item = T>) -> u32 {
 mod tests {
     use core::net::Ipv4Addr;
     use core::num::NonZeroU32;
+    use core::time::Duration;
 
     use super::*;
 
@@ -247,7 +217,6 @@ mod tests {
             let _ = slots.take(conn(id), address, now());
         }
         assert!(slots.slots.len() <= 12, "{}", slots.slots.len());
-        assert!(slots.rates.len() <= MAX_RATES, "{}", slots.rates.len());
     }
 
     fn limits() -> NetworkLimits {

@@ -96,6 +96,36 @@ async fn requests_beyond_those_that_a_connection_bears_fail() {
     }
 }
 
+/// D8: a stranger that asks without end gets no answer, a member does.
+#[tokio::test]
+async fn a_stranger_asks_so_often() {
+    let limits = NetworkLimits {
+        stranger_requests_per_second: NonZeroU32::MIN,
+        stranger_request_burst: NonZeroU32::new(2).unwrap(),
+        ..NetworkLimits::default()
+    };
+    let (mut alice, mut bob) = (node(1), node_with(2, &limits));
+    let place = listening(&mut bob).await;
+    alice.connect(DialId(0), Some(&id(2)), &[place]);
+    connected(&mut alice, &mut bob).await;
+    for request in 0..4 {
+        alice.request(RequestId(request), &id(2), b"ask".to_vec());
+    }
+    for _ in 0..2 {
+        let event = next(&mut alice, &mut bob).await;
+        assert!(matches!(event, Event::RequestFailed { .. }), "{event:?}");
+    }
+    let asked = bob.events.iter().filter(|event| matches!(event, Event::Request { .. })).count();
+    assert_eq!(asked, 2);
+    bob.events.clear();
+    bob.prove(&id(1));
+    for request in 4..14 {
+        alice.request(RequestId(request), &id(2), b"ask".to_vec());
+        let event = next(&mut bob, &mut alice).await;
+        assert!(matches!(event, Event::Request { .. }), "{event:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_request_to_nobody_fails() {
     let mut alice = node(1);
