@@ -28,6 +28,7 @@ use libp2p::{Multiaddr, PeerId, Swarm, identity, mdns, noise};
 use zeroize::Zeroizing;
 
 use self::address::Transport;
+pub(crate) use self::address::is_attached;
 use self::behaviour::{Behaviour, BehaviourEvent};
 use self::dial::{Dials, Established};
 use self::handshakes::Handshakes;
@@ -270,7 +271,7 @@ impl Network {
             self.swarm.close_connection(id);
             return;
         };
-        let connection = Connection { remote, attached: address::is_attached(remote.ip()), dialled };
+        let connection = Connection { remote, attached: is_attached(remote.ip()), dialled };
         self.connections.insert(id, connection);
         *self.peers.entry(from).or_default() += 1;
         self.events.push_back(Event::Connected { peer: from, connection });

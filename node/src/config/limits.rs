@@ -85,7 +85,7 @@ pub struct LaneLimits {
     /// How long the channel's handshake may take, in seconds. 3.
     #[serde(rename = "handshake_seconds", deserialize_with = "seconds")]
     pub handshake: Duration,
-    /// Lanes of one address that have not proven a ticket. 8.
+    /// Lanes of one address that have not proven a ticket. 8. A routed IPv6 /64 counts as one address.
     pub pending_per_address: NonZeroU32,
     /// Lanes in all that have not proven a ticket. 256.
     pub pending: NonZeroU32,

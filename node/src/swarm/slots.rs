@@ -4,6 +4,7 @@
 //! alone is a way to lock everybody out, so an address has few slots and few handshakes a second, and a
 //! newcomer is not refused while some other address holds more slots than he does: the busiest gives one up.
 
+use core::cmp::Reverse;
 use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -112,7 +113,8 @@ impl Slots {
         if self.proven.contains(&address) { all } else { all - reserved }
     }
 
-    /// Takes the oldest slot of the address that holds most, if that is more than `own`.
+    /// Takes the oldest slot of the address that holds most, if that is more than `own`. Of several, it is the
+    /// one whose slot is oldest: nobody chooses an address for which others give way.
     fn give_up(&mut self, own: u32) -> Result<Id, Refusal> {
         let full = Refusal::Full(self.limits.pending.get());
         // A slot that was given away is a socket until it is closed: those are bounded, too.
@@ -123,7 +125,8 @@ impl Slots {
         for (id, slot) in self.slots.iter().filter(|(_, slot)| !slot.given_away) {
             held.entry(slot.address).or_insert((0, *id)).0 += 1;
         }
-        let (most, oldest) = held.into_values().max_by_key(|(held, _)| *held).ok_or(full)?;
+        let (most, oldest) =
+            held.into_values().max_by_key(|(held, oldest)| (*held, Reverse(*oldest))).ok_or(full)?;
         if most <= own {
             return Err(full);
         }
@@ -170,6 +173,18 @@ mod tests {
         assert_eq!(slots.check(conn(1)), Err(Refusal::GivenAway));
         assert_eq!(slots.check(conn(4)), Ok(()));
         assert_eq!(slots.take(conn(5), ip(9), now()), Err(Refusal::Full(6)), "nobody holds more than one");
+    }
+
+    /// D8: among addresses that hold as much, age decides and not the address.
+    #[test]
+    fn of_equally_busy_addresses_the_oldest_slot_gives_way() {
+        for (first, second) in [(1, 9), (9, 1)] {
+            let mut slots = Slots::new(limits());
+            for (id, host) in [(0, first), (1, second), (2, second), (3, first)] {
+                assert_eq!(slots.take(conn(id), ip(host), now()), Ok(None));
+            }
+            assert_eq!(slots.take(conn(4), ip(5), now()), Ok(Some(conn(0))));
+        }
     }
 
     /// D7: some slots are kept for addresses that have proven membership.
