@@ -2,6 +2,8 @@
 //!
 //! Nothing in here waits: what takes time (the disk, Argon2id, the network) reports back as an input.
 
+mod pace;
+
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -16,6 +18,7 @@ use lanyard_protocol::enrolment::stretch;
 use lanyard_protocol::record::Write;
 use tokio::sync::{Semaphore, oneshot};
 
+use self::pace::Pace;
 use crate::ambient;
 use crate::handle::{Answered, Ends, Listening, Message, Opened};
 use crate::listen::lane_addresses;
@@ -23,10 +26,6 @@ use crate::store::{Store, StoreError};
 use crate::swarm::{Event, Network};
 use crate::tasks::Tasks;
 
-/// The longest sleep. The engine's deadlines are by the wall clock, which may be set while the loop sleeps.
-const LONGEST_SLEEP: Duration = Duration::from_secs(30);
-/// The shortest sleep: a timer that is a millisecond early must not spin.
-const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 /// Computations at a time. 2: each takes 64 MiB.
 const WORKERS: usize = 2;
 
@@ -44,6 +43,7 @@ pub(crate) struct EventLoop {
     persists: FuturesUnordered<BoxFuture<'static, (PersistId, Result<(), StoreError>)>>,
     works: FuturesUnordered<BoxFuture<'static, Option<(WorkId, Finished)>>>,
     workers: Arc<Semaphore>,
+    pace: Pace,
 }
 
 /// What others are told instead of where the node listens.
@@ -96,6 +96,7 @@ impl EventLoop {
             persists: FuturesUnordered::new(),
             works: FuturesUnordered::new(),
             workers: Arc::new(Semaphore::new(WORKERS)),
+            pace: Pace::default(),
         }
     }
 
@@ -116,7 +117,14 @@ impl EventLoop {
 
     /// Waits for the next input. Dropping the future loses nothing.
     async fn next(&mut self) -> Input {
-        let sleep = self.sleep();
+        let (deadline, now) = (self.engine.poll_timeout(), ambient::now());
+        if let Some((deadline, why)) = deadline
+            && self.pace.is_due(deadline, now)
+        {
+            tracing::trace!(why, "a deadline has come");
+            return Input::Timeout;
+        }
+        let sleep = Pace::sleep(deadline.map(|(deadline, _)| deadline), now);
         let Ends { mailbox, cancelled, .. } = &mut self.ends;
         tokio::select! {
             event = self.network.next() => Input::Network(event),
@@ -125,17 +133,6 @@ impl EventLoop {
             Some((id, result)) = self.persists.next() => Input::Persisted(id, result),
             Some(finished) = self.works.next() => Input::Worked(finished),
             () = tokio::time::sleep(sleep) => Input::Timeout,
-        }
-    }
-
-    fn sleep(&self) -> Duration {
-        match self.engine.poll_timeout() {
-            Some((deadline, why)) => {
-                let sleep = deadline.since(ambient::now());
-                tracing::trace!(?sleep, why, "next deadline");
-                sleep.clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
-            }
-            None => LONGEST_SLEEP,
         }
     }
 

@@ -19,13 +19,14 @@ use tokio::net::{TcpListener, TcpStream};
 
 pub use self::dial::Dialled;
 pub(crate) use self::dial::open;
-use self::limits::{Proven, ProvenSlot, Unproven};
+use self::limits::{Origin, Proven, ProvenSlot, Unproven};
 pub use self::services::Services;
 use crate::ambient::{self, OsRng};
 use crate::channel::handshake::{self, AcceptError};
 use crate::channel::{AnyWire, Channel, Lease};
 use crate::config::LaneLimits;
 use crate::handle::Handle;
+use crate::swarm;
 use crate::tasks::Tasks;
 
 /// How long the listener waits when the system has no descriptor for the next connection.
@@ -74,7 +75,7 @@ pub(crate) async fn run(
 
 /// Gives the connection a slot and a task, or closes it.
 fn admit(gate: &Arc<Gate>, unproven: &Unproven, stream: TcpStream, remote: SocketAddr) {
-    let Some(slot) = unproven.take(remote.ip()) else {
+    let Some(slot) = unproven.take(Origin::of(remote.ip(), swarm::is_attached)) else {
         tracing::debug!(%remote, "too many unproven connections of this address");
         return;
     };

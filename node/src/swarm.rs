@@ -11,10 +11,11 @@ mod dial;
 mod frame;
 mod gate;
 mod handshakes;
+mod rates;
 mod slots;
 mod transport;
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use futures::StreamExt;
@@ -27,10 +28,17 @@ use libp2p::{Multiaddr, PeerId, Swarm, identity, mdns, noise};
 use zeroize::Zeroizing;
 
 use self::address::Transport;
+pub(crate) use self::address::is_attached;
 use self::behaviour::{Behaviour, BehaviourEvent};
 use self::dial::{Dials, Established};
 use self::handshakes::Handshakes;
+use self::rates::Rates;
+use crate::ambient;
 use crate::config::NetworkLimits;
+
+/// Streams of one connection that may be agreeing on their protocol at a time. 16: the requests that a peer of
+/// the default limits has open.
+const NEGOTIATING_STREAMS: usize = 16;
 
 /// What has happened.
 #[derive(Debug)]
@@ -43,7 +51,7 @@ pub(crate) enum Event {
     Disconnected { peer: NodeId },
     /// Nobody was reached.
     DialFailed { dial: DialId },
-    /// A request came in.
+    /// A request came in, of a peer that has proven its membership or does not ask too often.
     Request { from: NodeId, source: Connection, inbound: InboundId, bytes: Vec<u8> },
     /// A request was answered.
     Response { request: RequestId, bytes: Vec<u8> },
@@ -80,10 +88,15 @@ pub(crate) struct Network {
     connections: BTreeMap<ConnectionId, Connection>,
     /// How many of them each peer has.
     peers: BTreeMap<NodeId, usize>,
-    requests: BTreeMap<OutboundRequestId, RequestId>,
+    /// Those that wait for an answer, and whose.
+    requests: BTreeMap<OutboundRequestId, (RequestId, NodeId)>,
+    /// How many of them one peer may have.
+    requests_per_peer: usize,
     inbound: BTreeMap<InboundId, (InboundRequestId, ResponseChannel<Vec<u8>>)>,
     inbound_ids: BTreeMap<InboundRequestId, InboundId>,
     next_inbound: u64,
+    /// How often strangers ask.
+    asked: Rates,
     events: VecDeque<Event>,
 }
 
@@ -103,8 +116,10 @@ impl Network {
             identity::Keypair::ed25519_from_bytes(copy.as_mut_slice()).map_err(NetworkError::Identity)?;
         let handshakes = Handshakes::default();
         let behaviour = Behaviour::new(&keypair.public(), limits, handshakes.clone(), mdns);
-        let transport = transport::build(&keypair, limits.handshake, handshakes)?;
-        let config = libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(limits.idle);
+        let transport = transport::build(&keypair, limits, handshakes)?;
+        let config = libp2p::swarm::Config::with_tokio_executor()
+            .with_idle_connection_timeout(limits.idle)
+            .with_max_negotiating_inbound_streams(NEGOTIATING_STREAMS);
         let swarm = Swarm::new(transport, behaviour, keypair.public().to_peer_id(), config);
         Ok(Self {
             swarm,
@@ -113,9 +128,12 @@ impl Network {
             connections: BTreeMap::new(),
             peers: BTreeMap::new(),
             requests: BTreeMap::new(),
+            // The other half of what a connection may have open is the peer's.
+            requests_per_peer: limits.requests_per_connection.get().div_ceil(2) as usize,
             inbound: BTreeMap::new(),
             inbound_ids: BTreeMap::new(),
             next_inbound: 0,
+            asked: Rates::new(limits.stranger_requests_per_second, limits.stranger_request_burst),
             events: VecDeque::new(),
         })
     }
@@ -156,13 +174,15 @@ impl Network {
         }
     }
 
-    /// Sends a request to a connected peer.
+    /// Sends a request to a connected peer. It fails at once if the peer has too many to answer already.
     pub(crate) fn request(&mut self, id: RequestId, to: &NodeId, message: Vec<u8>) {
-        let peer = address::peer_id(to).filter(|peer| self.swarm.is_connected(peer));
+        let open = self.requests.values().filter(|(_, peer)| peer == to).count();
+        let peer = address::peer_id(to)
+            .filter(|peer| open < self.requests_per_peer && self.swarm.is_connected(peer));
         match peer {
             Some(peer) => {
                 let request = self.swarm.behaviour_mut().control.send_request(&peer, message);
-                self.requests.insert(request, id);
+                self.requests.insert(request, (id, *to));
             }
             None => self.events.push_back(Event::RequestFailed { request: id }),
         }
@@ -251,7 +271,7 @@ impl Network {
             self.swarm.close_connection(id);
             return;
         };
-        let connection = Connection { remote, attached: address::is_attached(remote.ip()), dialled };
+        let connection = Connection { remote, attached: is_attached(remote.ip()), dialled };
         self.connections.insert(id, connection);
         *self.peers.entry(from).or_default() += 1;
         self.events.push_back(Event::Connected { peer: from, connection });
@@ -277,14 +297,14 @@ impl Network {
                     self.handle_request(&peer, connection_id, request_id, request, channel);
                 }
                 Message::Response { request_id, response } => {
-                    if let Some(request) = self.requests.remove(&request_id) {
+                    if let Some((request, _)) = self.requests.remove(&request_id) {
                         self.events.push_back(Event::Response { request, bytes: response });
                     }
                 }
             },
             Control::OutboundFailure { request_id, error, .. } => {
                 tracing::debug!(?error, "a request has failed");
-                if let Some(request) = self.requests.remove(&request_id) {
+                if let Some((request, _)) = self.requests.remove(&request_id) {
                     self.events.push_back(Event::RequestFailed { request });
                 }
             }
@@ -304,11 +324,20 @@ impl Network {
     ) {
         let source = self.connections.get(&connection).copied();
         let (Some(from), Some(source)) = (address::node_id(peer), source) else { return };
+        if !self.may_ask(peer, source.remote.ip()) {
+            tracing::debug!(%peer, remote = %source.remote, "a stranger asks too often");
+            return;
+        }
         let inbound = InboundId(self.next_inbound);
         self.next_inbound += 1;
         self.inbound.insert(inbound, (request, channel));
         self.inbound_ids.insert(request, inbound);
         self.events.push_back(Event::Request { from, source, inbound, bytes });
+    }
+
+    /// Whether a request is worth an answer: whoever has proven nothing asks so often, whatever its node id.
+    fn may_ask(&mut self, peer: &PeerId, address: IpAddr) -> bool {
+        self.swarm.behaviour().gate.is_proven(peer) || self.asked.charge(address, ambient::monotonic())
     }
 
     fn take_inbound(&mut self, id: InboundId) -> Option<ResponseChannel<Vec<u8>>> {

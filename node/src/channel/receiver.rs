@@ -6,7 +6,8 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use std::io;
 
-use lanyard_protocol::channel::{HEADER_LEN, Opener, RECORD_MAX, Record};
+use lanyard_protocol::channel::{HEADER_LEN, Opener, RECORD_MAX, REKEY_AFTER, Record};
+use lanyard_protocol::time::Timestamp;
 use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf, ReadHalf};
 
 use super::{BUFFER, ChannelError, Lease, Wire};
@@ -19,7 +20,7 @@ use crate::ambient;
 pub struct Receiver<S> {
     stream: ReadHalf<S>,
     opener: Opener,
-    lease: Lease,
+    watch: Watch,
     buffer: Vec<u8>,
     /// What was read and not yet opened.
     sealed: Range<usize>,
@@ -31,8 +32,9 @@ pub struct Receiver<S> {
 
 impl<S: Wire> Receiver<S> {
     pub(super) fn new(stream: ReadHalf<S>, opener: Opener, lease: Lease) -> Self {
+        let watch = Watch::new(lease, ambient::now());
         // Zeroed by the system on first use: a channel that is quiet takes a few pages.
-        Self { stream, opener, lease, buffer: vec![0; BUFFER], sealed: 0..0, plain: 0..0, ended: false }
+        Self { stream, opener, watch, buffer: vec![0; BUFFER], sealed: 0..0, plain: 0..0, ended: false }
     }
 
     /// What a record gave before this receiver existed comes first.
@@ -103,12 +105,17 @@ impl<S: Wire> Receiver<S> {
         let header = self.opener.header(header)?;
         let body_len = header.body_len();
         let body = self.sealed.start + HEADER_LEN;
-        match self.opener.open_in_place(header, &mut rest[..body_len])? {
-            Record::Data(payload) => self.plain = body..body + payload.len(),
-            Record::Rekey => self.lease.check(ambient::now())?,
+        let record = self.opener.open_in_place(header, &mut rest[..body_len])?;
+        self.sealed.start = body + body_len;
+        match record {
+            Record::Data(payload) => {
+                let plain = body..body + payload.len();
+                self.watch.data(ambient::now())?;
+                self.plain = plain;
+            }
+            Record::Rekey => self.watch.rekey(ambient::now())?,
             Record::Close => self.ended = true,
         }
-        self.sealed.start = body + body_len;
         Ok(())
     }
 
@@ -127,6 +134,35 @@ impl<S: Wire> Receiver<S> {
             read => self.sealed.end += read,
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+/// Looks at the lease again when the peer changes its key, and when it should have and did not: a peer that
+/// keeps its key past the end of its ticket gains nothing.
+#[derive(Debug)]
+struct Watch {
+    lease: Lease,
+    /// When the lease last held; nothing if it did not.
+    held: Option<Timestamp>,
+}
+
+impl Watch {
+    const fn new(lease: Lease, now: Timestamp) -> Self {
+        Self { lease, held: Some(now) }
+    }
+
+    fn rekey(&mut self, now: Timestamp) -> Result<(), ChannelError> {
+        self.held = None;
+        self.lease.check(now)?;
+        self.held = Some(now);
+        Ok(())
+    }
+
+    fn data(&mut self, now: Timestamp) -> Result<(), ChannelError> {
+        match self.held {
+            Some(held) if now.since(held) < REKEY_AFTER => Ok(()),
+            Some(_) | None => self.rekey(now),
+        }
     }
 }
 
@@ -154,5 +190,40 @@ impl<S: Wire> AsyncBufRead for Receiver<S> {
 
     fn consume(mut self: Pin<&mut Self>, amount: usize) {
         self.consume_bytes(amount);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use lanyard_protocol::channel::ChannelReject;
+
+    use super::*;
+
+    const OPENED: Timestamp = Timestamp::from_secs(1_000_000);
+
+    /// C4: a peer that never changes its key is held to its ticket all the same.
+    #[test]
+    fn a_lease_is_looked_at_though_the_peer_keeps_its_key() {
+        let expires = OPENED.after(REKEY_AFTER + Duration::from_secs(60));
+        let mut watch = Watch::new(Lease::until(expires), OPENED);
+        let hour = OPENED.after(REKEY_AFTER);
+        for now in [OPENED, hour, expires, hour.after(REKEY_AFTER).before(Duration::from_millis(1))] {
+            watch.data(now).unwrap();
+        }
+        for _ in 0..2 {
+            let ended = watch.data(hour.after(REKEY_AFTER));
+            assert!(matches!(ended, Err(ChannelError::Ended(ChannelReject::Expired))), "{ended:?}");
+        }
+    }
+
+    /// C4: what comes after a change of keys that the lease did not survive is not taken.
+    #[test]
+    fn nothing_is_taken_after_the_lease_has_ended() {
+        let mut watch = Watch::new(Lease::until(OPENED), OPENED);
+        watch.data(OPENED).unwrap();
+        assert!(matches!(watch.rekey(OPENED), Err(ChannelError::Ended(_))));
+        assert!(matches!(watch.data(OPENED), Err(ChannelError::Ended(_))));
     }
 }

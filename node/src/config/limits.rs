@@ -48,8 +48,15 @@ pub struct NetworkLimits {
     pub handshake_burst: NonZeroU32,
     /// Connections of one peer. 4: one each way over both transports; the oldest gives way.
     pub connections_per_peer: NonZeroU32,
-    /// Requests that one connection may have open at a time. 32.
+    /// Requests that one connection may have open at a time, those of this node and those of the peer together.
+    /// 32: a peer has half of them, which is more than it asks at once. A connection has 16 streams more for
+    /// what is no request, and each stream can make this node keep 256 KiB.
     pub requests_per_connection: NonZeroU32,
+    /// Requests of one address a second, on average, of peers that have proven nothing. 20: a node that joins
+    /// asks about four times, and the dearest answer costs a signature and two Diffie-Hellman exchanges.
+    pub stranger_requests_per_second: NonZeroU32,
+    /// Requests of one address at once, of peers that have proven nothing. 32: four of each of its slots.
+    pub stranger_request_burst: NonZeroU32,
 }
 
 impl Default for NetworkLimits {
@@ -65,6 +72,8 @@ impl Default for NetworkLimits {
             handshake_burst: at_least_one(8),
             connections_per_peer: at_least_one(4),
             requests_per_connection: at_least_one(32),
+            stranger_requests_per_second: at_least_one(20),
+            stranger_request_burst: at_least_one(32),
         }
     }
 }
@@ -76,7 +85,7 @@ pub struct LaneLimits {
     /// How long the channel's handshake may take, in seconds. 3.
     #[serde(rename = "handshake_seconds", deserialize_with = "seconds")]
     pub handshake: Duration,
-    /// Lanes of one address that have not proven a ticket. 8.
+    /// Lanes of one address that have not proven a ticket. 8. A routed IPv6 /64 counts as one address.
     pub pending_per_address: NonZeroU32,
     /// Lanes in all that have not proven a ticket. 256.
     pub pending: NonZeroU32,

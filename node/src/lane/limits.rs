@@ -3,7 +3,11 @@
 //! A connection that has proven nothing holds a slot of its *address*; at the cap of all of them the busiest
 //! address gives way, so that no number of silent sockets keeps a newcomer out. A connection that has proven a
 //! ticket gives that slot back and is counted for its ticket and its peer.
+//!
+//! From afar, an IPv6 host is its /64: it may have every address in it. On the local network that would be
+//! everybody, and one host could keep all others out: there, each address counts for itself.
 
+use core::cmp::Reverse;
 use core::num::NonZeroU32;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
@@ -14,6 +18,27 @@ use lanyard_protocol::ticket::TicketId;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::LaneLimits;
+
+/// What shares one fate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Origin {
+    /// One host, as far as anyone can tell.
+    Address(IpAddr),
+    /// The /64 that one host may take all addresses of, and that several may share.
+    Network(Ipv6Addr),
+}
+
+impl Origin {
+    /// The origin of what comes from `address`. `is_attached` says whether no router has passed it on.
+    pub(super) fn of(address: IpAddr, is_attached: impl FnOnce(IpAddr) -> bool) -> Self {
+        match address.to_canonical() {
+            IpAddr::V6(routed) if !is_attached(routed.into()) => {
+                Self::Network(Ipv6Addr::from_bits(routed.to_bits() & !u128::from(u64::MAX)))
+            }
+            address @ (IpAddr::V4(_) | IpAddr::V6(_)) => Self::Address(address),
+        }
+    }
+}
 
 /// The slots of connections that have proven nothing.
 #[derive(Clone, Debug)]
@@ -27,7 +52,7 @@ pub(super) struct Unproven {
 struct Table {
     next: u64,
     total: usize,
-    addresses: BTreeMap<IpAddr, VecDeque<Waiting>>,
+    origins: BTreeMap<Origin, VecDeque<Waiting>>,
 }
 
 #[derive(Debug)]
@@ -42,12 +67,15 @@ impl Unproven {
         Self { per_address, in_all, table: Arc::default() }
     }
 
-    /// A slot for a connection from `address`, unless that has all that it may have.
-    pub(super) fn take(&self, address: IpAddr) -> Option<UnprovenSlot> {
-        let address = network(address);
+    /// A slot for a connection from `origin`. An address that has all that it may have gets no more; of a
+    /// network, which may be several hosts', the oldest slot gives way.
+    pub(super) fn take(&self, origin: Origin) -> Option<UnprovenSlot> {
         let mut table = lock(&self.table);
-        if table.addresses.get(&address).is_some_and(|held| held.len() >= self.per_address) {
-            return None;
+        if table.origins.get(&origin).is_some_and(|held| held.len() >= self.per_address) {
+            match origin {
+                Origin::Address(_) => return None,
+                Origin::Network(_) => table.evict_oldest(origin),
+            }
         }
         if table.total >= self.in_all {
             table.evict();
@@ -55,31 +83,36 @@ impl Unproven {
         let (id, evicted) = (table.next, CancellationToken::new());
         table.next += 1;
         table.total += 1;
-        table.addresses.entry(address).or_default().push_back(Waiting { id, evicted: evicted.clone() });
-        Some(UnprovenSlot { table: Arc::clone(&self.table), address, id, evicted })
+        table.origins.entry(origin).or_default().push_back(Waiting { id, evicted: evicted.clone() });
+        Some(UnprovenSlot { table: Arc::clone(&self.table), origin, id, evicted })
     }
 }
 
 impl Table {
-    /// Takes the oldest slot of the busiest address away.
+    /// Takes the oldest slot of the busiest origin away; of several, of the one whose slot is oldest.
     fn evict(&mut self) {
-        let busiest = self.addresses.iter().max_by_key(|(_, held)| held.len()).map(|(address, _)| *address);
-        if let Some(address) = busiest
-            && let Some(oldest) = self.addresses.get(&address).and_then(|held| held.front())
-        {
-            oldest.evicted.cancel();
-            let id = oldest.id;
-            self.remove(address, id);
+        let age = |held: &VecDeque<Waiting>| Reverse(held.front().map(|oldest| oldest.id));
+        let busiest = self.origins.iter().max_by_key(|(_, held)| (held.len(), age(held)));
+        if let Some((&origin, _)) = busiest {
+            self.evict_oldest(origin);
         }
     }
 
-    fn remove(&mut self, address: IpAddr, id: u64) {
-        let Some(held) = self.addresses.get_mut(&address) else { return };
+    fn evict_oldest(&mut self, origin: Origin) {
+        if let Some(oldest) = self.origins.get(&origin).and_then(|held| held.front()) {
+            oldest.evicted.cancel();
+            let id = oldest.id;
+            self.remove(origin, id);
+        }
+    }
+
+    fn remove(&mut self, origin: Origin, id: u64) {
+        let Some(held) = self.origins.get_mut(&origin) else { return };
         let before = held.len();
         held.retain(|waiting| waiting.id != id);
         self.total -= before - held.len();
         if held.is_empty() {
-            self.addresses.remove(&address);
+            self.origins.remove(&origin);
         }
     }
 }
@@ -88,7 +121,7 @@ impl Table {
 #[derive(Debug)]
 pub(super) struct UnprovenSlot {
     table: Arc<Mutex<Table>>,
-    address: IpAddr,
+    origin: Origin,
     id: u64,
     evicted: CancellationToken,
 }
@@ -102,15 +135,7 @@ impl UnprovenSlot {
 
 impl Drop for UnprovenSlot {
     fn drop(&mut self) {
-        lock(&self.table).remove(self.address, self.id);
-    }
-}
-
-/// What shares one fate: an IPv4 address, or the /64 that one host may take all addresses of.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+        lock(&self.table).remove(self.origin, self.id);
     }
 }
 
@@ -206,23 +231,59 @@ mod tests {
         }
     }
 
-    fn host(last: u8) -> IpAddr {
-        IpAddr::from([127, 0, 0, last])
+    fn host(last: u8) -> Origin {
+        Origin::of(IpAddr::from([127, 0, 0, last]), |_| true)
     }
 
-    /// D7, D8: one address has its share, a slot comes back when it is dropped, and an IPv6 host is one address.
+    fn routed(address: &str) -> Origin {
+        Origin::of(address.parse().unwrap(), |_| false)
+    }
+
+    fn attached(address: &str) -> Origin {
+        Origin::of(address.parse().unwrap(), |_| true)
+    }
+
+    /// D7, D8: one address has its share, and a slot comes back when it is dropped.
     #[test]
     fn an_address_has_its_share_and_no_more() {
         let unproven = Unproven::new(&limits());
         let first = unproven.take(host(1)).unwrap();
         let _second = unproven.take(host(1)).unwrap();
         assert!(unproven.take(host(1)).is_none());
-        assert!(unproven.take("::ffff:127.0.0.1".parse().unwrap()).is_none());
+        assert!(unproven.take(routed("::ffff:127.0.0.1")).is_none());
         drop(first);
         assert!(unproven.take(host(1)).is_some());
-        let six = |text: &str| unproven.take(text.parse().unwrap());
-        let _held = (six("2001:db8::1").unwrap(), six("2001:db8::2").unwrap());
-        assert!(six("2001:db8::3").is_none());
+    }
+
+    /// D7: on the local network, a host that holds all that it may keeps out nobody else.
+    #[test]
+    fn an_attached_ipv6_address_fills_its_own_slots_only() {
+        let unproven = Unproven::new(&limits());
+        let busy = [1, 2].map(|_| unproven.take(attached("2001:db8::1")).unwrap());
+        assert!(unproven.take(attached("2001:db8::1")).is_none());
+        let neighbour = unproven.take(attached("2001:db8::2")).unwrap();
+        assert!(busy.iter().chain([&neighbour]).all(|slot| !slot.evicted.is_cancelled()));
+    }
+
+    /// D7, D8: from afar a /64 has one share, and nobody in it keeps the others of it out.
+    #[test]
+    fn the_oldest_of_a_routed_network_gives_way() {
+        let unproven = Unproven::new(&limits());
+        let held =
+            ["2001:db8::1", "2001:db8::2", "2001:db8::3"].map(|host| unproven.take(routed(host)).unwrap());
+        assert_eq!(held.each_ref().map(|slot| slot.evicted.is_cancelled()), [true, false, false]);
+        assert_eq!(lock(&unproven.table).total, 2);
+        drop(held);
+        assert_eq!(lock(&unproven.table).total, 0);
+    }
+
+    /// D8: among origins that hold as much, age decides and not the address.
+    #[test]
+    fn of_equally_busy_addresses_the_oldest_slot_gives_way() {
+        let unproven = Unproven::new(&limits());
+        let held = [3, 1, 4, 2].map(|last| unproven.take(host(last)).unwrap());
+        let _newcomer = unproven.take(host(9)).unwrap();
+        assert_eq!(held.map(|slot| slot.evicted.is_cancelled()), [true, false, false, false]);
     }
 
     /// D7: when all slots are taken the busiest address loses its oldest; a newcomer is let in.
@@ -236,7 +297,7 @@ mod tests {
         assert_eq!(evicted, [true, false, false, false]);
         drop((busy, quiet, newcomer));
         assert_eq!(lock(&unproven.table).total, 0);
-        assert!(lock(&unproven.table).addresses.is_empty());
+        assert!(lock(&unproven.table).origins.is_empty());
     }
 
     /// D12: channels are counted for their ticket and their peer, and no longer than they live.

@@ -73,7 +73,7 @@ pub(super) fn places(address: SocketAddr) -> Vec<SocketAddr> {
 
 /// Whether `ip` is on a network that this host is directly attached to, so that no router has passed it on.
 /// What cannot be found out is not attached.
-pub(super) fn is_attached(ip: IpAddr) -> bool {
+pub(crate) fn is_attached(ip: IpAddr) -> bool {
     let ip = ip.to_canonical();
     if ip.is_loopback() || matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local()) {
         return true;

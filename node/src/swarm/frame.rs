@@ -6,14 +6,15 @@
 use std::io;
 
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use lanyard_protocol::message::FRAME_MAX;
 use libp2p::StreamProtocol;
 use libp2p::request_response::Codec;
 
 /// The one protocol that control messages arrive by.
 pub(super) const PROTOCOL: StreamProtocol = StreamProtocol::new("/lanyard/control/1");
 
-/// The longest frame in bytes.
-pub(super) const MAX_FRAME: usize = 64 * 1024;
+/// The longest frame in bytes: the longest message behind the byte that says its version.
+pub(super) const MAX_FRAME: usize = FRAME_MAX + 1;
 
 /// Reads and writes frames.
 #[derive(Clone, Copy, Debug, Default)]
@@ -104,7 +105,7 @@ mod tests {
     /// D4: what is too long is refused, and what is empty.
     #[test]
     fn refuses_frames_too_long_or_empty() {
-        let error = block_on(read(&mut Cursor::new(vec![0; MAX_FRAME + 1]))).unwrap_err();
+        let error = block_on(read(&mut Cursor::new(vec![0; FRAME_MAX + 2]))).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         let error = block_on(read(&mut Cursor::new(Vec::new()))).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);

@@ -70,6 +70,11 @@ impl Gate {
         }
     }
 
+    /// Whether `peer` has proven its membership on the connections that it has.
+    pub(super) fn is_proven(&self, peer: &PeerId) -> bool {
+        self.peers.get(peer).is_some_and(|known| known.proven)
+    }
+
     fn established(&mut self, id: ConnectionId, peer: PeerId) -> Result<(), ConnectionDenied> {
         if address::node_id(&peer).is_none() {
             return Err(ConnectionDenied::new(Refused::NoNode(peer)));

@@ -4,15 +4,14 @@
 //! alone is a way to lock everybody out, so an address has few slots and few handshakes a second, and a
 //! newcomer is not refused while some other address holds more slots than he does: the busiest gives one up.
 
+use core::cmp::Reverse;
 use core::net::IpAddr;
-use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use super::rates::Rates;
 use crate::config::NetworkLimits;
 
-/// Addresses whose rate is remembered. One that is forgotten starts with a full burst.
-const MAX_RATES: usize = 1024;
 /// Addresses that are remembered to have proven membership.
 const MAX_PROVEN: usize = 1024;
 
@@ -40,7 +39,7 @@ pub(super) enum Refusal {
 pub(super) struct Slots {
     limits: NetworkLimits,
     slots: BTreeMap<Id, Slot>,
-    rates: BTreeMap<IpAddr, Rate>,
+    handshakes: Rates,
     proven: BTreeSet<IpAddr>,
 }
 
@@ -50,15 +49,10 @@ struct Slot {
     given_away: bool,
 }
 
-/// A token bucket.
-struct Rate {
-    tokens: f64,
-    at: Instant,
-}
-
 impl Slots {
     pub(super) fn new(limits: NetworkLimits) -> Self {
-        Self { limits, slots: BTreeMap::new(), rates: BTreeMap::new(), proven: BTreeSet::new() }
+        let handshakes = Rates::new(limits.handshakes_per_second, limits.handshake_burst);
+        Self { limits, slots: BTreeMap::new(), handshakes, proven: BTreeSet::new() }
     }
 
     /// Gives `id` a slot, maybe one that another had: that one is returned and has to be closed.
@@ -71,7 +65,9 @@ impl Slots {
         if own >= per_address {
             return Err(Refusal::Address(address, per_address));
         }
-        self.charge(address, now)?;
+        if !self.handshakes.charge(address, now) {
+            return Err(Refusal::Rate(address, self.limits.handshakes_per_second.get()));
+        }
         let given_up = if self.live() >= self.cap(address) { Some(self.give_up(own)?) } else { None };
         self.slots.insert(id, Slot { address, given_away: false });
         Ok(given_up)
@@ -117,7 +113,8 @@ impl Slots {
         if self.proven.contains(&address) { all } else { all - reserved }
     }
 
-    /// Takes the oldest slot of the address that holds most, if that is more than `own`.
+    /// Takes the oldest slot of the address that holds most, if that is more than `own`. Of several, it is the
+    /// one whose slot is oldest: nobody chooses an address for which others give way.
     fn give_up(&mut self, own: u32) -> Result<Id, Refusal> {
         let full = Refusal::Full(self.limits.pending.get());
         // A slot that was given away is a socket until it is closed: those are bounded, too.
@@ -128,7 +125,8 @@ impl Slots {
         for (id, slot) in self.slots.iter().filter(|(_, slot)| !slot.given_away) {
             held.entry(slot.address).or_insert((0, *id)).0 += 1;
         }
-        let (most, oldest) = held.into_values().max_by_key(|(held, _)| *held).ok_or(full)?;
+        let (most, oldest) =
+            held.into_values().max_by_key(|(held, oldest)| (*held, Reverse(*oldest))).ok_or(full)?;
         if most <= own {
             return Err(full);
         }
@@ -136,32 +134,6 @@ impl Slots {
             slot.given_away = true;
         }
         Ok(oldest)
-    }
-
-    fn charge(&mut self, address: IpAddr, now: Instant) -> Result<(), Refusal> {
-        let per_second = self.limits.handshakes_per_second.get();
-        let burst = f64::from(self.limits.handshake_burst.get());
-        if self.rates.len() >= MAX_RATES && !self.rates.contains_key(&address) {
-            self.forget_rates(now);
-        }
-        let rate = self.rates.entry(address).or_insert(Rate { tokens: burst, at: now });
-        let refilled = now.saturating_duration_since(rate.at).as_secs_f64() * f64::from(per_second);
-        rate.tokens = (rate.tokens + refilled).min(burst);
-        rate.at = now;
-        if rate.tokens < 1.0 {
-            return Err(Refusal::Rate(address, per_second));
-        }
-        rate.tokens -= 1.0;
-        Ok(())
-    }
-
-    /// Forgets addresses that have been quiet, all of them if there are none: a flood from more addresses
-    /// than are remembered is met by the slots.
-    fn forget_rates(&mut self, now: Instant) {
-        self.rates.retain(|_, rate| now.saturating_duration_since(rate.at) < Duration::from_secs(1));
-        if self.rates.len() >= MAX_RATES {
-            self.rates.clear();
-        }
     }
 }
 
@@ -173,6 +145,7 @@ fn count<T>(items: impl Iterator<Item = T>) -> u32 {
 mod tests {
     use core::net::Ipv4Addr;
     use core::num::NonZeroU32;
+    use core::time::Duration;
 
     use super::*;
 
@@ -200,6 +173,18 @@ mod tests {
         assert_eq!(slots.check(conn(1)), Err(Refusal::GivenAway));
         assert_eq!(slots.check(conn(4)), Ok(()));
         assert_eq!(slots.take(conn(5), ip(9), now()), Err(Refusal::Full(6)), "nobody holds more than one");
+    }
+
+    /// D8: among addresses that hold as much, age decides and not the address.
+    #[test]
+    fn of_equally_busy_addresses_the_oldest_slot_gives_way() {
+        for (first, second) in [(1, 9), (9, 1)] {
+            let mut slots = Slots::new(limits());
+            for (id, host) in [(0, first), (1, second), (2, second), (3, first)] {
+                assert_eq!(slots.take(conn(id), ip(host), now()), Ok(None));
+            }
+            assert_eq!(slots.take(conn(4), ip(5), now()), Ok(Some(conn(0))));
+        }
     }
 
     /// D7: some slots are kept for addresses that have proven membership.
@@ -247,7 +232,6 @@ mod tests {
             let _ = slots.take(conn(id), address, now());
         }
         assert!(slots.slots.len() <= 12, "{}", slots.slots.len());
-        assert!(slots.rates.len() <= MAX_RATES, "{}", slots.rates.len());
     }
 
     fn limits() -> NetworkLimits {

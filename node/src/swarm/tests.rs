@@ -1,10 +1,15 @@
 //! Two networks over loopback.
 
+use core::future::poll_fn;
 use core::net::Ipv4Addr;
 use core::num::NonZeroU32;
 use core::time::Duration;
 
 use lanyard_protocol::identity::IdentityKey;
+use libp2p::Transport as _;
+use libp2p::core::Endpoint;
+use libp2p::core::muxing::StreamMuxerExt as _;
+use libp2p::core::transport::{DialOpts, PortUse};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -53,6 +58,72 @@ async fn a_request_too_long_fails() {
     alice.request(RequestId(5), &id(2), vec![0; frame::MAX_FRAME + 1]);
     let event = next(&mut alice, &mut bob).await;
     assert!(matches!(event, Event::RequestFailed { request: RequestId(5) }), "{event:?}");
+}
+
+/// D9: a connection has so many streams, and whoever opens more loses it.
+#[tokio::test]
+async fn a_connection_has_so_many_streams() {
+    let limits = requests_per_connection(2);
+    let mut bob = node_with(2, &limits);
+    let place = listening(&mut bob).await;
+    let mut stranger = tokio::spawn(open_streams(place, 100));
+    assert!(matches!(bob.next().await, Event::Connected { .. }));
+    tokio::select! {
+        end = bob.next() => assert!(matches!(end, Event::Disconnected { .. }), "{end:?}"),
+        opened = &mut stranger => panic!("opened {} streams", opened.unwrap()),
+    }
+}
+
+/// D9: a node asks a peer no more at a time than its connection bears, and keeps the connection.
+#[tokio::test]
+async fn requests_beyond_those_that_a_connection_bears_fail() {
+    let (mut alice, mut bob) = pair().await;
+    for request in 0..100 {
+        alice.request(RequestId(request), &id(2), b"ask".to_vec());
+    }
+    for failed in 16..100 {
+        let event = alice.next().await;
+        assert!(
+            matches!(event, Event::RequestFailed { request } if request == RequestId(failed)),
+            "{event:?}"
+        );
+    }
+    for _ in 0..16 {
+        let Event::Request { inbound, .. } = next(&mut bob, &mut alice).await else { panic!() };
+        bob.respond(inbound, b"answer".to_vec());
+        let event = next(&mut alice, &mut bob).await;
+        assert!(matches!(event, Event::Response { .. }), "{event:?}");
+    }
+}
+
+/// D8: a stranger that asks without end gets no answer, a member does.
+#[tokio::test]
+async fn a_stranger_asks_so_often() {
+    let limits = NetworkLimits {
+        stranger_requests_per_second: NonZeroU32::MIN,
+        stranger_request_burst: NonZeroU32::new(2).unwrap(),
+        ..NetworkLimits::default()
+    };
+    let (mut alice, mut bob) = (node(1), node_with(2, &limits));
+    let place = listening(&mut bob).await;
+    alice.connect(DialId(0), Some(&id(2)), &[place]);
+    connected(&mut alice, &mut bob).await;
+    for request in 0..4 {
+        alice.request(RequestId(request), &id(2), b"ask".to_vec());
+    }
+    for _ in 0..2 {
+        let event = next(&mut alice, &mut bob).await;
+        assert!(matches!(event, Event::RequestFailed { .. }), "{event:?}");
+    }
+    let asked = bob.events.iter().filter(|event| matches!(event, Event::Request { .. })).count();
+    assert_eq!(asked, 2);
+    bob.events.clear();
+    bob.prove(&id(1));
+    for request in 4..14 {
+        alice.request(RequestId(request), &id(2), b"ask".to_vec());
+        let event = next(&mut bob, &mut alice).await;
+        assert!(matches!(event, Event::Request { .. }), "{event:?}");
+    }
 }
 
 #[tokio::test]
@@ -187,6 +258,37 @@ fn node(seed: u8) -> Network {
 
 fn node_with(seed: u8, limits: &NetworkLimits) -> Network {
     Network::new(&Zeroizing::new([seed; 32]), limits, false).unwrap()
+}
+
+fn requests_per_connection(number: u32) -> NetworkLimits {
+    let requests_per_connection = NonZeroU32::new(number).unwrap();
+    NetworkLimits { requests_per_connection, ..NetworkLimits::default() }
+}
+
+/// Connects as a peer without limits of its own and opens streams that never end: returns how many, if the
+/// connection lasts.
+async fn open_streams(place: SocketAddr, number: usize) -> usize {
+    let keypair = identity::Keypair::ed25519_from_bytes([1; 32]).unwrap();
+    let generous = requests_per_connection(u32::MAX);
+    let mut transport = transport::build(&keypair, &generous, Handshakes::default()).unwrap();
+    let options = DialOpts { role: Endpoint::Dialer, port_use: PortUse::New };
+    let (_, mut muxer) =
+        transport.dial(address::multiaddr(place, Transport::Tcp), options).unwrap().await.unwrap();
+    let mut streams = Vec::new();
+    for _ in 0..number {
+        let Ok(mut stream) = poll_fn(|cx| muxer.poll_outbound_unpin(cx)).await else { break };
+        let byte = async { futures::AsyncWriteExt::write_all(&mut stream, &[19]).await };
+        if byte.await.is_err() {
+            break;
+        }
+        streams.push(stream);
+    }
+    // The streams' bytes go out while the connection is polled; it ends if they are too many.
+    let end = poll_fn(|cx| muxer.poll_unpin(cx));
+    match tokio::time::timeout(Duration::from_secs(2), end).await {
+        Ok(_) => core::future::pending().await,
+        Err(_) => streams.len(),
+    }
 }
 
 fn id(seed: u8) -> NodeId {
