@@ -98,7 +98,8 @@ impl Files {
             tokio::select! {
                 () = reception.events.closed() => return,
                 Some(id) = accepted.recv() => busy |= self.offers.settle(&id, reception.verdict(&ended)),
-                Some(()) = ends.recv(), if reception.once => return,
+                // Taken off also where many are wanted: whoever tells it waits for the room.
+                Some(()) = ends.recv() => if reception.once { return },
                 changed = changes.changed() => if changed.is_err() { return },
             }
         }
