@@ -88,7 +88,7 @@ impl Chat {
                 _ = from.peek() => true,
             };
             if lingered {
-                return Ok(to.close().await?);
+                return Ok(frame::close(&mut to).await?);
             }
         }
     }

@@ -59,7 +59,7 @@ impl Chat {
             let line = Line { direction: Direction::Received, at, name, text };
             self.store(&conversation, stream, number, line, &mut to).await?;
         }
-        Ok(to.close().await?)
+        Ok(frame::close(&mut to).await?)
     }
 
     /// Stores the line unless it is a repetition, and confirms it either way.

@@ -13,11 +13,11 @@ use super::message::{Decline, End, MESSAGE_MAX, Offer, Refusal, Reply, VERSION};
 use super::name::safe_name;
 use super::offers::{Offered, Verdict};
 use super::progress::Progress;
-use super::{DECISION_TIMEOUT, EVENTS, Files, STALL_TIMEOUT, check_absolute, open_inbox, stopped};
+use super::{DECISION_TIMEOUT, EVENTS, Files, check_absolute, open_inbox, stopped};
 use crate::channel::{AnyWire, Batch, ChannelError, Receiver, Sender};
 use crate::lane::Session;
 use crate::tasks::Tasks;
-use crate::tools::frame::{self, FrameError};
+use crate::tools::frame::{self, FrameError, STALL_TIMEOUT};
 
 /// How long a sender may take from the channel to the offer, and from our last word to its close.
 const PROMPT: Duration = Duration::from_secs(10);
@@ -120,7 +120,7 @@ impl Files {
         };
         let Some(reply) = reply else { return };
         tracing::debug!(peer = %peer.short(), ?reply, "offer ended");
-        if frame::send(&mut to, &reply).await.is_ok() && to.close().await.is_ok() {
+        if frame::send(&mut to, &reply).await.is_ok() && frame::close(&mut to).await.is_ok() {
             // Closing while the sender still sends would reset the connection, and it would never read the reply.
             let _ = tokio::time::timeout(PROMPT, from.drain()).await;
         }

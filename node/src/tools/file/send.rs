@@ -14,11 +14,11 @@ use tokio::sync::mpsc;
 use super::message::{Decline, End, MESSAGE_MAX, Offer, OfferId, Refusal, Reply, VERSION};
 use super::name::{SafeName, safe_name};
 use super::progress::Progress;
-use super::{DECISION_TIMEOUT, EVENTS, Files, STALL_TIMEOUT, check_absolute, remedy_for, service, stopped};
+use super::{DECISION_TIMEOUT, EVENTS, Files, check_absolute, remedy_for, service, stopped};
 use crate::ambient::OsRng;
 use crate::channel::{AnyWire, Batch, ChannelError, Receiver, Sender};
 use crate::lane;
-use crate::tools::frame::{self, FrameError};
+use crate::tools::frame::{self, FrameError, STALL_TIMEOUT};
 
 /// How long a decision may take before the user is told whom it waits for.
 const WAITING_AFTER: Duration = Duration::from_millis(300);
@@ -86,7 +86,7 @@ impl Files {
         let hash = stored_after(sending, replies.stored(), &peer, STORE_TIMEOUT).await?;
         progress.done(hash, name).await;
         // The receiver waits for nothing any more.
-        let _ = to.close().await;
+        let _ = frame::close(&mut to).await;
         Ok(())
     }
 }
@@ -181,7 +181,7 @@ async fn send_contents(
         let sent = match piece {
             Piece::Data(mut batch) => {
                 progress.advance(batch.len() as u64);
-                let sent = stalling(to.send_batch(&mut batch)).await;
+                let sent = frame::within(STALL_TIMEOUT, to.send_batch(&mut batch)).await;
                 let _ = give_back.try_send(batch);
                 sent
             }
@@ -189,9 +189,9 @@ async fn send_contents(
                 if let End::Complete { blake3 } = end {
                     hash = Some(blake3::Hash::from_bytes(blake3));
                 }
-                stalling(frame::send(to, &end)).await
+                frame::send(to, &end).await
             }
-            Piece::Short => stalling(to.close()).await,
+            Piece::Short => frame::close(to).await,
         };
         sent.map_err(|error| cut(peer, &error))?;
     }
@@ -244,12 +244,6 @@ fn fill(file: &mut File, batch: &mut Batch, left: u64) -> io::Result<u64> {
         }
     }
     Ok(batch.len() as u64)
-}
-
-/// The call, unless the other side takes nothing for too long.
-async fn stalling(call: impl Future<Output = Result<(), ChannelError>>) -> Result<(), ChannelError> {
-    let stalled = || ChannelError::Io(io::ErrorKind::TimedOut.into());
-    tokio::time::timeout(STALL_TIMEOUT, call).await.unwrap_or_else(|_| Err(stalled()))
 }
 
 impl Replies {
