@@ -22,6 +22,9 @@ const SAME_NAME_MAX: u32 = 1_000;
 /// Room that is left on the disk for others, in bytes.
 const RESERVE: u64 = 16 << 20;
 
+/// How many bytes are written until somebody looks again whether the reserve is still there.
+const ROOM_EVERY: u64 = 64 << 20;
+
 /// How a name below the folder is looked up.
 const CONFINED: ResolveFlags =
     ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
@@ -78,6 +81,8 @@ pub(super) enum InboxError {
 pub(super) struct Inbox {
     dir: OwnedFd,
     path: PathBuf,
+    /// [`RESERVE`].
+    reserve: u64,
 }
 
 impl Inbox {
@@ -97,7 +102,7 @@ impl Inbox {
             path: path.to_owned(),
             source: error.into(),
         })?;
-        let inbox = Self { dir, path: path.to_owned() };
+        let inbox = Self { dir, path: path.to_owned(), reserve: RESERVE };
         if let Err(error) = inbox.remove_abandoned() {
             tracing::debug!(path = %path.display(), %error, "nobody looked for abandoned files");
         }
@@ -157,7 +162,7 @@ impl Inbox {
         let disk =
             rustix::fs::fstatvfs(&self.dir).map_err(|error| self.failed("look at", "", size, error))?;
         let room = disk.f_bavail.saturating_mul(disk.f_frsize);
-        if size.saturating_add(RESERVE) > room {
+        if size.saturating_add(self.reserve) > room {
             return Err(InboxError::NoRoom { needed: size, path: self.path.clone() });
         }
         Ok(())
@@ -243,6 +248,10 @@ impl Partial {
         let written = self.written.saturating_add(bytes.len() as u64);
         if written > self.size {
             return Err(InboxError::Size { declared: self.size, actual: written });
+        }
+        if written / ROOM_EVERY > self.written / ROOM_EVERY {
+            // What others have written meanwhile has taken of it too.
+            self.hidden.inbox.check_room(self.size - self.written)?;
         }
         self.hasher.update(bytes);
         self.file.write_all(bytes).map_err(|error| self.failed("write", error))?;
@@ -408,5 +417,20 @@ mod tests {
         assert_eq!(names(&again), kept);
         assert_eq!(std::fs::read(dir.path().join("victim")).unwrap(), b"precious");
         drop(writing);
+    }
+
+    /// H3: a disk that others fill during the transfer keeps its reserve.
+    #[test]
+    fn looks_for_the_reserve_again_while_it_writes() {
+        let (_dir, inbox) = inbox();
+        let mut partial = begin(&inbox, ID, ROOM_EVERY + 1).unwrap();
+        let full = Inbox { reserve: u64::MAX, ..Inbox::open(&inbox.path).unwrap() };
+        partial.hidden.inbox = Arc::new(full);
+        partial.written = ROOM_EVERY - 2;
+        partial.write(b"x").unwrap();
+        let refused = partial.write(b"x");
+        assert!(matches!(refused, Err(InboxError::NoRoom { needed: 2, .. })), "{refused:?}");
+        drop(partial);
+        assert!(names(&inbox).is_empty());
     }
 }
