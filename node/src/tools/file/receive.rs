@@ -253,11 +253,15 @@ async fn receive_contents(
     };
     drop(pieces);
     // The disk's own error explains why it took no more.
-    let stored = writing.await??;
-    match (copied, stored) {
-        (Ok(()), Some(finished)) => Ok(finished),
-        (Err(error), _) => Err(error),
-        (Ok(()), None) => Err(TransferError::Stopped),
+    outcome(copied, writing.await??)
+}
+
+/// What became of a file. One that has its name is there, even if whoever watched left at that moment.
+fn outcome(copied: Result<(), TransferError>, stored: Option<Finished>) -> Result<Finished, TransferError> {
+    match (stored, copied) {
+        (Some(finished), _) => Ok(finished),
+        (None, Err(error)) => Err(error),
+        (None, Ok(())) => Err(TransferError::Stopped),
     }
 }
 
@@ -372,4 +376,19 @@ pub(super) fn failure(error: &InboxError) -> Failure {
         InboxError::SameName { .. } => (Code::Failed, "clear the folder up, or receive into another one"),
     };
     Failure::new(code, error.to_string(), remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// D3: the sender is never told that nothing is kept of a file that has its name.
+    #[test]
+    fn a_file_that_is_there_is_not_denied() {
+        let finished = || Finished { path: "/in/a.txt".into(), hash: blake3::hash(b"hello") };
+        assert!(outcome(Ok(()), Some(finished())).is_ok());
+        assert!(outcome(Err(TransferError::Stopped), Some(finished())).is_ok());
+        assert!(matches!(outcome(Err(TransferError::Stalled), None), Err(TransferError::Stalled)));
+        assert!(matches!(outcome(Ok(()), None), Err(TransferError::Stopped)));
+    }
 }
