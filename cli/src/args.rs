@@ -111,6 +111,9 @@ pub(crate) struct Up {
     /// Neither announce this node on the local network nor look for others there
     #[arg(long)]
     pub(crate) no_mdns: bool,
+    /// Where files go that are accepted while nobody runs `lanyard receive`; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) inbox: Option<PathBuf>,
     /// Get a certificate first, if there is none: a single-use URI or code, or - to read it from standard input
     #[arg(long, value_name = "URI|CODE|-")]
     pub(crate) join: Option<String>,

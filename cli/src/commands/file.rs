@@ -58,7 +58,7 @@ fn sendable(path: &Path) -> Result<PathBuf> {
     absolute(path)
 }
 
-fn absolute(path: &Path) -> Result<PathBuf> {
+pub(super) fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|error| {
         Error::new(Code::Usage, format!("{} is no path: {error}", path.display()), "name another one")
     })
