@@ -248,7 +248,7 @@ pub(crate) struct Chat {
     /// Send this, and end once it is durably queued
     #[arg(short, long, value_name = "TEXT")]
     pub(crate) message: Option<String>,
-    /// Print the conversation so far, one line for each message
+    /// Print the last 1000 messages of the conversation, one line for each
     #[arg(long, conflicts_with = "message")]
     pub(crate) log: bool,
 }

@@ -181,7 +181,7 @@ fn undecided(limit: Duration) -> Error {
     Error::new(
         Code::Unreachable,
         format!("nobody took the file within {} s", limit.as_secs()),
-        "have `lanyard receive` typed on the other side, then send it again: it goes on where it stopped",
+        "have `lanyard receive` typed on the other side, then send it again",
     )
 }
 
