@@ -111,6 +111,9 @@ pub(crate) struct Up {
     /// Neither announce this node on the local network nor look for others there
     #[arg(long)]
     pub(crate) no_mdns: bool,
+    /// Where files go that are accepted while nobody runs `lanyard receive`; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) inbox: Option<PathBuf>,
     /// Get a certificate first, if there is none: a single-use URI or code, or - to read it from standard input
     #[arg(long, value_name = "URI|CODE|-")]
     pub(crate) join: Option<String>,
@@ -245,7 +248,7 @@ pub(crate) struct Chat {
     /// Send this, and end once it is durably queued
     #[arg(short, long, value_name = "TEXT")]
     pub(crate) message: Option<String>,
-    /// Print the conversation so far, one line for each message
+    /// Print the last 1000 messages of the conversation, one line for each
     #[arg(long, conflicts_with = "message")]
     pub(crate) log: bool,
 }

@@ -95,15 +95,7 @@ pub(crate) struct Hosted {
 impl Hosted {
     /// Starts the node that `up` describes.
     pub(crate) async fn start(state: &Path, up: &Up) -> Result<Self> {
-        let mut config = load(state)?;
-        if !up.listen.is_empty() {
-            config.listen.clone_from(&up.listen);
-        }
-        config.lane = up.lane.unwrap_or(config.lane);
-        config.mdns = config.mdns && !up.no_mdns;
-        config.advertise.clone_from(&up.advertise);
-        config.advertise_lane = up.advertise_lane;
-        Ok(Self { node: Node::start(config).await? })
+        Ok(Self { node: Node::start(configured(load(state)?, up)).await? })
     }
 
     /// Waits until something else stops the node: `lanyard down`, say.
@@ -152,6 +144,19 @@ impl Hosted {
     }
 }
 
+/// The configuration as the flags of `up` want it.
+fn configured(mut config: Config, up: &Up) -> Config {
+    if !up.listen.is_empty() {
+        config.listen.clone_from(&up.listen);
+    }
+    config.lane = up.lane.unwrap_or(config.lane);
+    config.mdns = config.mdns && !up.no_mdns;
+    config.inbox = up.inbox.clone().or(config.inbox);
+    config.advertise.clone_from(&up.advertise);
+    config.advertise_lane = up.advertise_lane;
+    config
+}
+
 fn load(state: &Path) -> Result<Config> {
     Config::load(state).map_err(|error| misconfigured(error).into())
 }
@@ -172,4 +177,18 @@ fn unexpected(answer: &Answer) -> Error {
         format!("the node answered another question: {answer:?}"),
         "please report this as a defect",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flags_of_up_go_before_the_file_and_leave_the_rest_of_it() {
+        let file = Config { inbox: Some("/srv/in".into()), mdns: true, ..Config::new("/state") };
+        assert_eq!(configured(file.clone(), &Up::default()), file);
+        let up = Up { inbox: Some("/home/in".into()), no_mdns: true, ..Up::default() };
+        let expected = Config { inbox: Some("/home/in".into()), mdns: false, ..file.clone() };
+        assert_eq!(configured(file, &up), expected);
+    }
 }

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::path::{Path, PathBuf};
 
-use lanyard_protocol::control::{Code, Decide, Receive, SendFile, TransferEvent};
+use lanyard_protocol::control::{Code, Decide, Failure, Receive, SendFile, TransferEvent};
 
 use super::Context;
 use crate::args;
@@ -58,7 +58,7 @@ fn sendable(path: &Path) -> Result<PathBuf> {
     absolute(path)
 }
 
-fn absolute(path: &Path) -> Result<PathBuf> {
+pub(super) fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|error| {
         Error::new(Code::Usage, format!("{} is no path: {error}", path.display()), "name another one")
     })
@@ -83,6 +83,9 @@ pub(super) async fn receive(context: &Context, receive: args::Receive) -> Result
     while let Some(event) = events.next().await? {
         if let (TransferEvent::Offer { id, .. }, true) = (&event, asks) {
             decide(context, &client, id, &event).await?;
+        } else if let (TransferEvent::Failed(failure), false) = (&event, once) {
+            // One file's end is not the others': whoever sends could otherwise stop this at will.
+            view.failed(failure);
         } else if view.receiving(&event)? && once {
             return Ok(());
         }
@@ -139,6 +142,12 @@ impl<'a> View<'a> {
         self.moving(event, "received")
     }
 
+    /// Shows that a file failed where others may follow.
+    fn failed(&mut self, failure: &Failure) {
+        self.bar.clear();
+        self.context.printer.failure(failure);
+    }
+
     fn moving(&mut self, event: &TransferEvent, verb: &str) -> Result<bool> {
         match event {
             TransferEvent::Progress { path, bytes, total, rate, .. } => {
@@ -172,7 +181,7 @@ fn undecided(limit: Duration) -> Error {
     Error::new(
         Code::Unreachable,
         format!("nobody took the file within {} s", limit.as_secs()),
-        "have `lanyard receive` typed on the other side, then send it again: it goes on where it stopped",
+        "have `lanyard receive` typed on the other side, then send it again",
     )
 }
 

@@ -14,7 +14,7 @@ use tokio::io::{BufReader, Lines};
 use tokio::process::ChildStdout;
 use tracing_subscriber::EnvFilter;
 
-use super::{Context, Signals, member};
+use super::{Context, Signals, file, member};
 use crate::args::Up;
 use crate::error::{Error, Result};
 use crate::host::Hosted;
@@ -73,6 +73,8 @@ pub(super) async fn reported(lines: &mut Lines<BufReader<ChildStdout>>) -> Resul
 
 /// `lanyard up`
 pub(super) async fn up(context: &Context, mut up: Up) -> Result {
+    // A detached node has another working directory.
+    up.inbox = up.inbox.as_deref().map(file::absolute).transpose()?;
     let wish = match up.join.take() {
         Some(invite) => Some(member::wish(Some(input::secret(&invite).await?), up.name.take(), None)?),
         None => None,

@@ -62,7 +62,8 @@ pub struct Chat {
 /// than the network has members.
 struct Conversation {
     peer: NodeId,
-    /// What the journal's head says. Locked while a line is written, so that lines have one order.
+    /// What the journal's head says. Locked while a line is written, so that lines have one order, and while the
+    /// outbox is counted.
     head: tokio::sync::Mutex<Head>,
     /// How many messages wait in the outbox, and up to which number everything is delivered.
     outbox: watch::Sender<Outbox>,
@@ -74,7 +75,12 @@ struct Conversation {
 struct Outbox {
     waiting: usize,
     delivered: u64,
+    /// Whether a commit failed or was left alone: the store alone knows what waits.
+    doubtful: bool,
 }
+
+/// Leaves the outbox in doubt when dropped, and has the task that delivers look.
+struct Doubt<'a>(Option<&'a Conversation>);
 
 impl Chat {
     /// Serves `chat`, and sends what waited for its peers when the node was stopped, until the node stops.
@@ -134,12 +140,10 @@ impl Chat {
         let mut head = conversation.head.lock().await;
         // Counted before it can be seen in the store: what is delivered meanwhile is subtracted.
         conversation.outbox.send_modify(|outbox| outbox.waiting += 1);
-        let appended = self.journal.append_sent(&conversation.peer, &mut head, line).await;
+        let mut doubt = Doubt(Some(conversation));
+        let number = self.journal.append_sent(&conversation.peer, &mut head, line).await.map_err(storage)?;
+        doubt.0 = None;
         drop(head);
-        let number = appended.map_err(|error| {
-            conversation.outbox.send_modify(|outbox| outbox.waiting -= 1);
-            storage(error)
-        })?;
         self.tell(&conversation.peer, number, line, ChatState::Queued);
         conversation.wake.notify_one();
         Ok(number)
@@ -187,7 +191,7 @@ impl Chat {
         }
         let head = self.journal.head(&peer)?;
         let (waiting, first) = self.journal.waiting(&peer)?;
-        let outbox = Outbox { waiting, delivered: first.unwrap_or(head.next) - 1 };
+        let outbox = Outbox { waiting, delivered: first.unwrap_or(head.next) - 1, doubtful: false };
         let conversation = Arc::new(Conversation {
             peer,
             head: tokio::sync::Mutex::new(head),
@@ -235,6 +239,15 @@ impl Chat {
         };
         let id = line_id(peer, line.name.as_ref(), number);
         ChatLine { id, from, to, at: Time(line.at), text: line.text.clone(), state }
+    }
+}
+
+impl Drop for Doubt<'_> {
+    fn drop(&mut self) {
+        if let Some(conversation) = self.0 {
+            conversation.outbox.send_modify(|outbox| outbox.doubtful = true);
+            conversation.wake.notify_one();
+        }
     }
 }
 

@@ -31,9 +31,6 @@ use crate::lane::Services;
 /// How long an offer stands.
 pub const DECISION_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
-/// How long the other side may move nothing at all.
-const STALL_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// How many events a slow listener may be behind: progress it misses, ends it waits for.
 const EVENTS: usize = 32;
 

@@ -1,11 +1,17 @@
 //! Messages within a channel: four bytes of length, little-endian, then the message's canonical encoding.
 
+use core::time::Duration;
+use std::io;
+
 use lanyard_protocol::codec::{self, DecodeError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use crate::channel::{ChannelError, Receiver, Sender, Wire};
+
+/// How long the other side may take nothing, or move nothing at all, before a tool gives the channel up.
+pub(crate) const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why no message was read.
 #[derive(Debug, thiserror::Error)]
@@ -18,13 +24,27 @@ pub(crate) enum FrameError {
     Misbehaved(#[from] DecodeError),
 }
 
-/// Seals `message` behind those that wait to be flushed.
+/// Seals `message` behind those that wait to be flushed, unless the other side takes nothing for too long.
 pub(crate) async fn send<W: Wire, T: Serialize>(to: &mut Sender<W>, message: &T) -> Result<(), ChannelError> {
     let encoded = codec::encode(message);
     let mut frame = Vec::with_capacity(4 + encoded.len());
     frame.extend_from_slice(&(encoded.len() as u32).to_le_bytes());
     frame.extend_from_slice(&encoded);
-    to.send(&frame).await
+    within(STALL_TIMEOUT, to.send(&frame)).await
+}
+
+/// Closes the channel, unless the other side takes nothing for too long.
+pub(crate) async fn close<W: Wire>(to: &mut Sender<W>) -> Result<(), ChannelError> {
+    within(STALL_TIMEOUT, to.close()).await
+}
+
+/// What `call` gives, unless it takes longer than `limit`: a peer that reads nothing holds no task of this node.
+pub(crate) async fn within(
+    limit: Duration,
+    call: impl Future<Output = Result<(), ChannelError>>,
+) -> Result<(), ChannelError> {
+    let stalled = || ChannelError::Io(io::ErrorKind::TimedOut.into());
+    tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(stalled()))
 }
 
 /// The next message of at most `MAX` bytes, or nothing if the other side closed the channel instead.
@@ -48,4 +68,20 @@ where
     let mut message = vec![0; length];
     from.read_exact(&mut message).await.map_err(ChannelError::from)?;
     Ok(Some(codec::decode::<T, MAX>(&message)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// D7: whoever takes nothing does not hold the task that writes.
+    #[tokio::test]
+    async fn a_call_that_stalls_ends() {
+        let ended = within(Duration::from_millis(1), core::future::pending()).await;
+        assert!(
+            matches!(&ended, Err(ChannelError::Io(error)) if error.kind() == io::ErrorKind::TimedOut),
+            "{ended:?}"
+        );
+        assert!(within(STALL_TIMEOUT, async { Ok(()) }).await.is_ok());
+    }
 }

@@ -344,6 +344,33 @@ async fn the_receiver_decides() {
     till.stop().await;
 }
 
+/// R-C6: what is accepted while nobody receives goes into the node's inbox, and nowhere if it has none.
+#[tokio::test]
+async fn an_accepted_file_goes_into_the_inbox() {
+    let (mut office, mut till) = network().await;
+    let dir = tempfile::tempdir().unwrap();
+    let (from, inbox) = (dir.path().join("a.txt"), dir.path().join("in"));
+    std::fs::write(&from, b"hello").unwrap();
+    for (configured, expected) in [(None, 400), (Some(inbox.clone()), 204)] {
+        office.stop().await;
+        office.config.inbox = configured;
+        office.restart().await;
+        let mut sending = till.send(&from, "office").await;
+        let event = sending.next().await;
+        assert!(matches!(event, Some(TransferEvent::Waiting { .. })), "{event:?}");
+        let offers: Vec<TransferEvent> = office.answer("GET /v1/offers", "").await;
+        let [TransferEvent::Offer { id, .. }] = offers.as_slice() else { panic!("{offers:?}") };
+        let (status, _) = office.ask(&format!("POST /v1/offers/{id}"), r#"{"accept":true}"#).await;
+        assert_eq!(status, expected);
+        if status == 204 {
+            assert!(sending.end().await.is_ok());
+        }
+    }
+    assert_eq!(std::fs::read(inbox.join("a.txt")).unwrap(), b"hello");
+    office.stop().await;
+    till.stop().await;
+}
+
 fn offer(name: &str, size: u8) -> Vec<u8> {
     let mut message = vec![1];
     message.extend([7; 16]);
@@ -402,6 +429,29 @@ async fn a_file_that_is_not_what_was_offered_is_not_kept() {
         assert_eq!(failure.code.exit_code(), if case == "cut" { 5 } else { 7 }, "{case}: {failure}");
         assert!(files(&into).is_empty(), "{case}: {:?}", files(&into));
     }
+    office.stop().await;
+    till.stop().await;
+}
+
+/// H3: transfers that fail, however many, do not end a reception of many files.
+#[tokio::test]
+async fn a_failed_transfer_does_not_stop_the_others() {
+    let (mut office, mut till) = network().await;
+    let dir = tempfile::tempdir().unwrap();
+    let (from, into) = (dir.path().join("a.txt"), dir.path().join("in"));
+    std::fs::write(&from, b"hello").unwrap();
+    let body = serde_json::json!({ "into": into, "from": [], "yes": true, "once": false });
+    let mut receiving = office.events("POST /v1/receive", &body.to_string()).await;
+    for _ in 0..2 {
+        let mut channel = till.open("file@office").await;
+        channel.write_all(&offer("a.txt", 5)).await.unwrap();
+        assert_eq!(reply(&mut channel).await, [0]);
+        drop(channel);
+        assert_eq!(receiving.end().await.unwrap_err().code.exit_code(), 5);
+        assert!(till.send(&from, "office").await.end().await.is_ok());
+        assert!(receiving.end().await.is_ok());
+    }
+    assert_eq!(files(&into), [into.join("a (1).txt"), into.join("a.txt")]);
     office.stop().await;
     till.stop().await;
 }

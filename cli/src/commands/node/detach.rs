@@ -96,6 +96,9 @@ fn arguments(up: &Up, wish: Option<&Join>) -> Vec<OsString> {
         flag("--join", "-".to_owned());
         flag("--name", wish.name.to_string());
     }
+    if let Some(inbox) = &up.inbox {
+        arguments.extend(["--inbox".into(), inbox.into()]);
+    }
     if up.no_mdns {
         arguments.push("--no-mdns".into());
     }
@@ -144,6 +147,8 @@ mod tests {
             "127.0.0.1:4",
             "--advertise-lane",
             "10.0.0.1:5",
+            "--inbox",
+            "/srv/in box",
             "--join",
             "-",
             "--name",

@@ -52,15 +52,18 @@ impl Chat {
     async fn deliver_forever(&self, conversation: &Conversation) {
         let mut pause = FIRST_PAUSE;
         loop {
-            if conversation.outbox.borrow().waiting == 0 {
+            if conversation.outbox.borrow().is_idle() {
                 conversation.wake.notified().await;
                 continue;
             }
             let before = conversation.outbox.borrow().delivered;
-            let Err(error) = self.deliver_waiting(conversation).await else {
+            let Err(error) = self.count_and_deliver(conversation).await else {
                 pause = FIRST_PAUSE;
                 continue;
             };
+            if matches!(error, DeliverError::Store(_)) {
+                conversation.outbox.send_modify(|outbox| outbox.doubtful = true);
+            }
             tracing::debug!(peer = %conversation.peer.short(), %error, "messages wait");
             if conversation.outbox.borrow().delivered > before {
                 pause = FIRST_PAUSE;
@@ -69,6 +72,26 @@ impl Chat {
             let woken = tokio::time::timeout(pause, conversation.wake.notified()).await.is_ok();
             pause = if woken { FIRST_PAUSE } else { LONGEST_PAUSE.min(pause * 2) };
         }
+    }
+
+    async fn count_and_deliver(&self, conversation: &Conversation) -> Result<(), DeliverError> {
+        if conversation.outbox.borrow().doubtful {
+            self.count(conversation).await?;
+        }
+        if conversation.outbox.borrow().waiting == 0 {
+            return Ok(());
+        }
+        self.deliver_waiting(conversation).await
+    }
+
+    /// Counts what waits. Nobody adds to it while the head is locked, and only the task that is here subtracts.
+    async fn count(&self, conversation: &Conversation) -> Result<(), StoreError> {
+        let mut head = conversation.head.lock().await;
+        self.journal.recover(&conversation.peer, &mut head).await?;
+        let (waiting, _) = self.journal.waiting(&conversation.peer)?;
+        conversation.outbox.send_modify(|outbox| (outbox.waiting, outbox.doubtful) = (waiting, false));
+        drop(head);
+        Ok(())
     }
 
     /// One channel's worth: everything that waits, and what is written while the channel lingers.
@@ -88,7 +111,7 @@ impl Chat {
                 _ = from.peek() => true,
             };
             if lingered {
-                return Ok(to.close().await?);
+                return Ok(frame::close(&mut to).await?);
             }
         }
     }

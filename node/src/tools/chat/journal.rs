@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A peer is its 32 bytes, a number eight bytes, big-endian, from 1. A line and the head that counts it are one
-//! commit, so a number is never given twice and a message never stored twice.
+//! commit, so a number is never given twice and a message never stored twice. A commit that fails may turn out to
+//! be there nonetheless: its number is spent, and the head is doubtful until it was read again. Numbers have gaps.
 
 use lanyard_protocol::codec;
 use lanyard_protocol::identity::{NodeId, NodeName};
@@ -35,13 +36,16 @@ pub(super) struct Head {
     pub(super) peer_stream: StreamId,
     /// The peer's last number in it that is stored here.
     pub(super) received: u64,
+    /// Whether a commit failed or was left alone, so that the store may say something else.
+    #[serde(skip)]
+    doubtful: bool,
 }
 
 impl Head {
     fn new() -> Self {
         let mut stream = StreamId::default();
         OsRng.fill_bytes(&mut stream.0);
-        Self { stream, next: 1, peer_stream: StreamId::default(), received: 0 }
+        Self { stream, next: 1, peer_stream: StreamId::default(), received: 0, doubtful: false }
     }
 
     /// The last number of the peer's `stream` that is stored here.
@@ -136,11 +140,11 @@ impl Journal {
         head: &mut Head,
         line: &Line,
     ) -> Result<u64, StoreError> {
+        self.settle(peer, head).await?;
         let number = head.next;
         let next = Head { next: number + 1, ..head.clone() };
         let waiting = Write::set(Table::Outbox, key(peer, number), Vec::new());
-        self.append(peer, number, line, &next, Some(waiting)).await?;
-        *head = next;
+        self.append(peer, line, head, next, Some(waiting)).await?;
         Ok(number)
     }
 
@@ -153,27 +157,49 @@ impl Journal {
         number: u64,
         line: &Line,
     ) -> Result<u64, StoreError> {
+        self.settle(peer, head).await?;
         let here = head.next;
         let next = Head { next: here + 1, peer_stream: stream, received: number, ..head.clone() };
-        self.append(peer, here, line, &next, None).await?;
-        *head = next;
+        self.append(peer, line, head, next, None).await?;
         Ok(here)
     }
 
+    /// Stores the line whose number is the next of a head that is not doubtful, and the head after it.
     async fn append(
         &self,
         peer: &NodeId,
-        number: u64,
         line: &Line,
-        head: &Head,
+        head: &mut Head,
+        next: Head,
         also: Option<Write>,
     ) -> Result<(), StoreError> {
         let mut writes = vec![
-            Write::set(Table::Chat, key(peer, number), codec::encode(&Stored::LineV1(line.clone()))),
-            Write::set(Table::Chat, *peer.as_bytes(), codec::encode(&Stored::HeadV1(head.clone()))),
+            Write::set(Table::Chat, key(peer, head.next), codec::encode(&Stored::LineV1(line.clone()))),
+            Write::set(Table::Chat, *peer.as_bytes(), codec::encode(&Stored::HeadV1(next.clone()))),
         ];
         writes.extend(also);
-        self.store.commit(writes).await
+        // Spent whatever comes of it, also if nobody waits for this future to its end.
+        head.next = next.next;
+        head.doubtful = true;
+        self.store.commit(writes).await?;
+        *head = next;
+        Ok(())
+    }
+
+    /// Reads the head again if a failed commit has left it in doubt.
+    pub(super) async fn settle(&self, peer: &NodeId, head: &mut Head) -> Result<(), StoreError> {
+        if head.doubtful { self.recover(peer, head).await } else { Ok(()) }
+    }
+
+    /// Reads the head again, when it is certain which commits there are.
+    pub(super) async fn recover(&self, peer: &NodeId, head: &mut Head) -> Result<(), StoreError> {
+        // Opens a store that a failure has closed, and ends after every commit that was queued before.
+        self.store.commit(Vec::new()).await?;
+        let stored = self.head(peer)?;
+        head.next = head.next.max(stored.next);
+        (head.peer_stream, head.received) = (stored.peer_stream, stored.received);
+        head.doubtful = false;
+        Ok(())
     }
 
     /// At most `limit` lines from number `from` on.
@@ -255,6 +281,11 @@ impl Stored {
 }
 
 impl Outbox {
+    /// Whether there is nothing to deliver and nothing to find out.
+    pub(super) const fn is_idle(&self) -> bool {
+        self.waiting == 0 && !self.doubtful
+    }
+
     /// After the first `taken` of the waiting messages were delivered, up to the number `through`.
     pub(super) fn take(&mut self, taken: usize, through: u64) {
         self.waiting = self.waiting.saturating_sub(taken);
@@ -280,4 +311,72 @@ fn key_bytes(peer: &[u8; 32], number: u64) -> Vec<u8> {
 
 fn number_of(key: &[u8]) -> Option<u64> {
     key.get(32..)?.try_into().ok().map(u64::from_be_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use lanyard_protocol::identity::IdentityKey;
+
+    use super::*;
+
+    fn line(text: &str) -> Line {
+        Line { direction: Direction::Sent, at: Timestamp::from_millis(1), name: None, text: text.to_owned() }
+    }
+
+    fn journal() -> (tempfile::TempDir, Journal, NodeId) {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::new(Store::open(dir.path()).unwrap());
+        (dir, journal, IdentityKey::from_seed(&[1; 32]).node_id())
+    }
+
+    /// A text whose record no store takes, so that its commit fails.
+    fn unstorable() -> Line {
+        line(&"x".repeat(crate::store::MAX_VALUE + 1))
+    }
+
+    /// F3: what a failed commit has written may be there after all, so nothing else is given its number.
+    #[tokio::test]
+    async fn a_failed_commit_has_spent_its_number() {
+        let (_dir, journal, peer) = journal();
+        let mut head = journal.head(&peer).unwrap();
+        assert_eq!(journal.append_sent(&peer, &mut head, &line("a")).await.unwrap(), 1);
+        journal.append_sent(&peer, &mut head, &unstorable()).await.unwrap_err();
+        assert_eq!(journal.append_sent(&peer, &mut head, &line("b")).await.unwrap(), 3);
+        let lines = journal.undelivered(&peer, 1, 10).unwrap();
+        assert_eq!(lines, [(1, Some(line("a"))), (3, Some(line("b")))]);
+        assert_eq!(journal.head(&peer).unwrap().next, 4);
+    }
+
+    /// F3: an append that nobody waits for to its end has spent its number too: it may take effect later.
+    #[tokio::test]
+    async fn an_abandoned_append_has_spent_its_number() {
+        let (_dir, journal, peer) = journal();
+        let mut head = journal.head(&peer).unwrap();
+        let abandoned = line("a");
+        {
+            let mut append = core::pin::pin!(journal.append_sent(&peer, &mut head, &abandoned));
+            assert!(futures::poll!(&mut append).is_pending());
+        }
+        assert_eq!(journal.append_sent(&peer, &mut head, &line("b")).await.unwrap(), 2);
+        assert_eq!(journal.undelivered(&peer, 1, 10).unwrap().len(), 2);
+    }
+
+    /// F3: after a commit in doubt the store says which of the peer's messages are there.
+    #[tokio::test]
+    async fn a_doubtful_head_is_read_again() {
+        let (_dir, journal, peer) = journal();
+        let mut head = journal.head(&peer).unwrap();
+        let stream = StreamId([7; 16]);
+        journal.append_received(&peer, &mut head, stream, 1, &unstorable()).await.unwrap_err();
+        journal.settle(&peer, &mut head).await.unwrap();
+        assert_eq!((head.received(stream), head.next), (0, 2));
+        let text = line("a");
+        {
+            let mut append = core::pin::pin!(journal.append_received(&peer, &mut head, stream, 1, &text));
+            assert!(futures::poll!(&mut append).is_pending());
+        }
+        assert_eq!(head.received(stream), 0, "not known yet");
+        assert_eq!(journal.append_sent(&peer, &mut head, &line("b")).await.unwrap(), 3);
+        assert_eq!((head.received(stream), journal.head(&peer).unwrap().received(stream)), (1, 1));
+    }
 }

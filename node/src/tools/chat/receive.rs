@@ -46,7 +46,11 @@ impl Chat {
         let Some(ToReceiver::Hello { stream }) = next(&mut from).await? else {
             return Err(ReceiveError::Misbehaved("no hello"));
         };
-        let received = conversation.head.lock().await.received(stream);
+        let received = {
+            let mut head = conversation.head.lock().await;
+            self.journal.settle(&conversation.peer, &mut head).await?;
+            head.received(stream)
+        };
         frame::send(&mut to, &ToSender::Welcome { received }).await?;
         while let Some(message) = next(&mut from).await? {
             let ToReceiver::Text { number, at, text } = message else {
@@ -59,7 +63,7 @@ impl Chat {
             let line = Line { direction: Direction::Received, at, name, text };
             self.store(&conversation, stream, number, line, &mut to).await?;
         }
-        Ok(to.close().await?)
+        Ok(frame::close(&mut to).await?)
     }
 
     /// Stores the line unless it is a repetition, and confirms it either way.
@@ -72,6 +76,7 @@ impl Chat {
         to: &mut Sender<AnyWire>,
     ) -> Result<(), ReceiveError> {
         let mut head = conversation.head.lock().await;
+        self.journal.settle(&conversation.peer, &mut head).await?;
         if number > head.received(stream) {
             let peer = &conversation.peer;
             let here = self.journal.append_received(peer, &mut head, stream, number, &line).await?;

@@ -2,7 +2,8 @@
 //!
 //! A file is written under a hidden name of its own and gets its real one when it is complete, verified and
 //! durable; it never replaces another. Everything happens relative to the folder that was opened first, and no
-//! link is followed below it.
+//! link is followed below it. The hidden file is locked while it is written: one that is not is what a node left
+//! that was killed, and goes when the folder is opened the next time.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -10,16 +11,23 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, ResolveFlags};
+use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use super::name::SafeName;
+use super::name::{SafeName, is_partial};
 
 /// How many files of one name are told apart by a number before a person has to clear up.
 const SAME_NAME_MAX: u32 = 1_000;
 
 /// Room that is left on the disk for others, in bytes.
 const RESERVE: u64 = 16 << 20;
+
+/// How many bytes are written until somebody looks again whether the reserve is still there.
+const ROOM_EVERY: u64 = 64 << 20;
+
+/// How a name below the folder is looked up.
+const CONFINED: ResolveFlags =
+    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
 
 /// Why a file did not arrive.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +81,8 @@ pub(super) enum InboxError {
 pub(super) struct Inbox {
     dir: OwnedFd,
     path: PathBuf,
+    /// [`RESERVE`].
+    reserve: u64,
 }
 
 impl Inbox {
@@ -92,7 +102,45 @@ impl Inbox {
             path: path.to_owned(),
             source: error.into(),
         })?;
-        Ok(Self { dir, path: path.to_owned() })
+        let inbox = Self { dir, path: path.to_owned(), reserve: RESERVE };
+        if let Err(error) = inbox.remove_abandoned() {
+            tracing::debug!(path = %path.display(), %error, "nobody looked for abandoned files");
+        }
+        Ok(inbox)
+    }
+
+    /// Removes the unfinished files that nobody writes any more.
+    fn remove_abandoned(&self) -> rustix::io::Result<()> {
+        for entry in Dir::read_from(&self.dir)? {
+            let entry = entry?;
+            let Some(name) = entry.file_name().to_str().ok().filter(|name| is_partial(name)) else {
+                continue;
+            };
+            match self.remove_if_abandoned(name) {
+                Ok(true) => tracing::info!(path = %self.path.join(name).display(), "unfinished file removed"),
+                Ok(false) => {}
+                Err(error) => tracing::debug!(path = %self.path.join(name).display(), %error, "left alone"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a file of this user that nobody has locked; says whether it did.
+    fn remove_if_abandoned(&self, name: &str) -> rustix::io::Result<bool> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::openat2(&self.dir, name, flags, Mode::empty(), CONFINED)?;
+        let stat = rustix::fs::fstat(&file)?;
+        let is_ours = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+            && stat.st_uid == rustix::process::geteuid().as_raw()
+            && stat.st_nlink == 1;
+        if !is_ours {
+            return Ok(false);
+        }
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => rustix::fs::unlinkat(&self.dir, name, AtFlags::empty()).map(|()| true),
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Starts the file `name` of `size` bytes for the offer `id`.
@@ -103,24 +151,18 @@ impl Inbox {
         self.check_room(size)?;
         let hidden = name.partial(id);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        let file = rustix::fs::openat2(&self.dir, &hidden, flags, Mode::RUSR | Mode::WUSR, resolve)
+        let file = rustix::fs::openat2(&self.dir, &hidden, flags, Mode::RUSR | Mode::WUSR, CONFINED)
             .map_err(|error| self.failed("make", &hidden, size, error))?;
-        Ok(Partial {
-            file: File::from(file),
-            hidden: Hidden { inbox: self, name: hidden },
-            name,
-            size,
-            written: 0,
-            hasher: blake3::Hasher::new(),
-        })
+        let hidden = Hidden { inbox: self, name: hidden };
+        lock(&file).map_err(|error| hidden.inbox.failed("lock", &hidden.name, size, error))?;
+        Ok(Partial { file: File::from(file), hidden, name, size, written: 0, hasher: blake3::Hasher::new() })
     }
 
     fn check_room(&self, size: u64) -> Result<(), InboxError> {
         let disk =
             rustix::fs::fstatvfs(&self.dir).map_err(|error| self.failed("look at", "", size, error))?;
         let room = disk.f_bavail.saturating_mul(disk.f_frsize);
-        if size.saturating_add(RESERVE) > room {
+        if size.saturating_add(self.reserve) > room {
             return Err(InboxError::NoRoom { needed: size, path: self.path.clone() });
         }
         Ok(())
@@ -147,6 +189,18 @@ impl Inbox {
             }
             _ => InboxError::Io { what, path: self.path.join(name), source: error.into() },
         }
+    }
+}
+
+/// Locks a file that was just made, so that nobody takes it for abandoned.
+fn lock(file: &OwnedFd) -> rustix::io::Result<()> {
+    match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+        // Whoever looked for abandoned files was faster.
+        Ok(()) if rustix::fs::fstat(file)?.st_nlink == 0 => Err(Errno::NOENT),
+        Ok(()) => Ok(()),
+        Err(Errno::WOULDBLOCK) => Err(Errno::WOULDBLOCK),
+        // Where nothing can be locked nothing is taken for abandoned.
+        Err(_) => Ok(()),
     }
 }
 
@@ -194,6 +248,10 @@ impl Partial {
         let written = self.written.saturating_add(bytes.len() as u64);
         if written > self.size {
             return Err(InboxError::Size { declared: self.size, actual: written });
+        }
+        if written / ROOM_EVERY > self.written / ROOM_EVERY {
+            // What others have written meanwhile has taken of it too.
+            self.hidden.inbox.check_room(self.size - self.written)?;
         }
         self.hasher.update(bytes);
         self.file.write_all(bytes).map_err(|error| self.failed("write", error))?;
@@ -334,6 +392,45 @@ mod tests {
     fn refuses_what_the_disk_cannot_hold() {
         let (_dir, inbox) = inbox();
         assert!(matches!(begin(&inbox, ID, u64::MAX / 2), Err(InboxError::NoRoom { .. })));
+        assert!(names(&inbox).is_empty());
+    }
+
+    /// H3: what a killed node left is removed; what somebody writes, and whatever else is there, stays.
+    #[test]
+    fn removes_abandoned_files_and_nothing_else() {
+        let (dir, inbox) = inbox();
+        let writing = begin(&inbox, ID, 1).unwrap();
+        let left = |digit: &str| format!(".b.txt.{}.part", digit.repeat(32));
+        std::fs::write(inbox.path.join(left("1")), b"half").unwrap();
+        let mut kept = vec![format!(".a.txt.{ID}.part"), ".b.txt.part".to_owned(), "b.txt".to_owned()];
+        for name in &kept[1..] {
+            std::fs::write(inbox.path.join(name), b"mine").unwrap();
+        }
+        // Of the same form: a folder, a link, and a file with a second name.
+        std::fs::create_dir(inbox.path.join(left("2"))).unwrap();
+        std::fs::write(dir.path().join("victim"), b"precious").unwrap();
+        std::os::unix::fs::symlink(dir.path().join("victim"), inbox.path.join(left("3"))).unwrap();
+        std::fs::hard_link(dir.path().join("victim"), inbox.path.join(left("4"))).unwrap();
+        kept.extend(["2", "3", "4"].map(left));
+        kept.sort();
+        let again = Inbox::open(&inbox.path).unwrap();
+        assert_eq!(names(&again), kept);
+        assert_eq!(std::fs::read(dir.path().join("victim")).unwrap(), b"precious");
+        drop(writing);
+    }
+
+    /// H3: a disk that others fill during the transfer keeps its reserve.
+    #[test]
+    fn looks_for_the_reserve_again_while_it_writes() {
+        let (_dir, inbox) = inbox();
+        let mut partial = begin(&inbox, ID, ROOM_EVERY + 1).unwrap();
+        let full = Inbox { reserve: u64::MAX, ..Inbox::open(&inbox.path).unwrap() };
+        partial.hidden.inbox = Arc::new(full);
+        partial.written = ROOM_EVERY - 2;
+        partial.write(b"x").unwrap();
+        let refused = partial.write(b"x");
+        assert!(matches!(refused, Err(InboxError::NoRoom { needed: 2, .. })), "{refused:?}");
+        drop(partial);
         assert!(names(&inbox).is_empty());
     }
 }

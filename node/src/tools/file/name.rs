@@ -133,6 +133,14 @@ impl fmt::Display for SafeName {
     }
 }
 
+/// Whether `name` has the form that [`SafeName::partial`] gives to names, with an id of 32 digits.
+pub(super) fn is_partial(name: &str) -> bool {
+    let inner = name.strip_prefix('.').and_then(|rest| rest.strip_suffix(".part"));
+    let Some((name, id)) = inner.and_then(|inner| inner.rsplit_once('.')) else { return false };
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    !name.is_empty() && !name.starts_with('.') && id.len() == 32 && id.bytes().all(is_digit)
+}
+
 /// As many characters of `text` as have room in `max` bytes.
 fn cut(text: &str, max: usize) -> &str {
     let mut end = text.len().min(max);
@@ -269,6 +277,34 @@ mod tests {
             let long = safe_name(&long).unwrap();
             assert!(long.partial(&id).len() <= 255 && long.numbered(999).len() <= 255);
             assert!(safe_name(&long.numbered(999)).is_ok(), "{}", long.numbered(999));
+        }
+    }
+
+    /// H3: what is removed as abandoned is only what has been named here.
+    #[test]
+    fn only_names_of_unfinished_files_are_taken_for_such() {
+        let id = "0123456789abcdef".repeat(2);
+        for name in ["a.txt", "a", "a.b.c", "写真.jpg", &"x".repeat(255)] {
+            assert!(is_partial(&safe_name(name).unwrap().partial(&id)), "{name}");
+        }
+        let short = &id[1..];
+        for name in [
+            format!("a.txt.{id}.part"),
+            format!(".a.txt.{short}.part"),
+            format!(".a.txt.{id}0.part"),
+            format!(".a.txt.{}.part", id.to_uppercase()),
+            format!(".a.txt.{short}g.part"),
+            format!(".a.txt.{id}.part2"),
+            format!(".a.txt.{id}"),
+            format!(".a.txt{id}.part"),
+            format!("..{id}.part"),
+            format!("...{id}.part"),
+            format!(".{id}.part"),
+            ".a.txt.part".to_owned(),
+            ".part".to_owned(),
+            String::new(),
+        ] {
+            assert!(!is_partial(&name), "{name}");
         }
     }
 }

@@ -13,11 +13,11 @@ use super::message::{Decline, End, MESSAGE_MAX, Offer, Refusal, Reply, VERSION};
 use super::name::safe_name;
 use super::offers::{Offered, Verdict};
 use super::progress::Progress;
-use super::{DECISION_TIMEOUT, EVENTS, Files, STALL_TIMEOUT, check_absolute, open_inbox, stopped};
+use super::{DECISION_TIMEOUT, EVENTS, Files, check_absolute, open_inbox, stopped};
 use crate::channel::{AnyWire, Batch, ChannelError, Receiver, Sender};
 use crate::lane::Session;
 use crate::tasks::Tasks;
-use crate::tools::frame::{self, FrameError};
+use crate::tools::frame::{self, FrameError, STALL_TIMEOUT};
 
 /// How long a sender may take from the channel to the offer, and from our last word to its close.
 const PROMPT: Duration = Duration::from_secs(10);
@@ -98,7 +98,8 @@ impl Files {
             tokio::select! {
                 () = reception.events.closed() => return,
                 Some(id) = accepted.recv() => busy |= self.offers.settle(&id, reception.verdict(&ended)),
-                Some(()) = ends.recv(), if reception.once => return,
+                // Taken off also where many are wanted: whoever tells it waits for the room.
+                Some(()) = ends.recv() => if reception.once { return },
                 changed = changes.changed() => if changed.is_err() { return },
             }
         }
@@ -119,7 +120,7 @@ impl Files {
         };
         let Some(reply) = reply else { return };
         tracing::debug!(peer = %peer.short(), ?reply, "offer ended");
-        if frame::send(&mut to, &reply).await.is_ok() && to.close().await.is_ok() {
+        if frame::send(&mut to, &reply).await.is_ok() && frame::close(&mut to).await.is_ok() {
             // Closing while the sender still sends would reset the connection, and it would never read the reply.
             let _ = tokio::time::timeout(PROMPT, from.drain()).await;
         }
@@ -252,11 +253,15 @@ async fn receive_contents(
     };
     drop(pieces);
     // The disk's own error explains why it took no more.
-    let stored = writing.await??;
-    match (copied, stored) {
-        (Ok(()), Some(finished)) => Ok(finished),
-        (Err(error), _) => Err(error),
-        (Ok(()), None) => Err(TransferError::Stopped),
+    outcome(copied, writing.await??)
+}
+
+/// What became of a file. One that has its name is there, even if whoever watched left at that moment.
+fn outcome(copied: Result<(), TransferError>, stored: Option<Finished>) -> Result<Finished, TransferError> {
+    match (stored, copied) {
+        (Some(finished), _) => Ok(finished),
+        (None, Err(error)) => Err(error),
+        (None, Ok(())) => Err(TransferError::Stopped),
     }
 }
 
@@ -371,4 +376,19 @@ pub(super) fn failure(error: &InboxError) -> Failure {
         InboxError::SameName { .. } => (Code::Failed, "clear the folder up, or receive into another one"),
     };
     Failure::new(code, error.to_string(), remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// D3: the sender is never told that nothing is kept of a file that has its name.
+    #[test]
+    fn a_file_that_is_there_is_not_denied() {
+        let finished = || Finished { path: "/in/a.txt".into(), hash: blake3::hash(b"hello") };
+        assert!(outcome(Ok(()), Some(finished())).is_ok());
+        assert!(outcome(Err(TransferError::Stopped), Some(finished())).is_ok());
+        assert!(matches!(outcome(Err(TransferError::Stalled), None), Err(TransferError::Stalled)));
+        assert!(matches!(outcome(Ok(()), None), Err(TransferError::Stopped)));
+    }
 }

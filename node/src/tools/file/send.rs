@@ -14,11 +14,11 @@ use tokio::sync::mpsc;
 use super::message::{Decline, End, MESSAGE_MAX, Offer, OfferId, Refusal, Reply, VERSION};
 use super::name::{SafeName, safe_name};
 use super::progress::Progress;
-use super::{DECISION_TIMEOUT, EVENTS, Files, STALL_TIMEOUT, check_absolute, remedy_for, service, stopped};
+use super::{DECISION_TIMEOUT, EVENTS, Files, check_absolute, remedy_for, service, stopped};
 use crate::ambient::OsRng;
 use crate::channel::{AnyWire, Batch, ChannelError, Receiver, Sender};
 use crate::lane;
-use crate::tools::frame::{self, FrameError};
+use crate::tools::frame::{self, FrameError, STALL_TIMEOUT};
 
 /// How long a decision may take before the user is told whom it waits for.
 const WAITING_AFTER: Duration = Duration::from_millis(300);
@@ -82,31 +82,11 @@ impl Files {
         offer(&mut to, &name, size).await.map_err(|error| replies.cut(&error))?;
         replies.accepted(&dialled.name, &name, size, events).await?;
         let mut progress = Progress::new(events.clone(), name.clone(), size);
-        let hash = {
-            let sending = send_contents(&mut to, source, &mut progress, &peer);
-            let mut stored = core::pin::pin!(replies.stored());
-            tokio::select! {
-                // A word before everything is sent is a refusal.
-                early = &mut stored => return Err(early.err().unwrap_or_else(unexpected)),
-                sent = sending => {
-                    // If the channel broke, the receiver may still have said why.
-                    let sent = match sent {
-                        Err(failure) if failure.code == Code::Unreachable => {
-                            let said = tokio::time::timeout(WAITING_AFTER, &mut stored).await;
-                            return Err(said.ok().and_then(Result::err).unwrap_or(failure));
-                        }
-                        sent => sent?,
-                    };
-                    let confirmed = tokio::time::timeout(STORE_TIMEOUT, &mut stored).await;
-                    confirmed.map_err(|_| unexpected())??;
-                    sent
-                }
-            }
-        };
-        let Some(hash) = hash else { return Err(unexpected()) };
+        let sending = send_contents(&mut to, source, &mut progress, &peer);
+        let hash = stored_after(sending, replies.stored(), &peer, STORE_TIMEOUT).await?;
         progress.done(hash, name).await;
         // The receiver waits for nothing any more.
-        let _ = to.close().await;
+        let _ = frame::close(&mut to).await;
         Ok(())
     }
 }
@@ -141,6 +121,38 @@ async fn offer(to: &mut Sender<AnyWire>, name: &str, size: u64) -> Result<(), Ch
     frame::send(to, &Offer { version: VERSION, id, name: name.to_owned(), size }).await
 }
 
+/// Sends everything and waits, for at most `limit`, until it is stored; gives the hash of what is.
+async fn stored_after(
+    sending: impl Future<Output = Result<Option<blake3::Hash>, Failure>>,
+    stored: impl Future<Output = Result<(), Failure>>,
+    peer: &PeerRef,
+    limit: Duration,
+) -> Result<blake3::Hash, Failure> {
+    let (mut sending, mut stored) = (core::pin::pin!(sending), core::pin::pin!(stored));
+    let sent = tokio::select! {
+        early = &mut stored => {
+            // A refusal ends the sending. A confirmation may overtake the end of it: the last byte is with the
+            // receiver before the disk's thread is done here.
+            early?;
+            sending.await?
+        }
+        sent = &mut sending => {
+            // If the channel broke, the receiver may still have said why.
+            let sent = match sent {
+                Err(failure) if failure.code == Code::Unreachable => {
+                    let said = tokio::time::timeout(WAITING_AFTER, &mut stored).await;
+                    return Err(said.ok().and_then(Result::err).unwrap_or(failure));
+                }
+                sent => sent?,
+            };
+            let confirmed = tokio::time::timeout(limit, &mut stored).await;
+            confirmed.map_err(|_| unconfirmed(peer, limit))??;
+            sent
+        }
+    };
+    sent.ok_or_else(unexpected)
+}
+
 /// What the disk's thread hands to the channel's.
 enum Piece {
     Data(Batch),
@@ -169,7 +181,7 @@ async fn send_contents(
         let sent = match piece {
             Piece::Data(mut batch) => {
                 progress.advance(batch.len() as u64);
-                let sent = stalling(to.send_batch(&mut batch)).await;
+                let sent = frame::within(STALL_TIMEOUT, to.send_batch(&mut batch)).await;
                 let _ = give_back.try_send(batch);
                 sent
             }
@@ -177,9 +189,9 @@ async fn send_contents(
                 if let End::Complete { blake3 } = end {
                     hash = Some(blake3::Hash::from_bytes(blake3));
                 }
-                stalling(frame::send(to, &end)).await
+                frame::send(to, &end).await
             }
-            Piece::Short => stalling(to.close()).await,
+            Piece::Short => frame::close(to).await,
         };
         sent.map_err(|error| cut(peer, &error))?;
     }
@@ -232,12 +244,6 @@ fn fill(file: &mut File, batch: &mut Batch, left: u64) -> io::Result<u64> {
         }
     }
     Ok(batch.len() as u64)
-}
-
-/// The call, unless the other side takes nothing for too long.
-async fn stalling(call: impl Future<Output = Result<(), ChannelError>>) -> Result<(), ChannelError> {
-    let stalled = || ChannelError::Io(io::ErrorKind::TimedOut.into());
-    tokio::time::timeout(STALL_TIMEOUT, call).await.unwrap_or_else(|_| Err(stalled()))
 }
 
 impl Replies {
@@ -306,6 +312,15 @@ fn unexpected() -> Failure {
     Failure::new(Code::Data, "the other side broke the rules of the transfer", "update both nodes")
 }
 
+fn unconfirmed(peer: &PeerRef, limit: Duration) -> Failure {
+    let seconds = limit.as_secs();
+    Failure::new(
+        Code::Unreachable,
+        format!("{peer} was sent the whole file and did not say within {seconds} s that it is stored"),
+        format!("see on {peer} whether it is there, and send it again if not"),
+    )
+}
+
 fn unreadable(path: &Path, error: &io::Error) -> Failure {
     let code = if error.kind() == io::ErrorKind::NotFound { Code::NotFound } else { Code::Failed };
     let message = format!("cannot read {}: {error}", path.display());
@@ -345,4 +360,55 @@ fn refused(why: Refusal, peer: &PeerRef) -> Failure {
         }
     };
     Failure::new(code, message, remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    fn peer() -> PeerRef {
+        "office".parse().unwrap()
+    }
+
+    /// R-C6: the receiver may confirm the file before the sender's own threads have ended.
+    #[tokio::test]
+    async fn a_confirmation_may_overtake_the_end_of_the_sending() {
+        let (confirm, confirmed) = oneshot::channel();
+        let hash = blake3::hash(b"hello");
+        let sending = async {
+            confirmed.await.unwrap();
+            Ok(Some(hash))
+        };
+        let stored = async {
+            confirm.send(()).unwrap();
+            Ok(())
+        };
+        assert_eq!(stored_after(sending, stored, &peer(), STORE_TIMEOUT).await, Ok(hash));
+    }
+
+    /// A file that changed was not sent, whatever the receiver claims to have stored.
+    #[tokio::test]
+    async fn a_confirmation_of_what_was_not_sent_breaks_the_rules() {
+        let ended = stored_after(async { Ok(None) }, async { Ok(()) }, &peer(), STORE_TIMEOUT).await;
+        assert_eq!(ended, Err(unexpected()));
+    }
+
+    /// A refusal ends the sending at once.
+    #[tokio::test]
+    async fn a_refusal_is_told_before_everything_is_sent() {
+        let refused = || refused(Refusal::NoRoom, &peer());
+        let ended =
+            stored_after(core::future::pending(), async { Err(refused()) }, &peer(), STORE_TIMEOUT).await;
+        assert_eq!(ended, Err(refused()));
+    }
+
+    /// A receiver that never confirms has broken no rule: the user is told what is not known.
+    #[tokio::test]
+    async fn a_missing_confirmation_is_told_as_such() {
+        let sending = async { Ok(Some(blake3::hash(b"hello"))) };
+        let ended = stored_after(sending, core::future::pending(), &peer(), Duration::ZERO).await;
+        assert_eq!(ended, Err(unconfirmed(&peer(), Duration::ZERO)));
+    }
 }
