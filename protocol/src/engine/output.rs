@@ -67,14 +67,14 @@ pub enum Output {
         id: RequestId,
         /// The connected peer.
         to: NodeId,
-        /// The bytes: at most 64 KiB.
+        /// The bytes: at most [`FRAME_MAX`](crate::message::FRAME_MAX) and one.
         message: Vec<u8>,
     },
     /// Send `message` as the answer to a request.
     Respond {
         /// The request that is answered.
         to: InboundId,
-        /// The bytes: at most 64 KiB.
+        /// The bytes: at most [`FRAME_MAX`](crate::message::FRAME_MAX) and one.
         message: Vec<u8>,
     },
     /// Close a request without an answer: silence is all that its sender gets.
