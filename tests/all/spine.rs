@@ -104,6 +104,23 @@ fn certificates_are_renewed_while_nodes_talk() {
     let _ = alice.host.run(["ping", "bob"]).ok();
 }
 
+/// R-T16: with `online_check = "require"` there is a ticket only with the authority's word, and a held one goes on.
+#[test]
+fn online_check_asks_the_authority() {
+    let alice = Member::authority("alice");
+    let host = Host::new("bob");
+    fs::create_dir_all(host.state()).unwrap();
+    fs::write(host.state().join("config.toml"), "online_check = \"require\"\n").unwrap();
+    let bob = alice.admit_host(host);
+    let carol = alice.admit("carol");
+    let _ = carol.host.run(["ping", "bob"]).ok();
+    let held = carol.host.run(["ticket", "get", "chat@bob"]).ok().line();
+    let _ = alice.node.stop();
+    let _ = carol.host.run(["ticket", "get", "file@bob"]).fails(4).says("confirmed with the authority");
+    assert_eq!(carol.host.run(["ticket", "get", "chat@bob"]).ok().line(), held);
+    let _ = bob.host.run(["ping", "carol"]).ok();
+}
+
 /// R-C1: a node without a network runs, says so, and is refused what members may do.
 #[test]
 fn stranger_runs_and_may_nothing() {
