@@ -18,7 +18,8 @@ pub enum NameError {
     },
     /// Not a dotted list of DNS labels of at most 128 bytes.
     #[error(
-        "{0:?} is no network name: use DNS labels with dots between them, as in shop.lan, at most 128 bytes"
+        "{0:?} is no network name: use DNS labels with dots between them, the last not of digits alone, as in shop.lan, \
+        at most 128 bytes"
     )]
     Network(String),
     /// Not 64 hexadecimal digits.
@@ -40,6 +41,14 @@ fn is_label(text: &str) -> bool {
         && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
         && !text.starts_with('-')
         && !text.ends_with('-')
+}
+
+/// A last label of digits alone would make the name look like an address: path validation takes it for no DNS name.
+fn is_network(text: &str) -> bool {
+    let last = text.rsplit('.').next().unwrap_or_default();
+    text.len() <= NETWORK_MAX
+        && text.split('.').all(is_label)
+        && !last.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn shown(text: &str) -> String {
@@ -112,7 +121,7 @@ name!(
 name!(
     /// A network's name, which is its trust domain: DNS labels with dots between them, as in `shop.lan`.
     NetworkName,
-    |text: &str| text.len() <= NETWORK_MAX && text.split('.').all(is_label),
+    is_network,
     NameError::Network
 );
 
@@ -144,7 +153,9 @@ mod tests {
             "shop.lan".parse::<NetworkName>().map(|name| name.default_entity().to_string()),
             Ok("shop".into())
         );
-        for bad in ["", ".", "shop.", ".lan", "shop..lan", "Shop.lan", &"a.".repeat(65)] {
+        for bad in
+            ["", ".", "shop.", ".lan", "shop..lan", "Shop.lan", "shop.1", "10.2", "7", &"a.".repeat(65)]
+        {
             assert!(bad.parse::<NetworkName>().is_err(), "{bad:?}");
         }
     }
