@@ -6,7 +6,7 @@ use super::{Connection, Engine, InboundId, OnlineCheck, Output};
 use crate::certificate::{Role, VerifiedCertificate};
 use crate::control::PeerRef;
 use crate::enrolment::{self, EnrolRequest, KeyRequest, WhoIsAnswer};
-use crate::hello::{Addresses, Hello};
+use crate::hello::Hello;
 use crate::identity::NodeId;
 use crate::message::{self, Access, Found, Lookup, Request, Response, StatusRequest};
 use crate::record::Write;
@@ -246,12 +246,4 @@ impl Engine {
 
 fn origin(node: NodeId, source: Connection) -> enrolment::Origin {
     enrolment::Origin { node, address: source.remote.ip(), attached: source.attached }
-}
-
-impl Addresses {
-    /// Whether nothing is known.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.control.is_empty() && self.lane.is_empty()
-    }
 }

@@ -45,8 +45,11 @@ impl Engine {
     }
 
     /// As [`Engine::persist`]; the new certificate is shown only once that is durable.
-    pub(super) fn persist_certificate(&mut self, writes: Vec<Write>, member: Arc<Member>, then: Vec<Output>) {
-        self.persist_pending(writes, Pending { then, install: Some(Install::Certificate(member)) });
+    pub(super) fn persist_certificate(&mut self, writes: Vec<Write>, member: Arc<Member>) {
+        self.persist_pending(
+            writes,
+            Pending { then: Vec::new(), install: Some(Install::Certificate(member)) },
+        );
     }
 
     fn persist_pending(&mut self, writes: Vec<Write>, pending: Pending) {

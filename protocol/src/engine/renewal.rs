@@ -7,7 +7,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::reach::Reach;
-use super::{CommandId, Engine, Output, RequestId, Sent, load};
+use super::{CommandId, Engine, RequestId, Sent, load};
 use crate::certificate::{BACKDATE, VerifiedCertificate};
 use crate::control::{Answer, Code, Failure};
 use crate::enrolment::{Asked, Hope, Issued, Prospect, Requested};
@@ -217,7 +217,6 @@ impl Engine {
         self.renewal.stage = Stage::Installing;
         writes.extend(load::member_writes(&member.anchor, &leaf, home, now));
         let renewed = Member { certificate: leaf, ..member.clone() };
-        let then: Vec<Output> = Vec::new();
-        self.persist_certificate(writes, Arc::new(renewed), then);
+        self.persist_certificate(writes, Arc::new(renewed));
     }
 }

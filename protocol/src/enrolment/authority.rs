@@ -15,7 +15,6 @@ use self::invites::Invites;
 pub use self::invites::NewInvite;
 pub use self::records::EnrolmentRecord;
 use self::records::Enrolments;
-use super::invitation::Code;
 use super::message::{
     Admitted, AuthorityKey, Credential, EnrolAnswer, EnrolRequest, KeyRequest, PROPOSAL_MAX, PakeAnswer,
     Proof, Proposal, Share, request_info,
@@ -28,7 +27,7 @@ use crate::certificate::{
 use crate::codec::{self, DecodeError};
 use crate::control::Admission;
 use crate::identity::{
-    CaKey, Fingerprint, NetworkName, NodeId, NodeKeys, NodeName, SealingPublicKey, Secret, Signature,
+    CaKey, Fingerprint, NetworkName, NodeId, NodeKeys, NodeName, SealingPublicKey, Signature,
 };
 use crate::keyring::KeyRing;
 use crate::label::{Digest, Label};
@@ -508,13 +507,4 @@ fn decode<T: Serialize + serde::de::DeserializeOwned>(record: &Record) -> Result
         key: String::from_utf8_lossy(&record.key).into_owned(),
         error,
     })
-}
-
-/// The stretched secret of a code and the code itself, for an authority's own invite.
-impl NewInvite {
-    /// The invite that `code` and its URI's secret stand for.
-    #[must_use]
-    pub fn new(code: &Code, stretched: Secret, uri: Digest, uses: u32, expires: Timestamp) -> Self {
-        Self { nameplate: code.nameplate(), stretched, uri, uses, expires }
-    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::super::invitation::Code;
 use super::{AuthorityError, decode};
 use crate::codec;
 use crate::identity::{NodeId, Secret};
@@ -21,11 +22,19 @@ const OPEN_MAX: usize = 1024;
 /// An invite to be.
 #[derive(Debug)]
 pub struct NewInvite {
-    pub(super) nameplate: u32,
-    pub(super) stretched: Secret,
-    pub(super) uri: Digest,
-    pub(super) uses: u32,
-    pub(super) expires: Timestamp,
+    nameplate: u32,
+    stretched: Secret,
+    uri: Digest,
+    uses: u32,
+    expires: Timestamp,
+}
+
+impl NewInvite {
+    /// The invite that `code` and its URI's secret stand for.
+    #[must_use]
+    pub fn new(code: &Code, stretched: Secret, uri: Digest, uses: u32, expires: Timestamp) -> Self {
+        Self { nameplate: code.nameplate(), stretched, uri, uses, expires }
+    }
 }
 
 /// What is kept of an invite. `stretched` is as secret as the CA key, and erased with the code's last use.
