@@ -132,6 +132,8 @@ pub enum Command {
     Renew,
     /// This node's certificate and its network's CA certificate.
     Certificates,
+    /// Take a membership away.
+    Revoke(Revoke),
 }
 
 /// Asks for a new network.
@@ -421,6 +423,33 @@ pub struct Certificates {
     pub not_after: Time,
 }
 
+/// Asks for a membership to be taken away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revoke {
+    /// Whose.
+    pub peer: PeerRef,
+    /// For how long to wait for the others to confirm that they know, in milliseconds; 0 waits for nobody.
+    #[serde(default)]
+    pub wait_ms: u64,
+}
+
+/// The answer to [`Command::Revoke`]: the membership has ended, here and at those who have confirmed it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revoked {
+    /// Whose: its name, or the beginning of its id.
+    pub peer: String,
+    /// How many members were connected.
+    pub live: u32,
+    /// How many of them have confirmed.
+    pub confirmed: u32,
+    /// After how long the last of them did, in milliseconds.
+    pub last_ms: Option<u64>,
+    /// Those that have not.
+    pub missing: Vec<String>,
+    /// Members that were not connected. They are told when they come back, and by whoever meets them before.
+    pub offline: Vec<String>,
+}
+
 /// What a node answers to a [`Command`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
@@ -444,6 +473,8 @@ pub enum Answer {
     Tickets(Vec<Ticket>),
     /// To [`Command::Certificates`] and [`Command::Renew`].
     Certificates(Box<Certificates>),
+    /// To [`Command::Revoke`].
+    Revoked(Revoked),
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod peers;
 mod persist;
 mod reach;
 mod renewal;
+mod revocation;
 
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
@@ -44,6 +45,7 @@ pub use self::output::{
 use self::peers::Peers;
 use self::persist::Pending;
 use self::renewal::Renewal;
+use self::revocation::Spread;
 use crate::enrolment::Authority;
 use crate::hello::Addresses;
 use crate::identity::{NodeId, NodeKeys, ServiceName};
@@ -64,6 +66,7 @@ pub struct Engine {
     errands: Errands,
     homing: Homing,
     renewal: Renewal,
+    spread: Spread,
     contacts: Contacts,
     joining: Option<Joining>,
     stretching: BTreeMap<WorkId, Stretching>,
@@ -112,6 +115,8 @@ enum Sent {
     Renewal(NodeId),
     /// A step of an errand.
     Errand(u64),
+    /// What this node knows of revocations.
+    Revocations(NodeId),
 }
 
 /// A wish to connect that waits for its end.
@@ -173,10 +178,11 @@ impl Engine {
         let errands = self.errands.next_deadline().map(|time| (time, "give up an errand"));
         let joining = self.joining.as_ref().map(|joining| (joining.next_deadline(), "go on joining"));
         let homing = self.next_homing().map(|time| (time, "turn to the authority"));
-        let member = self.membership.member.is_some();
+        let member = self.active_member().is_some();
         let contacts = self.contacts.next.filter(|_| member).map(|time| (time, "dial the named addresses"));
         let renewal = self.next_renewal().map(|time| (time, "renew the certificate"));
-        [ring, errands, joining, homing, contacts, renewal].into_iter().flatten().min()
+        let revocation = self.next_revocation();
+        [ring, errands, joining, homing, contacts, renewal, revocation].into_iter().flatten().min()
     }
 
     /// Acts on every deadline that has come.
@@ -188,6 +194,7 @@ impl Engine {
         self.give_up_errands(now);
         self.go_on_joining(now);
         self.renew_if_due(now);
+        self.go_on_revoking(now);
         self.go_home_if_due(now);
         self.dial_contacts_if_due(now);
     }
@@ -213,7 +220,9 @@ impl Engine {
         }
         if self.joining.is_some() {
             self.ask_around(now);
-        } else if self.membership.member.is_some() && self.peers.wants_greeting(peer) {
+        } else if self.active_member().is_some_and(|member| !member.denies(peer))
+            && self.peers.wants_greeting(peer)
+        {
             self.reach(peer, now);
         }
     }
@@ -248,6 +257,7 @@ impl Engine {
     /// The last connection with `peer` has ended.
     pub fn handle_disconnected(&mut self, peer: NodeId, now: Timestamp) {
         self.peers.disconnected(peer, now);
+        self.stop_spreading(peer, now);
         self.lost_touch(peer, now);
         self.advance_errands_for(peer, now);
     }
@@ -276,6 +286,7 @@ impl Engine {
             Sent::Join(peer) => self.join_answered(request, peer, response, now),
             Sent::Renewal(peer) => self.renewal_answered(request, peer, response, now),
             Sent::Errand(errand) => self.errand_answered(errand, response, took, now),
+            Sent::Revocations(peer) => self.pushed(request, peer, response.as_ref(), now),
         }
     }
 
@@ -287,6 +298,7 @@ impl Engine {
             Some(Sent::Join(peer)) => self.join_answered(request, peer, None, now),
             Some(Sent::Renewal(peer)) => self.renewal_answered(request, peer, None, now),
             Some(Sent::Errand(errand)) => self.errand_answered(errand, None, Duration::ZERO, now),
+            Some(Sent::Revocations(peer)) => self.pushed(request, peer, None, now),
             None => {}
         }
     }

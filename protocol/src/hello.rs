@@ -21,6 +21,8 @@ pub struct Hello {
     pub certificate: CertificateDer,
     /// Where the node can be reached.
     pub addresses: Addresses,
+    /// How far the node's list of revocations has come.
+    pub revocations: u64,
 }
 
 /// Where a node can be reached: hearsay that costs at most a connection to somebody who cannot prove the id.

@@ -307,13 +307,18 @@ impl IdentityKey {
 }
 
 signing_key!(
-    /// The secret half of a network's CA key. It signs certificates, and nothing of a node's. Whoever holds its seed
-    /// is the network.
+    /// The secret half of a network's CA key. It signs certificates and revocations, and nothing of a node's. Whoever
+    /// holds its seed is the network.
     CaKey
 );
 
 impl CaKey {
-    /// Signs the DER of a certificate to be.
+    /// Signs `value` for `purpose`.
+    pub(crate) fn sign<T: Serialize>(&self, purpose: Label, value: &T) -> Signature {
+        self.0.sign(&signing_input(purpose, value)).to_bytes().into()
+    }
+
+    /// Signs the DER of a certificate to be, which starts with 0x30 as no label does.
     pub(crate) fn sign_certificate(&self, der: &[u8]) -> [u8; 64] {
         self.0.sign(der).to_bytes()
     }

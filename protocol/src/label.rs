@@ -56,11 +56,17 @@ pub enum Label {
     ChannelRecord,
     /// The next record key after a ratchet.
     ChannelRatchet,
+    /// The end of a membership, signed by the CA key.
+    Revocation,
+    /// How far the list of revocations has come, signed by the CA key.
+    RevocationHead,
+    /// The hash of a list of revocations.
+    RevocationDigest,
 }
 
 impl Label {
     /// Every label, in order.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::AuthorityKey,
         Self::CertificateRequest,
         Self::CertificateAnswer,
@@ -81,6 +87,9 @@ impl Label {
         Self::ChannelPsk,
         Self::ChannelRecord,
         Self::ChannelRatchet,
+        Self::Revocation,
+        Self::RevocationHead,
+        Self::RevocationDigest,
     ];
 
     /// The context string, always `lanyard/<purpose>/<version>`.
@@ -107,6 +116,9 @@ impl Label {
             Self::ChannelPsk => "lanyard/channel-psk/1",
             Self::ChannelRecord => "lanyard/channel-record/1",
             Self::ChannelRatchet => "lanyard/channel-ratchet/1",
+            Self::Revocation => "lanyard/revocation/1",
+            Self::RevocationHead => "lanyard/revocation-head/1",
+            Self::RevocationDigest => "lanyard/revocation-digest/1",
         }
     }
 

@@ -19,6 +19,7 @@ pub mod manual;
 pub mod message;
 pub mod record;
 pub mod reject;
+pub mod revocation;
 pub mod seal;
 pub mod snapshot;
 pub mod ticket;

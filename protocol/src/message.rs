@@ -13,6 +13,7 @@ use crate::hello::{Addresses, Hello};
 use crate::identity::NodeId;
 use crate::label::Digest;
 use crate::reject::Reject;
+use crate::revocation::{SignedRevocation, Update};
 use crate::ticket::{TicketGrant, TicketRequest};
 
 /// The version of the frames.
@@ -65,6 +66,8 @@ pub enum Request {
     Ticket(TicketRequest),
     /// Are you there?
     Ping,
+    /// These memberships were taken away.
+    Revocations(Update),
 }
 
 /// What the sender of a request must have proven.
@@ -82,7 +85,9 @@ impl Request {
     pub const fn access(&self) -> Access {
         match self {
             Self::WhoIs | Self::KeyRequest(_) | Self::Enrol(_) | Self::Hello(_) => Access::Anyone,
-            Self::Lookup(_) | Self::Status(_) | Self::Ticket(_) | Self::Ping => Access::Member,
+            Self::Lookup(_) | Self::Status(_) | Self::Ticket(_) | Self::Ping | Self::Revocations(_) => {
+                Access::Member
+            }
         }
     }
 }
@@ -108,6 +113,10 @@ pub enum Response {
     Pong,
     /// To any.
     Reject(Reject),
+    /// To [`Request::Revocations`]: how far the list has come with it.
+    Revocations(u64),
+    /// To [`Request::Hello`], from a node whose membership was taken away: the proof.
+    Revoked(SignedRevocation),
 }
 
 /// The frame of a message.

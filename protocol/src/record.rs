@@ -22,11 +22,15 @@ pub enum Table {
     Chat = 8,
     /// Chat messages that a peer has yet to confirm, by peer and number.
     Outbox = 9,
+    /// Revocations by node, and the head of their list.
+    Revocations = 10,
+    /// Keys that are never admitted again, by node: on an authority only.
+    Denied = 11,
 }
 
 impl Table {
     /// Every table, in order of its number.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Keys,
         Self::Membership,
         Self::Authority,
@@ -36,6 +40,8 @@ impl Table {
         Self::Tickets,
         Self::Chat,
         Self::Outbox,
+        Self::Revocations,
+        Self::Denied,
     ];
 
     /// The table's name, for people who must be told which one is damaged.
@@ -51,6 +57,8 @@ impl Table {
             Self::Tickets => "tickets",
             Self::Chat => "chat",
             Self::Outbox => "outbox",
+            Self::Revocations => "revocations",
+            Self::Denied => "denied",
         }
     }
 }

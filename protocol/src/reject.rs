@@ -55,7 +55,14 @@ pub enum Reject {
     /// There is no such node.
     #[error("there is no such node")]
     Unknown,
+    /// The node's membership was taken away, and its key is not admitted again.
+    #[error("this node's membership was revoked")]
+    Revoked,
 }
+
+/// What the owner of a revoked node can do.
+pub(crate) const REVOKED_REMEDY: &str =
+    "ask whoever keeps the authority; a new start needs a new key: move this state directory away, then join";
 
 impl Reject {
     /// The failure that the user who asked is shown.
@@ -85,6 +92,7 @@ impl Reject {
             Self::Invalid => (Code::Failed, "both sides must run the same version of lanyard"),
             Self::Denied => (Code::Denied, "ask whoever keeps the network's policy to grant it"),
             Self::NotConfirmed => (Code::Denied, "start the authority, or try again when it can be reached"),
+            Self::Revoked => (Code::Denied, REVOKED_REMEDY),
             Self::Unknown => (Code::NotFound, "see who is there: `lanyard peers`"),
         };
         Failure::new(code, self.to_string(), remedy)

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use crate::access::Policy;
-use crate::certificate::{TrustAnchor, VerifiedCertificate};
+use crate::certificate::{AuthenticatedPeer, CertificateError, TrustAnchor, VerifiedCertificate};
 use crate::channel::Suites;
+use crate::hello::Hello;
 use crate::identity::{NodeId, NodeKeys, SealingKey};
 use crate::keyring::KeyRing;
+use crate::revocation::{Revocation, RevocationList};
+use crate::time::Timestamp;
 
 /// A node as it was when the engine last changed something that tickets depend on.
 #[derive(Clone, Debug)]
@@ -23,6 +26,47 @@ pub(crate) struct Member {
     pub(crate) anchor: TrustAnchor,
     pub(crate) certificate: VerifiedCertificate,
     pub(crate) policy: Policy,
+    pub(crate) revocations: Arc<RevocationList>,
+}
+
+impl Member {
+    /// A node that has just become a member.
+    pub(crate) fn new(anchor: TrustAnchor, certificate: VerifiedCertificate) -> Self {
+        Self { anchor, certificate, policy: Policy::starter(), revocations: Arc::default() }
+    }
+
+    /// The revocation that ended `node`'s membership, if one did.
+    pub(crate) fn revoked(&self, node: NodeId) -> Option<&Revocation> {
+        self.revocations.get(node).map(|entry| &entry.revocation)
+    }
+
+    /// Whether `node`'s membership was taken away.
+    pub(crate) fn denies(&self, node: NodeId) -> bool {
+        self.revocations.denies(node)
+    }
+
+    /// Whether this node's own membership was taken away.
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.denies(self.certificate.node_id())
+    }
+
+    /// Believes a peer's certificate on a connection whose other end has proven to be `connection`, unless its
+    /// membership was taken away.
+    ///
+    /// # Errors
+    /// [`CertificateError`].
+    pub(crate) fn authenticate(
+        &self,
+        hello: &Hello,
+        connection: NodeId,
+        now: Timestamp,
+    ) -> Result<AuthenticatedPeer, CertificateError> {
+        let peer = hello.authenticate(&self.anchor, connection, now)?;
+        match self.revoked(connection) {
+            Some(revocation) => Err(CertificateError::Revoked { at: revocation.at }),
+            None => Ok(peer),
+        }
+    }
 }
 
 impl Snapshot {
@@ -48,5 +92,16 @@ impl Snapshot {
     #[must_use]
     pub fn certificate(&self) -> Option<&VerifiedCertificate> {
         self.member.as_ref().map(|member| &member.certificate)
+    }
+    /// The network's revocations as far as this node knows them, if it is a member of a network.
+    #[must_use]
+    pub fn revocations(&self) -> Option<&RevocationList> {
+        self.member.as_ref().map(|member| member.revocations.as_ref())
+    }
+
+    /// Whether `node`'s membership of this node's network was taken away.
+    #[must_use]
+    pub fn denies(&self, node: NodeId) -> bool {
+        self.member.as_ref().is_some_and(|member| member.denies(node))
     }
 }

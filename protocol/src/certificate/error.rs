@@ -92,6 +92,12 @@ pub enum CertificateError {
         /// The node that the connection proved.
         connection: NodeId,
     },
+    /// The membership that the certificate stands for was taken away.
+    #[error("the membership was revoked at {at}")]
+    Revoked {
+        /// Since when.
+        at: Timestamp,
+    },
     /// The caller asked for what cannot be issued.
     #[error("{0}")]
     Misuse(&'static str),

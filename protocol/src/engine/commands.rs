@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use super::errand::{Origin, Target, Want, this_node};
 use super::{CommandId, Engine, Membership, Output, load};
-use crate::access::Policy;
 use crate::certificate::Role;
 use crate::control::{
     Answer, AuthorityStatus, Caller, CertificateStatus, Certificates, Code, Command, Epochs, Failure, Init,
-    Initialised, PeerRef, RoleName, ServiceRef, State, Status, Time,
+    Initialised, Peer, PeerRef, RoleName, ServiceRef, State, Status, Time,
 };
 use crate::enrolment::{Authority, Issued};
 use crate::identity::{NodeId, ServiceName};
-use crate::reject::Reject;
+use crate::reject::{REVOKED_REMEDY, Reject};
 use crate::snapshot::Member;
 use crate::time::Timestamp;
 
@@ -38,7 +37,7 @@ impl Engine {
             }
             Command::Peers => {
                 let peers = self.peers.iter().map(|(peer, _)| peer);
-                let rows = peers.filter_map(|peer| self.peers.show(peer, now)).collect();
+                let rows = peers.filter_map(|peer| self.show_peer(peer, now)).collect();
                 self.answer(id, Ok(Answer::Peers(rows)));
             }
             Command::Ping(peer) => self.run(id, peer, Want::Ping, now),
@@ -52,6 +51,7 @@ impl Engine {
                 self.answer(id, Ok(Answer::Tickets(rows)));
             }
             Command::Renew => self.renew(id, now),
+            Command::Revoke(revoke) => self.revoke(id, &revoke, now),
             Command::Certificates => {
                 let result = self.certificates().map(|shown| Answer::Certificates(Box::new(shown)));
                 self.answer(id, result);
@@ -87,6 +87,15 @@ impl Engine {
             self.refuse(id, &want, not_a_member());
             return;
         };
+        if let Some(revocation) = member.revoked(self.node_id()) {
+            let failure = Failure::new(
+                Code::Denied,
+                format!("this node's membership was revoked at {}", revocation.at),
+                REVOKED_REMEDY,
+            );
+            self.refuse(id, &want, failure);
+            return;
+        }
         if let Err(error) = member.certificate.check_time(now) {
             let failure = Failure::new(
                 Code::Denied,
@@ -156,7 +165,7 @@ impl Engine {
             fingerprint: anchor.fingerprint(),
             admission: authority.admission(),
         };
-        let member = Member { anchor, certificate, policy: Policy::starter() };
+        let member = Member::new(anchor, certificate);
         let membership =
             Membership { member: Some(Arc::new(member)), authority: Some(authority), home: Some(me) };
         let result = Ok(Answer::Initialised(initialised));
@@ -167,10 +176,12 @@ impl Engine {
         let owner = caller == Caller::Owner;
         let member = self.membership.member.as_ref();
         let expired = member.is_some_and(|member| member.certificate.check_time(now).is_err());
-        let state = match (&self.joining, expired) {
-            (Some(_), _) => State::Waiting,
-            (None, true) => State::Expired,
-            (None, false) => State::Running,
+        let revoked = member.is_some_and(|member| member.is_revoked());
+        let state = match &self.joining {
+            Some(_) => State::Waiting,
+            None if revoked => State::Revoked,
+            None if expired => State::Expired,
+            None => State::Running,
         };
         let shown = member.filter(|_| owner);
         Status {
@@ -184,7 +195,10 @@ impl Engine {
                 not_after: Time(member.certificate.not_after()),
             }),
             authority: self.authority_status(now),
-            epochs: Epochs { policy: member.map_or(0, |member| member.policy.epoch()), revocations: 0 },
+            epochs: Epochs {
+                policy: member.map_or(0, |member| member.policy.epoch()),
+                revocations: member.map_or(0, |member| member.revocations.epoch()),
+            },
             pending: Vec::new(),
             warnings: if owner { self.warnings(now) } else { Vec::new() },
             addresses: if owner { self.local.addresses.control.clone() } else { Vec::new() },
@@ -216,6 +230,12 @@ impl Engine {
         let ended =
             self.membership.member.as_ref().and_then(|member| member.certificate.check_time(now).err());
         damaged.chain(ended.map(|error| error.to_string())).collect()
+    }
+
+    /// The peer as a user is shown it.
+    pub(super) fn show_peer(&self, peer: NodeId, now: Timestamp) -> Option<Peer> {
+        let revoked = self.membership.member.as_ref().is_some_and(|member| member.denies(peer));
+        self.peers.show(peer, revoked, now)
     }
 
     pub(super) fn certificates(&self) -> Result<Certificates, Failure> {

@@ -117,6 +117,7 @@ impl Engine {
             .retain(|_, errand| !matches!(errand.origin, Origin::Command(command) if command == id));
         self.cancel_joining(id);
         self.cancel_renewal(id);
+        self.cancel_revocation(id);
     }
 
     pub(super) fn advance_errands_for(&mut self, peer: NodeId, now: Timestamp) {
@@ -145,16 +146,19 @@ impl Engine {
 
     /// Ends an errand whose peer cannot be reached, at once or in time.
     fn give_up(&mut self, number: u64, now: Timestamp) {
+        let revoked = self.revoked_by_name(number);
         let Some(errand) = self.errands.running.remove(&number) else { return };
         let whom = match &errand.target {
             Target::Named(peer) => peer.to_string(),
             Target::Node(node) => self.peers.label(*node),
         };
-        let failure = Failure::new(
-            Code::Unreachable,
-            format!("{whom} cannot be reached"),
-            "see whether it is up and on this network: `lanyard status` there, `lanyard peers` here",
-        );
+        let failure = revoked.unwrap_or_else(|| {
+            Failure::new(
+                Code::Unreachable,
+                format!("{whom} cannot be reached"),
+                "see whether it is up and on this network: `lanyard status` there, `lanyard peers` here",
+            )
+        });
         self.end(errand.origin, &errand.want, Err(failure), now);
     }
 
@@ -179,14 +183,41 @@ impl Engine {
         };
         match target {
             Some(node) if self.needs_no_reach(number, node, now) => {}
+            Some(_) if self.may_be_another(number) => self.look_up(number, now),
             Some(node) => match self.reach(node, now) {
                 Reach::Ready => self.ask(number, node, now),
                 Reach::Working => {}
                 Reach::Nowhere => self.look_up(number, now),
-                Reach::Refused => self.fail(number, strangers(&self.peers.label(node)), now),
+                Reach::Refused => self.fail(number, self.refusal(node), now),
             },
             None => self.look_up(number, now),
         }
+    }
+
+    /// Whether the only node known by the name that is meant was revoked: another one may have the name now.
+    fn may_be_another(&self, number: u64) -> bool {
+        let step = self.errands.running.get(&number).map(|errand| &errand.step);
+        matches!(step, Some(Step::Reach { looked_up: false })) && self.revoked_by_name(number).is_some()
+    }
+
+    /// The failure of an errand that names a node which was revoked.
+    fn revoked_by_name(&self, number: u64) -> Option<Failure> {
+        let Target::Named(name) = &self.errands.running.get(&number)?.target else { return None };
+        let Resolved::One(node) = self.peers.resolve(name) else { return None };
+        self.membership.member.as_ref()?.denies(node).then(|| self.refusal(node))
+    }
+
+    /// Why a peer that is there is not talked to.
+    fn refusal(&self, node: NodeId) -> Failure {
+        let whom = self.peers.label(node);
+        let revoked = self.membership.member.as_ref().and_then(|member| member.revoked(node));
+        revoked.map_or_else(
+            || strangers(&whom),
+            |revocation| {
+                let (at, remedy) = (revocation.at, "see who is there: `lanyard peers`");
+                Failure::new(Code::Denied, format!("the membership of {whom} was revoked at {at}"), remedy)
+            },
+        )
     }
 
     /// Ends an errand that can be ended with what is known already.
@@ -194,7 +225,7 @@ impl Engine {
         let Some(errand) = self.errands.running.get(&number) else { return true };
         let answer = match &errand.want {
             Want::Whois if self.peers.get(node).is_some_and(|peer| peer.certificate.is_some()) => {
-                self.peers.show(node, now).map(|peer| Answer::Peer(Box::new(peer)))
+                self.show_peer(node, now).map(|peer| Answer::Peer(Box::new(peer)))
             }
             Want::Ticket(service) => self.held(node, service, now).map(|held| self.show_ticket(&held)),
             Want::Whois | Want::Ping | Want::Channel(_) | Want::Confirm(..) => None,
@@ -234,7 +265,7 @@ impl Engine {
     /// What [`Engine::look_up`] does on the authority itself, which knows a node from its enrolment on.
     fn look_up_here(&mut self, number: u64, name: &str, looked_up: bool, now: Timestamp) {
         match self.find_enrolled(name) {
-            Err(reject) => self.fail(number, unknown(name, reject), now),
+            Err(reject) => self.not_found(number, reject, now),
             Ok(_) if looked_up => self.give_up(number, now),
             Ok(certificate) => {
                 self.learn(certificate, Addresses::default(), now);
@@ -307,8 +338,7 @@ impl Engine {
         match (step, response) {
             (Step::LookingUp, Response::Found(found)) => self.looked_up(number, &found, now),
             (Step::LookingUp, Response::Reject(reject)) => {
-                let failure = unknown(&self.whom(number), reject);
-                self.fail(number, failure, now);
+                self.not_found(number, reject, now);
             }
             (Step::Asked(node, Asking::Ping), Response::Pong) => self.ponged(number, node, took, now),
             (Step::Asked(_, Asking::Status), Response::Status(good)) => self.confirmed(number, good, now),
@@ -318,6 +348,12 @@ impl Engine {
             (_, Response::Reject(reject)) => self.fail(number, reject.failure(), now),
             _ => self.fail(number, Reject::Invalid.failure(), now),
         }
+    }
+
+    /// The authority knows nobody by this name.
+    fn not_found(&mut self, number: u64, reject: Reject, now: Timestamp) {
+        let failure = self.revoked_by_name(number).unwrap_or_else(|| unknown(&self.whom(number), reject));
+        self.fail(number, failure, now);
     }
 
     fn whom(&self, number: u64) -> String {
@@ -360,7 +396,7 @@ impl Engine {
             return;
         };
         let whois = matches!(self.errands.running.get(&number), Some(Errand { want: Want::Whois, .. }));
-        let answer = match self.peers.show(node, now) {
+        let answer = match self.show_peer(node, now) {
             Some(peer) if whois => Answer::Peer(Box::new(peer)),
             _ => Answer::Pong(Pong { name, id: node, rtt_ms }),
         };
@@ -485,7 +521,7 @@ impl Engine {
 }
 
 /// The failure of a look-up.
-fn unknown(name: &str, reject: Reject) -> Failure {
+pub(super) fn unknown(name: &str, reject: Reject) -> Failure {
     if reject != Reject::Unknown {
         return reject.failure();
     }

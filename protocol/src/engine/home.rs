@@ -36,7 +36,7 @@ pub(super) struct Contacts {
 impl Engine {
     /// The authority's node, unless that is this one.
     fn distant_home(&self) -> Option<NodeId> {
-        self.membership.member.as_ref()?;
+        self.active_member()?;
         self.membership.home.filter(|home| *home != self.node_id())
     }
 
@@ -76,7 +76,7 @@ impl Engine {
 
     /// Dials the named addresses at which nobody is connected, if it is time to.
     pub(super) fn dial_contacts_if_due(&mut self, now: Timestamp) {
-        if self.membership.member.is_none() || self.contacts.next.is_some_and(|next| now < next) {
+        if self.active_member().is_none() || self.contacts.next.is_some_and(|next| now < next) {
             return;
         }
         let connected = |address: &&SocketAddr| {

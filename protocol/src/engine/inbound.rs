@@ -3,7 +3,7 @@
 
 use super::errand::{Origin, Target, Want};
 use super::{Connection, Engine, InboundId, OnlineCheck, Output};
-use crate::certificate::{Role, VerifiedCertificate};
+use crate::certificate::{CertificateError, Role, VerifiedCertificate};
 use crate::control::PeerRef;
 use crate::enrolment::{self, EnrolRequest, KeyRequest, WhoIsAnswer};
 use crate::hello::Hello;
@@ -46,6 +46,7 @@ impl Engine {
             Request::Status(status) => self.status_requested(inbound, &status, now),
             Request::Ticket(request) => self.ticket_requested(from, inbound, request, now),
             Request::Ping => self.respond(inbound, &Response::Pong),
+            Request::Revocations(update) => self.revocations_received(from, inbound, &update, now),
         }
     }
 
@@ -55,7 +56,7 @@ impl Engine {
     }
 
     fn who_is(&self) -> Option<WhoIsAnswer> {
-        let member = self.membership.member.as_ref()?;
+        let member = self.active_member()?;
         let authority = self.membership.home?;
         let mut addresses = if authority == self.node_id() {
             self.local.addresses.control.clone()
@@ -120,17 +121,22 @@ impl Engine {
 
     /// The peer dialled, so it shows its certificate first, and sees this node's only if it is a member.
     fn hello_received(&mut self, from: NodeId, inbound: InboundId, hello: &Hello, now: Timestamp) {
-        let Some(member) = self.membership.member.clone() else {
+        let Some(member) = self.active_member().cloned() else {
             self.respond(inbound, &Response::Reject(Reject::NotMember));
             return;
         };
-        match (hello.authenticate(&member.anchor, from, now), self.hello()) {
+        match (member.authenticate(hello, from, now), self.hello()) {
             (Ok(proven), Some(ours)) => {
                 let shown = ours.certificate.digest();
                 self.respond(inbound, &Response::Hello(ours));
-                self.authenticated(proven, hello.addresses.clone(), now);
+                self.authenticated(proven, hello.addresses.clone(), hello.revocations, now);
                 self.peers.show_ended(from, Some(shown));
                 self.advance_errands_for(from, now);
+            }
+            (Err(CertificateError::Revoked { .. }), _) => {
+                let proof = member.revocations.get(from).copied();
+                let refused = Response::Reject(Reject::Revoked);
+                self.respond(inbound, &proof.map_or(refused, Response::Revoked));
             }
             _ => self.respond(inbound, &Response::Reject(Reject::NotMember)),
         }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use super::invite::Stretching;
 use super::{CommandId, DialId, Engine, Membership, Output, RequestId, Sent, Work, WorkId, load};
-use crate::access::Policy;
 use crate::control::{self, Answer, Code as FailureCode, Failure, Joined, Time};
 use crate::enrolment::{
     Asked, AuthorityKey, Code, EnrolAnswer, Enrolled, Hope, Invitation, InviteUri, JoinError, Prospect,
@@ -135,9 +134,10 @@ impl Engine {
 
     /// Refuses to make or join a network where the node has one, or is about to.
     pub(super) fn check_free_to_found(&self, now: Timestamp) -> Result<(), Failure> {
-        // A member whose certificate has ended may turn to another network, or to its own as a new node.
+        // A member whose certificate has ended, or was revoked, may turn to another network, or to its own as a new node.
         let held = self.membership.member.as_ref().filter(|member| {
-            self.membership.authority.is_some() || member.certificate.check_time(now).is_ok()
+            let valid = member.certificate.check_time(now).is_ok() && !member.is_revoked();
+            self.membership.authority.is_some() || valid
         });
         if let Some(member) = held {
             return Err(Failure::new(
@@ -486,16 +486,21 @@ impl Engine {
             pinned,
             not_after: Time(leaf.not_after()),
         };
-        let member = Member { anchor, certificate: leaf, policy: Policy::starter() };
+        let member = Member::new(anchor, leaf);
         let membership = Membership { member: Some(Arc::new(member)), authority: None, home: Some(home) };
         let result = Ok(Answer::Joined(joined));
         self.persist_membership(writes, membership, vec![Output::Answer { to: joining.command, result }]);
     }
 
-    /// What a node kept of a network whose member it is no longer: its tickets and its peers' certificates.
+    /// What a node kept of a network whose member it is no longer: its tickets, its peers' certificates, and who was
+    /// revoked there.
     fn forget_network(&mut self) -> Vec<Write> {
         let tickets: Vec<_> = core::mem::take(&mut self.tickets).into_keys().collect();
         let mut writes: Vec<Write> = tickets.iter().map(load::erase_ticket).collect();
+        if let Some(member) = &self.membership.member {
+            let kept = member.revocations.to_writes().into_iter();
+            writes.extend(kept.map(|write| Write::erase(write.table, write.key)));
+        }
         writes.extend(self.peers.forget_certificates());
         writes
     }

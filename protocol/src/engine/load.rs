@@ -10,7 +10,6 @@ use zeroize::Zeroizing;
 
 use super::peers::Peers;
 use super::{Damaged, Engine, Local, Membership, Setup, Wires};
-use crate::access::Policy;
 use crate::certificate::{
     self, CertificateDer, LEAF_LIFE, LEAF_LIFE_MAX, LEAF_LIFE_MIN, TrustAnchor, VerifiedCertificate,
 };
@@ -20,6 +19,7 @@ use crate::hello::Addresses;
 use crate::identity::{Fingerprint, IdentityKey, NetworkName, NodeId, NodeKeys, SealingKey, ServiceName};
 use crate::keyring::KeyRing;
 use crate::record::{Record, Table, Write};
+use crate::revocation::RevocationList;
 use crate::snapshot::Member;
 use crate::ticket::HeldTicket;
 use crate::time::Timestamp;
@@ -121,7 +121,7 @@ pub(super) fn engine(
     let leaf_life = setup.leaf_life.unwrap_or(LEAF_LIFE).clamp(LEAF_LIFE_MIN, LEAF_LIFE_MAX);
     let membership = membership(&mut loading, &keys, leaf_life, now, &mut *rng)?;
     let (peers, tickets) = match &membership.member {
-        Some(member) => (peers(&mut loading, &member.anchor), tickets(&mut loading, &keys, now)),
+        Some(member) => (peers(&mut loading, &member.anchor), tickets(&mut loading, &keys, member, now)),
         None => (Peers::default(), BTreeMap::new()),
     };
     let mut engine = Engine {
@@ -133,6 +133,7 @@ pub(super) fn engine(
         errands: super::Errands::default(),
         homing: super::Homing::default(),
         renewal: super::Renewal::default(),
+        spread: super::Spread::default(),
         contacts: super::Contacts { addresses: setup.contacts, ..super::Contacts::default() },
         joining: None,
         stretching: BTreeMap::new(),
@@ -183,7 +184,12 @@ fn membership(
         return Err(damaged);
     }
     let Some(record) = loading.find(Table::Membership, MEMBER) else { return Ok(Membership::default()) };
-    let (member, home) = member(record, keys).ok_or(damaged)?;
+    let (mut member, home) = member(record, keys).ok_or(damaged)?;
+    let (revocations, unread) = RevocationList::load(loading.of(Table::Revocations));
+    member.revocations = Arc::new(revocations);
+    for key in unread {
+        loading.damage(Table::Revocations, &key);
+    }
     // Without it the node still is a member: it serves the rest, and admits nobody.
     let authority = Authority::load(&loading.records, leaf_life, now, rng).unwrap_or_else(|_| {
         loading.damage(Table::Authority, b"ca");
@@ -201,7 +207,7 @@ fn member(record: &Record, keys: &NodeKeys) -> Option<(Member, NodeId)> {
     let certificate = certificate::verify(&anchor, &kept.leaf, kept.issued).ok()?;
     let ours =
         certificate.node_id() == keys.node_id() && *certificate.sealing_key() == keys.sealing.public_key();
-    ours.then(|| (Member { anchor, certificate, policy: Policy::starter() }, kept.home))
+    ours.then(|| (Member::new(anchor, certificate), kept.home))
 }
 
 fn peers(loading: &mut Loading, anchor: &TrustAnchor) -> Peers {
@@ -220,13 +226,14 @@ fn peers(loading: &mut Loading, anchor: &TrustAnchor) -> Peers {
 fn tickets(
     loading: &mut Loading,
     keys: &NodeKeys,
+    member: &Member,
     now: Timestamp,
 ) -> BTreeMap<(NodeId, ServiceName), Arc<HeldTicket>> {
     let mut tickets = BTreeMap::new();
     let mut unread = Vec::new();
     for record in loading.of(Table::Tickets) {
         match HeldTicket::from_record(&record.value, keys.node_id(), &keys.sealing) {
-            Some(ticket) if ticket.usable(now) => {
+            Some(ticket) if ticket.usable(now) && !member.denies(ticket.terms().provider) => {
                 let key = (ticket.terms().provider, ticket.terms().service.clone());
                 tickets.insert(key, Arc::new(ticket));
             }

@@ -127,6 +127,12 @@ pub enum Output {
         /// The peer.
         peer: NodeId,
     },
+    /// The peer's membership was taken away, or this node's own: close every connection with it. Its channels end
+    /// by the snapshot that came before.
+    Disconnect {
+        /// The peer.
+        peer: NodeId,
+    },
 }
 
 /// Something too slow for the engine's loop.

@@ -205,6 +205,11 @@ impl Peers {
         }
     }
 
+    /// The peer's membership was taken away, or this node's own.
+    pub(super) fn refuse(&mut self, id: NodeId) {
+        self.set_greeting(id, Greeting::Refused);
+    }
+
     pub(super) fn show_begins(&mut self, id: NodeId, certificate: Digest) {
         if let Some(peer) = self.get_mut(id) {
             peer.showing = Some(certificate);
@@ -277,6 +282,11 @@ impl Peers {
             addresses: peer.addresses.clone(),
             last_seen: now,
         };
+        // Whoever was refused as a stranger may be a member since.
+        let new = peer.certificate.as_ref() != Some(&certificate);
+        if new && matches!(peer.greeting, Greeting::Refused) {
+            peer.greeting = Greeting::None;
+        }
         peer.certificate = Some(certificate);
         Some(Write::set(Table::Peers, id.as_bytes().as_slice(), codec::encode(&kept)))
     }
@@ -327,11 +337,12 @@ impl Peers {
     }
 
     /// The peer as a user is shown it.
-    pub(super) fn show(&self, id: NodeId, now: Timestamp) -> Option<control::Peer> {
+    pub(super) fn show(&self, id: NodeId, revoked: bool, now: Timestamp) -> Option<control::Peer> {
         let peer = self.get(id)?;
         let known = peer.certificate.as_ref();
         let state = match known {
             None => PeerState::Seen,
+            Some(_) if revoked => PeerState::Revoked,
             Some(certificate) if certificate.check_time(now).is_err() => PeerState::Expired,
             Some(_) if self.member(id, now).is_some() => PeerState::Connected,
             Some(_) => PeerState::Certified,

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::{CommandId, Engine, InboundId, Membership, Output, PersistId};
+use crate::certificate::VerifiedCertificate;
 use crate::control::{Answer, Code, Failure};
+use crate::identity::Fingerprint;
 use crate::message;
 use crate::message::Response;
 use crate::record::Write;
@@ -22,7 +24,10 @@ enum Install {
     /// A member, for the first time.
     Membership(Box<Membership>),
     /// The same member with a new certificate.
-    Certificate(Arc<Member>),
+    Certificate(Box<VerifiedCertificate>, Fingerprint),
+    /// Nothing more than it is: revocations are obeyed before they are kept. If they could not be kept they are
+    /// written again.
+    Revocations(Vec<Write>, Option<CommandId>),
 }
 
 impl Engine {
@@ -45,11 +50,27 @@ impl Engine {
     }
 
     /// As [`Engine::persist`]; the new certificate is shown only once that is durable.
-    pub(super) fn persist_certificate(&mut self, writes: Vec<Write>, member: Arc<Member>) {
+    pub(super) fn persist_certificate(
+        &mut self,
+        writes: Vec<Write>,
+        certificate: VerifiedCertificate,
+        root: Fingerprint,
+    ) {
         self.persist_pending(
             writes,
-            Pending { then: Vec::new(), install: Some(Install::Certificate(member)) },
+            Pending { then: Vec::new(), install: Some(Install::Certificate(Box::new(certificate), root)) },
         );
+    }
+
+    /// As [`Engine::persist`], for revocations; `command` is of the user who ordered them.
+    pub(super) fn persist_revocations(
+        &mut self,
+        writes: Vec<Write>,
+        then: Vec<Output>,
+        command: Option<CommandId>,
+    ) {
+        let install = Some(Install::Revocations(writes.clone(), command));
+        self.persist_pending(writes, Pending { then, install });
     }
 
     fn persist_pending(&mut self, writes: Vec<Write>, pending: Pending) {
@@ -66,8 +87,12 @@ impl Engine {
     pub fn handle_persisted(&mut self, id: PersistId, durable: bool, now: Timestamp) {
         let Some(pending) = self.pending.remove(&id) else { return };
         if !durable {
-            if matches!(pending.install, Some(Install::Certificate(_))) {
-                self.renewal_failed(now);
+            match pending.install {
+                Some(Install::Certificate(..)) => self.renewal_failed(now),
+                Some(Install::Revocations(writes, command)) => {
+                    self.revocation_unwritten(writes, command, now);
+                }
+                Some(Install::Membership(_)) | None => {}
             }
             self.wires.outputs.extend(pending.then.into_iter().filter_map(refused));
             return;
@@ -77,13 +102,11 @@ impl Engine {
                 self.membership = *membership;
                 self.settle(now);
             }
-            Some(Install::Certificate(member)) => {
-                let held = self.membership.member.as_ref().map(|held| held.anchor.fingerprint());
-                if held == Some(member.anchor.fingerprint()) {
-                    self.membership.member = Some(member);
-                    self.settle(now);
-                }
+            Some(Install::Certificate(certificate, root)) => {
+                self.install_certificate(*certificate, root, now);
             }
+            Some(Install::Revocations(_, Some(command))) => self.revocation_durable(command, now),
+            Some(Install::Revocations(_, None)) => {}
             None => {}
         }
         self.wires.outputs.extend(pending.then);
@@ -92,6 +115,15 @@ impl Engine {
     /// Whether the node is about to become a member.
     pub(super) fn is_installing(&self) -> bool {
         self.pending.values().any(|pending| matches!(pending.install, Some(Install::Membership(_))))
+    }
+
+    /// A renewed certificate, unless the node has turned to another network meanwhile.
+    fn install_certificate(&mut self, certificate: VerifiedCertificate, root: Fingerprint, now: Timestamp) {
+        let Some(member) = &self.membership.member else { return };
+        if member.anchor.fingerprint() == root {
+            self.membership.member = Some(Arc::new(Member { certificate, ..(**member).clone() }));
+            self.settle(now);
+        }
     }
 
     /// The node has a new certificate: everyone is shown it.
@@ -133,6 +165,7 @@ fn refused(output: Output) -> Option<Output> {
         | Output::Persist { .. }
         | Output::Work { .. }
         | Output::Snapshot(_)
-        | Output::Certified { .. } => None,
+        | Output::Certified { .. }
+        | Output::Disconnect { .. } => None,
     }
 }

@@ -22,6 +22,9 @@ pub(super) enum Reach {
 impl Engine {
     /// Brings a peer nearer to being asked: connects to it, greets it.
     pub(super) fn reach(&mut self, node: NodeId, now: Timestamp) -> Reach {
+        if self.active_member().is_none_or(|member| member.denies(node)) {
+            return Reach::Refused;
+        }
         let Some(peer) = self.peers.get(node) else { return Reach::Nowhere };
         match (&peer.greeting, peer.connected) {
             (Greeting::Done(proven), Some(_)) if proven.certificate().check_time(now).is_ok() => {
@@ -67,9 +70,10 @@ impl Engine {
     }
 
     pub(super) fn hello(&self) -> Option<Hello> {
-        let member = self.membership.member.as_ref()?;
+        let member = self.active_member()?;
         let addresses = self.local.addresses.clone().bounded();
-        Some(Hello { certificate: member.certificate.der().clone(), addresses })
+        let (certificate, revocations) = (member.certificate.der().clone(), member.revocations.epoch());
+        Some(Hello { certificate, addresses, revocations })
     }
 
     /// Greets every connected peer that is known as a member, as a node does that has a new certificate.
@@ -91,17 +95,19 @@ impl Engine {
         response: Option<Response>,
         now: Timestamp,
     ) {
-        let member = self.membership.member.clone();
-        let proven = match (&response, member) {
-            (Some(Response::Hello(hello)), Some(member)) => hello
-                .authenticate(&member.anchor, peer, now)
+        let proven = match (&response, self.active_member()) {
+            (Some(Response::Hello(hello)), Some(member)) => member
+                .authenticate(hello, peer, now)
                 .ok()
-                .map(|proven| (proven, hello.addresses.clone())),
+                .map(|proven| (proven, hello.addresses.clone(), hello.revocations)),
             _ => None,
         };
+        if let Some(Response::Revoked(entry)) = &response {
+            self.told_revoked(*entry, now);
+        }
         self.peers.show_ended(peer, proven.is_some().then_some(shown));
         match proven {
-            Some((proven, addresses)) => self.authenticated(proven, addresses, now),
+            Some((proven, addresses, epoch)) => self.authenticated(proven, addresses, epoch, now),
             // Without an answer the connection is about to end; with another one the peer is no member.
             None if self.peers.member(peer, now).is_some() => {}
             None if response.is_none() => self.peers.set_greeting(peer, Greeting::None),
@@ -111,11 +117,18 @@ impl Engine {
     }
 
     /// A peer has proven its membership on the present connection.
-    pub(super) fn authenticated(&mut self, proven: AuthenticatedPeer, addresses: Addresses, now: Timestamp) {
+    pub(super) fn authenticated(
+        &mut self,
+        proven: AuthenticatedPeer,
+        addresses: Addresses,
+        epoch: u64,
+        now: Timestamp,
+    ) {
         let peer = proven.node_id();
         if let Some(write) = self.peers.authenticated(proven, addresses, now) {
             self.persist(vec![write], Vec::new());
         }
         self.output(Output::Certified { peer });
+        self.compare_lists(peer, epoch, now);
     }
 }

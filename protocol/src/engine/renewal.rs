@@ -4,7 +4,6 @@
 //! authority's own node issues its own.
 
 use core::time::Duration;
-use std::sync::Arc;
 
 use super::reach::Reach;
 use super::{CommandId, Engine, RequestId, Sent, load};
@@ -57,7 +56,7 @@ impl Engine {
     /// Plans the renewal of the present certificate: a third into its life, and up to a sixth later, so that nodes
     /// which were enrolled together do not come back together. What is overdue waits a moment at the most.
     pub(super) fn schedule_renewal(&mut self, now: Timestamp) {
-        let Some(member) = &self.membership.member else { return };
+        let Some(member) = self.active_member() else { return };
         let issued = member.certificate.not_before().after(BACKDATE);
         let life = member.certificate.not_after().since(issued);
         let late = now.since(issued) > life / 3;
@@ -99,7 +98,7 @@ impl Engine {
             // A question is out, and has an end of its own.
             return;
         }
-        let (Some(member), Some(home)) = (self.membership.member.clone(), self.membership.home) else {
+        let (Some(member), Some(home)) = (self.active_member().cloned(), self.membership.home) else {
             return;
         };
         if self.membership.authority.is_some() {
@@ -216,7 +215,6 @@ impl Engine {
         let Some(home) = self.membership.home else { return };
         self.renewal.stage = Stage::Installing;
         writes.extend(load::member_writes(&member.anchor, &leaf, home, now));
-        let renewed = Member { certificate: leaf, ..member.clone() };
-        self.persist_certificate(writes, Arc::new(renewed));
+        self.persist_certificate(writes, leaf, member.anchor.fingerprint());
     }
 }

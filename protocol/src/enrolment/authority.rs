@@ -1,6 +1,7 @@
 //! The side that gives certificates: the CA key, the invites it gave out, and who was enrolled.
 
 mod attempts;
+mod denied;
 mod invites;
 mod records;
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use self::attempts::{Attempt, Attempts};
+use self::denied::Denied;
 use self::invites::Invites;
 pub use self::invites::NewInvite;
 pub use self::records::EnrolmentRecord;
@@ -114,6 +116,7 @@ pub struct Authority {
     invites: Invites,
     enrolments: Enrolments,
     attempts: Attempts,
+    denied: Denied,
 }
 
 /// What stands in the one record of [`Table::Authority`].
@@ -182,6 +185,7 @@ impl Authority {
             invites: Invites::default(),
             enrolments: Enrolments::default(),
             attempts: Attempts::default(),
+            denied: Denied::default(),
         };
         let sealing = keys.sealing.public_key();
         let leaf = authority.issue(name, Role::Authority, keys.node_id(), sealing, now, rng)?;
@@ -218,6 +222,7 @@ impl Authority {
             invites: Invites::load(records)?,
             enrolments: Enrolments::load(records, &anchor)?,
             attempts: Attempts::default(),
+            denied: Denied::load(records)?,
             anchor,
         }))
     }
@@ -284,6 +289,7 @@ impl Authority {
         if request.identity != origin.node || request.network != *self.anchor.network() {
             return Err(Reject::OtherNetwork);
         }
+        self.denied.check(origin.node, &request.sealing)?;
         let way = Way::of(&request.credential);
         match way {
             Way::Open => self.check_open(origin)?,
@@ -391,6 +397,7 @@ impl Authority {
         if wanted.node != origin.node || wanted.sealing != token.sealing {
             return Err(Reject::Invalid.into());
         }
+        self.denied.check(wanted.node, &wanted.sealing)?;
         // Who is not admitted learns nothing of names; who is admitted and must choose another name has used nothing
         // up, and gets a guess back that was right.
         let proven = self.prove(&proposal.proof, &token, origin, now)?;

@@ -125,6 +125,9 @@ pub enum TicketError {
     /// Policy no longer grants the service. Told to its proven holder alone.
     #[error("policy no longer grants it")]
     NotAllowed(Arc<ValidTicket>),
+    /// The requester's or the minter's membership was taken away. Told to the ticket's proven holder alone.
+    #[error("the ticket stands on a membership that was revoked")]
+    Revoked(Arc<ValidTicket>),
 }
 
 /// Opens and believes the half of a ticket that its holder shows, or says why not.
@@ -168,6 +171,12 @@ pub fn recheck(
     if now >= ticket.terms.expires {
         let expires = ticket.terms.expires;
         return Err(TicketError::Expired { ticket, expires, now });
+    }
+    if member.is_revoked() {
+        return Err(TicketError::NotMember);
+    }
+    if member.denies(ticket.terms.requester) || member.denies(ticket.terms.minter) {
+        return Err(TicketError::Revoked(ticket));
     }
     if !member.policy.may_ask(&ticket.terms.service) {
         return Err(TicketError::NotAllowed(ticket));

@@ -5,3 +5,4 @@
 mod channel;
 mod engine;
 mod pair;
+mod revocation;

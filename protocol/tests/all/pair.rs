@@ -11,7 +11,7 @@ use lanyard_protocol::engine::{
 };
 use lanyard_protocol::enrolment::stretch;
 use lanyard_protocol::identity::NodeId;
-use lanyard_protocol::message::{self, Request};
+use lanyard_protocol::message::{self, Request, Response};
 use lanyard_protocol::record::{Record, Table};
 use lanyard_protocol::time::Timestamp;
 use rand_chacha::ChaCha20Rng;
@@ -353,7 +353,49 @@ impl Lan {
                     self.hosts[host].channels.insert(to, result);
                 }
                 Output::Snapshot(_) | Output::Certified { .. } => {}
+                Output::Disconnect { peer } => self.disconnect(host, peer),
             }
+        }
+    }
+
+    /// Every connection of a host ends.
+    pub(crate) fn disconnect_all(&mut self, host: usize) {
+        let connected: Vec<NodeId> = self.hosts[host].connected.iter().copied().collect();
+        for peer in connected {
+            self.disconnect(host, peer);
+        }
+        self.drain(host);
+    }
+
+    /// What `to` answers to a request that `from` makes without its engine.
+    pub(crate) fn ask(&mut self, from: usize, to: usize, request: &Request) -> Response {
+        self.next += 1;
+        let inbound = InboundId(self.next);
+        let (sender, now) = (self.id(from), self.now);
+        let source = Connection { remote: self.hosts[from].address, attached: true, dialled: None };
+        // No engine waits for the answer: it knows no such request.
+        self.hosts[to].inbound.insert(inbound, (from, RequestId(u64::MAX)));
+        let before = self.events.len();
+        self.hosts[to].engine.handle_request(sender, source, inbound, &message::frame(request), now);
+        self.drain(to);
+        let answer = self.events.iter().skip(before).find_map(|event| match event {
+            Event::Response { request: RequestId(u64::MAX), bytes: Some(bytes), .. } => Some(bytes.clone()),
+            _ => None,
+        });
+        message::parse(&answer.expect("the request is answered at once")).unwrap()
+    }
+
+    /// Every connection between a host and a peer ends, for both.
+    fn disconnect(&mut self, host: usize, peer: NodeId) {
+        let here = self.id(host);
+        if self.hosts[host].connected.remove(&peer) {
+            self.hosts[host].engine.handle_disconnected(peer, self.now);
+        }
+        if let Some(other) = self.host_of(peer)
+            && self.hosts[other].connected.remove(&here)
+        {
+            self.hosts[other].engine.handle_disconnected(here, self.now);
+            self.drain(other);
         }
     }
 

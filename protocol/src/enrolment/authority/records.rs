@@ -24,6 +24,8 @@ pub struct EnrolmentRecord {
     pub certificate: VerifiedCertificate,
     /// When that was.
     pub issued: Timestamp,
+    /// When the last certificate of the key ends: not always the one that was issued last.
+    ends: Timestamp,
 }
 
 impl EnrolmentRecord {
@@ -36,6 +38,7 @@ impl EnrolmentRecord {
 struct Kept {
     certificate: CertificateDer,
     issued: Timestamp,
+    ends: Timestamp,
 }
 
 /// The records, by name, with an index by each key.
@@ -53,7 +56,7 @@ impl Enrolments {
             let kept: Kept = decode(record)?;
             // At the time of issue, for it may have ended since.
             let certificate = certificate::verify(anchor, &kept.certificate, kept.issued)?;
-            enrolments.insert(EnrolmentRecord { certificate, issued: kept.issued });
+            enrolments.insert(EnrolmentRecord { certificate, issued: kept.issued, ends: kept.ends });
         }
         Ok(enrolments)
     }
@@ -68,16 +71,39 @@ impl Enrolments {
 
     /// Records that a certificate was issued.
     pub(super) fn add(&mut self, certificate: &VerifiedCertificate, now: Timestamp) -> Write {
+        let ends = self.ends(certificate);
         let held = self.names.get(certificate.node_id().as_bytes()).cloned();
         for name in held.iter().chain([certificate.name()]) {
-            if let Some(old) = self.records.remove(name) {
-                self.names.remove(old.certificate.node_id().as_bytes());
-                self.sealing.remove(old.certificate.sealing_key());
-            }
+            self.take(name);
         }
-        let kept = Kept { certificate: certificate.der().clone(), issued: now };
-        self.insert(EnrolmentRecord { certificate: certificate.clone(), issued: now });
+        let kept = Kept { certificate: certificate.der().clone(), issued: now, ends };
+        self.insert(EnrolmentRecord { certificate: certificate.clone(), issued: now, ends });
         Write::set(Table::Enrolments, certificate.name().as_str(), codec::encode(&kept))
+    }
+
+    /// When every certificate will have ended that the key of this one was ever given.
+    pub(super) fn ends(&self, certificate: &VerifiedCertificate) -> Timestamp {
+        let record = self.by_node(certificate.node_id());
+        record.map_or(certificate.not_after(), |record| record.ends.max(certificate.not_after()))
+    }
+
+    fn take(&mut self, name: &NodeName) -> Option<EnrolmentRecord> {
+        let old = self.records.remove(name)?;
+        self.names.remove(old.certificate.node_id().as_bytes());
+        self.sealing.remove(old.certificate.sealing_key());
+        Some(old)
+    }
+
+    /// Ends the record of a node.
+    pub(super) fn remove(&mut self, node: NodeId) -> Option<Write> {
+        let name = self.names.get(node.as_bytes())?.clone();
+        self.take(&name);
+        Some(Write::erase(Table::Enrolments, name.as_str()))
+    }
+
+    /// The records that are live.
+    pub(super) fn live(&self, now: Timestamp) -> impl Iterator<Item = &EnrolmentRecord> {
+        self.records.values().filter(move |record| record.live(now))
     }
 
     /// Refuses a node that has no live record under these keys.
@@ -87,9 +113,9 @@ impl Enrolments {
         sealing: &SealingPublicKey,
         now: Timestamp,
     ) -> Result<(), Reject> {
-        let record = self.names.get(node.as_bytes()).and_then(|name| self.records.get(name));
-        let known =
-            record.is_some_and(|record| record.live(now) && record.certificate.sealing_key() == sealing);
+        let known = self
+            .by_node(node)
+            .is_some_and(|record| record.live(now) && record.certificate.sealing_key() == sealing);
         if known { Ok(()) } else { Err(Reject::NotMember) }
     }
 
@@ -117,15 +143,17 @@ impl Enrolments {
         self.records.get(name)
     }
 
+    pub(super) fn by_node(&self, node: NodeId) -> Option<&EnrolmentRecord> {
+        self.names.get(node.as_bytes()).and_then(|name| self.records.get(name))
+    }
+
     pub(super) fn by_id_prefix(&self, prefix: &str) -> Vec<&EnrolmentRecord> {
         let Some(range) = id_range(prefix) else { return Vec::new() };
         self.names.range(range).take(2).filter_map(|(_, name)| self.records.get(name)).collect()
     }
 
     pub(super) fn vouches_for(&self, certificate: Digest, node: NodeId, now: Timestamp) -> bool {
-        self.names
-            .get(node.as_bytes())
-            .and_then(|name| self.records.get(name))
+        self.by_node(node)
             .is_some_and(|record| record.live(now) && record.certificate.digest() == certificate)
     }
 }

@@ -1,0 +1,129 @@
+//! Keys that are never admitted again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Authority, AuthorityError, EnrolmentRecord, decode};
+use crate::certificate::VerifiedCertificate;
+use crate::codec;
+use crate::identity::{NodeId, NodeName, SealingPublicKey};
+use crate::record::{Record, Table, Write};
+use crate::reject::Reject;
+use crate::revocation::{Issuer, Merged, RevocationError, RevocationList};
+use crate::time::Timestamp;
+
+/// What is kept of a node whose membership was taken away. It outlives the revocation list's entry.
+#[derive(Serialize, Deserialize)]
+struct DeniedNode {
+    name: NodeName,
+    node: NodeId,
+    sealing: SealingPublicKey,
+    at: Timestamp,
+}
+
+/// The keys that were denied, and by what name they went.
+#[derive(Default)]
+pub(super) struct Denied {
+    nodes: BTreeMap<NodeId, NodeName>,
+    sealing: BTreeSet<SealingPublicKey>,
+}
+
+impl Denied {
+    pub(super) fn load(records: &[Record]) -> Result<Self, AuthorityError> {
+        let mut denied = Self::default();
+        for record in records.iter().filter(|record| record.table == Table::Denied) {
+            denied.insert(decode(record)?);
+        }
+        Ok(denied)
+    }
+
+    fn insert(&mut self, denied: DeniedNode) {
+        self.sealing.insert(denied.sealing);
+        self.nodes.insert(denied.node, denied.name);
+    }
+
+    fn add(&mut self, certificate: &VerifiedCertificate, at: Timestamp) -> Write {
+        let (name, node, sealing) =
+            (certificate.name().clone(), certificate.node_id(), *certificate.sealing_key());
+        let denied = DeniedNode { name, node, sealing, at };
+        let write = Write::set(Table::Denied, node.as_bytes().as_slice(), codec::encode(&denied));
+        self.insert(denied);
+        write
+    }
+
+    /// Refuses a key that was denied, in whichever part.
+    pub(super) fn check(&self, node: NodeId, sealing: &SealingPublicKey) -> Result<(), Reject> {
+        if self.nodes.contains_key(&node) || self.sealing.contains(sealing) {
+            return Err(Reject::Revoked);
+        }
+        Ok(())
+    }
+}
+
+impl Authority {
+    /// Takes the membership of an enrolled node away: its record ends, its key is never admitted again, and the list
+    /// tells everyone.
+    ///
+    /// # Errors
+    /// [`RevocationError::TooMany`].
+    pub fn revoke(
+        &mut self,
+        certificate: &VerifiedCertificate,
+        list: &RevocationList,
+        now: Timestamp,
+    ) -> Result<Merged, RevocationError> {
+        let ends = self.enrolments.ends(certificate);
+        let mut merged = self.issuer().revoke(list, certificate, ends, now)?;
+        merged.writes.extend(self.expel(certificate, now));
+        Ok(merged)
+    }
+
+    /// Ends the record of a node, and keeps its keys from ever being admitted again.
+    fn expel(&mut self, certificate: &VerifiedCertificate, now: Timestamp) -> Vec<Write> {
+        let denied = self.denied.add(certificate, now);
+        self.enrolments.remove(certificate.node_id()).into_iter().chain([denied]).collect()
+    }
+
+    /// Takes in revocations that this authority has signed and does not remember, as after its store was restored:
+    /// the records of those nodes end again.
+    pub fn recall(&mut self, news: &[NodeId], now: Timestamp) -> Vec<Write> {
+        let certificates: Vec<VerifiedCertificate> = news
+            .iter()
+            .filter_map(|node| self.enrolments.by_node(*node))
+            .map(|record| record.certificate.clone())
+            .collect();
+        certificates.iter().flat_map(|certificate| self.expel(certificate, now)).collect()
+    }
+
+    /// The list under a new head of version `epoch`, without what has ended.
+    ///
+    /// # Errors
+    /// [`RevocationError`].
+    pub fn reissue(
+        &self,
+        list: &RevocationList,
+        epoch: u64,
+        now: Timestamp,
+    ) -> Result<Merged, RevocationError> {
+        self.issuer().reissue(list, Vec::new(), epoch, now)
+    }
+
+    /// The node that was denied under this name, or whose id this is the beginning of.
+    #[must_use]
+    pub fn denied_as(&self, name: &str) -> Option<NodeId> {
+        let called = |(node, known): &(&NodeId, &NodeName)| {
+            known.as_str() == name || (name.len() >= 4 && node.to_string().starts_with(name))
+        };
+        self.denied.nodes.iter().find(called).map(|(node, _)| *node)
+    }
+
+    /// Every node with a live record.
+    pub fn enrolled(&self, now: Timestamp) -> impl Iterator<Item = &EnrolmentRecord> {
+        self.enrolments.live(now)
+    }
+
+    fn issuer(&self) -> Issuer<'_> {
+        Issuer { key: &self.key, anchor: &self.anchor }
+    }
+}
