@@ -7,7 +7,7 @@ use super::{
     TicketGrant, TicketRequest, ValidTicket, client_info,
 };
 use crate::certificate::{self, CertificateError, SKEW, VerifiedCertificate};
-use crate::channel::{FOR_SERVICE_MAX, Psk};
+use crate::channel::{ChannelReject, FOR_SERVICE_MAX, Psk};
 use crate::codec;
 use crate::identity::NodeKeys;
 use crate::keyring::{ROTATION, RingError};
@@ -125,6 +125,30 @@ pub enum TicketError {
     /// Policy no longer grants the service. Told to its proven holder alone.
     #[error("policy no longer grants it")]
     NotAllowed(Arc<ValidTicket>),
+    /// The time of a ticket that this node holds is over.
+    #[error("the ticket expired at {expires}, it is {now}")]
+    Over {
+        /// When it ended.
+        expires: Timestamp,
+        /// The time.
+        now: Timestamp,
+    },
+}
+
+impl TicketError {
+    /// What a channel ends with that the ticket has opened.
+    #[must_use]
+    pub const fn ending(&self) -> ChannelReject {
+        match self {
+            Self::NotAllowed(_) => ChannelReject::NotAllowed,
+            Self::Certificate(_) => ChannelReject::Revoked,
+            Self::Expired { .. }
+            | Self::Over { .. }
+            | Self::NoTicket(_)
+            | Self::Content
+            | Self::NotMember => ChannelReject::Expired,
+        }
+    }
 }
 
 /// Opens and believes the half of a ticket that its holder shows, or says why not.
@@ -152,7 +176,8 @@ pub fn validate(
     recheck(snapshot, ticket, now)
 }
 
-/// What is looked at each time that a ticket is shown, and at each ratchet of its channels.
+/// What is looked at each time that a ticket is shown, at each ratchet of its channels, and for each of them
+/// whenever the snapshot changes.
 ///
 /// # Errors
 /// [`TicketError`].
