@@ -7,9 +7,14 @@
 //!
 //! A channel ends with a close record in each direction. A stream that ends without one was cut, and that is an
 //! error for whoever reads ([`ChannelError::Record`]), never an end.
+//!
+//! A channel lives no longer than its [`Lease`]: when that is over, the stream is closed without a close record and
+//! every call on the channel fails, also one that waits ([`ChannelError::Ended`]).
 
 mod batch;
 pub mod handshake;
+mod lease;
+mod line;
 mod receiver;
 mod sender;
 
@@ -17,13 +22,12 @@ use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::io;
-use std::sync::Arc;
 
 use lanyard_protocol::channel::{ChannelReject, Opened, RECORD_MAX, ReceiveError, SendError, Suite};
-use lanyard_protocol::time::Timestamp;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
 pub use self::batch::Batch;
+pub use self::lease::Lease;
 pub use self::receiver::Receiver;
 pub use self::sender::Sender;
 
@@ -100,34 +104,6 @@ impl From<ChannelError> for io::Error {
     }
 }
 
-/// Whether what opened a channel still holds: asked whenever one of its keys changes, which is at least once an
-/// hour while there is traffic.
-#[derive(Clone)]
-pub struct Lease(Arc<dyn Fn(Timestamp) -> Result<(), ChannelReject> + Send + Sync>);
-
-impl Lease {
-    /// A lease that holds as long as `check` says so.
-    pub fn new(check: impl Fn(Timestamp) -> Result<(), ChannelReject> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(check))
-    }
-
-    /// A lease that ends at `expires`.
-    #[must_use]
-    pub fn until(expires: Timestamp) -> Self {
-        Self::new(move |now| if now < expires { Ok(()) } else { Err(ChannelReject::Expired) })
-    }
-
-    fn check(&self, now: Timestamp) -> Result<(), ChannelError> {
-        (self.0)(now).map_err(ChannelError::Ended)
-    }
-}
-
-impl fmt::Debug for Lease {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Lease(..)")
-    }
-}
-
 /// One end of a channel.
 ///
 /// As a byte stream it is `AsyncRead` (also `AsyncBufRead`, without a copy) and `AsyncWrite`; shutting it down
@@ -142,9 +118,9 @@ pub struct Channel<S> {
 }
 
 impl<S: Wire> Channel<S> {
-    /// The channel that `opened` is, over `stream`, for as long as `lease` holds.
+    /// The channel that `opened` is, over `stream`, for as long as `lease` holds. Needs a Tokio runtime.
     pub fn new(stream: S, opened: Opened, lease: Lease) -> Self {
-        let (read, write) = tokio::io::split(stream);
+        let (read, write) = line::split(stream, lease.clone());
         Self {
             suite: opened.suite,
             sender: Sender::new(write, opened.sealer, lease.clone()),

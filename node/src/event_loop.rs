@@ -225,6 +225,7 @@ impl EventLoop {
                     // Nobody has to listen.
                     let _ = self.ends.certified.send(peer);
                 }
+                Output::Disconnect { peer } => self.network.disconnect(&peer),
             }
         }
     }

@@ -150,11 +150,14 @@ impl Gate {
             Ok(ticket) => Some((ticket, None)),
             Err(TicketError::Expired { ticket, .. }) => Some((ticket, Some(ChannelReject::Expired))),
             Err(TicketError::NotAllowed(ticket)) => Some((ticket, Some(ChannelReject::NotAllowed))),
+            Err(TicketError::Revoked(ticket)) => Some((ticket, Some(ChannelReject::Revoked))),
             Err(
                 error @ (TicketError::NoTicket(_)
                 | TicketError::Content
                 | TicketError::Certificate(_)
-                | TicketError::NotMember),
+                | TicketError::NotMember
+                | TicketError::Over { .. }
+                | TicketError::ProviderRevoked),
             ) => {
                 tracing::debug!(%error, "refused on the lane");
                 None
@@ -172,18 +175,15 @@ impl Gate {
 
     /// Holds as long as the ticket would be let in again.
     fn lease(&self, ticket: &Arc<ValidTicket>) -> Lease {
-        let (handle, ticket) = (self.handle.clone(), Arc::clone(ticket));
-        Lease::new(move |now| match ticket::recheck(&handle.snapshot(), Arc::clone(&ticket), now) {
-            Ok(_) => Ok(()),
-            Err(TicketError::NotAllowed(_)) => Err(ChannelReject::NotAllowed),
-            Err(TicketError::Certificate(_)) => Err(ChannelReject::Revoked),
-            Err(
-                TicketError::Expired { .. }
-                | TicketError::NoTicket(_)
-                | TicketError::Content
-                | TicketError::NotMember,
-            ) => Err(ChannelReject::Expired),
-        })
+        let (snapshots, ticket, expires) =
+            (self.handle.snapshots(), Arc::clone(ticket), ticket.terms().expires);
+        let changes = snapshots.clone();
+        let holds = move |now| {
+            let snapshot = Arc::clone(&snapshots.borrow());
+            let held = ticket::recheck(&snapshot, Arc::clone(&ticket), now);
+            held.map(drop).map_err(|error| error.ending())
+        };
+        Lease::new(holds).ends_at(expires).follows(changes)
     }
 
     async fn dispatch(&self, session: Session) {

@@ -23,7 +23,7 @@ use crate::tasks::Tasks;
 use crate::tools::Tools;
 
 /// The tables that the engine keeps; the others belong to tools, which read them as they need them.
-const ENGINE_TABLES: [Table; 7] = [
+const ENGINE_TABLES: [Table; 9] = [
     Table::Keys,
     Table::Membership,
     Table::Authority,
@@ -31,6 +31,8 @@ const ENGINE_TABLES: [Table; 7] = [
     Table::Enrolments,
     Table::Peers,
     Table::Tickets,
+    Table::Revocations,
+    Table::Denied,
 ];
 
 /// How often to try to listen where any port will do.

@@ -221,6 +221,14 @@ impl Network {
         }
     }
 
+    /// Closes every connection with `peer`.
+    pub(crate) fn disconnect(&mut self, peer: &NodeId) {
+        if let Some(peer) = address::peer_id(peer) {
+            // An error says that there is none.
+            let _ = self.swarm.disconnect_peer_id(peer);
+        }
+    }
+
     #[expect(clippy::wildcard_enum_match_arm, reason = "the enum grows with libp2p")]
     fn handle(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {

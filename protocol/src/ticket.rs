@@ -29,6 +29,7 @@ use crate::identity::{
 use crate::keyring::Tag;
 use crate::label::{Digest, Label};
 use crate::seal::Sealed;
+use crate::snapshot::Snapshot;
 use crate::time::Timestamp;
 
 /// How long a ticket lives: a working day. Never longer than a rotation of the key ring that sealed it, nor than
@@ -237,6 +238,19 @@ impl HeldTicket {
     #[must_use]
     pub const fn psk(&self) -> &Psk {
         &self.psk
+    }
+
+    /// Whether the channels that it has opened may go on: what [`recheck`] is on the provider's side.
+    ///
+    /// # Errors
+    /// [`TicketError`].
+    pub fn check(&self, snapshot: &Snapshot, now: Timestamp) -> Result<(), TicketError> {
+        let member = snapshot.member.as_ref().filter(|member| !member.is_revoked());
+        if member.ok_or(TicketError::NotMember)?.denies(self.terms.provider) {
+            return Err(TicketError::ProviderRevoked);
+        }
+        let expires = self.terms.expires;
+        if now >= expires { Err(TicketError::Over { expires, now }) } else { Ok(()) }
     }
 
     /// Whether it is still worth showing.

@@ -6,10 +6,11 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use std::io;
 
-use lanyard_protocol::channel::{HEADER_LEN, Opener, RECORD_MAX, REKEY_AFTER, Record};
+use lanyard_protocol::channel::{ChannelReject, HEADER_LEN, Opener, RECORD_MAX, REKEY_AFTER, Record};
 use lanyard_protocol::time::Timestamp;
-use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf, ReadHalf};
+use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 
+use super::line::Half;
 use super::{BUFFER, ChannelError, Lease, Wire};
 use crate::ambient;
 
@@ -18,7 +19,7 @@ use crate::ambient;
 /// Every call may be cancelled: nothing that was read is lost.
 #[derive(Debug)]
 pub struct Receiver<S> {
-    stream: ReadHalf<S>,
+    stream: Half<S>,
     opener: Opener,
     watch: Watch,
     buffer: Vec<u8>,
@@ -31,7 +32,7 @@ pub struct Receiver<S> {
 }
 
 impl<S: Wire> Receiver<S> {
-    pub(super) fn new(stream: ReadHalf<S>, opener: Opener, lease: Lease) -> Self {
+    pub(super) fn new(stream: Half<S>, opener: Opener, lease: Lease) -> Self {
         let watch = Watch::new(lease, ambient::now());
         // Zeroed by the system on first use: a channel that is quiet takes a few pages.
         Self { stream, opener, watch, buffer: vec![0; BUFFER], sealed: 0..0, plain: 0..0, ended: false }
@@ -81,6 +82,7 @@ impl<S: Wire> Receiver<S> {
 
     /// Opens records until one gives bytes, or the channel ended.
     fn poll_plain(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ChannelError>> {
+        self.stream.check()?;
         while self.plain.is_empty() && !self.ended {
             match self.missing()? {
                 0 => self.open_next()?,
@@ -110,13 +112,22 @@ impl<S: Wire> Receiver<S> {
         match record {
             Record::Data(payload) => {
                 let plain = body..body + payload.len();
-                self.watch.data(ambient::now())?;
+                let held = self.watch.data(ambient::now());
+                self.still(held)?;
                 self.plain = plain;
             }
-            Record::Rekey => self.watch.rekey(ambient::now())?,
+            Record::Rekey => {
+                let held = self.watch.rekey(ambient::now());
+                self.still(held)?;
+            }
             Record::Close => self.ended = true,
         }
         Ok(())
+    }
+
+    /// What this direction finds out is the end of both.
+    fn still(&self, held: Result<(), ChannelReject>) -> Result<(), ChannelError> {
+        held.or_else(|reason| self.stream.cut(reason))
     }
 
     /// Reads as much as comes, where the `missing` bytes of the next record have room.
@@ -128,7 +139,7 @@ impl<S: Wire> Receiver<S> {
             self.sealed = 0..self.sealed.len();
         }
         let mut room = ReadBuf::new(&mut self.buffer[self.sealed.end..]);
-        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut room))?;
+        ready!(self.stream.poll_read(cx, &mut room))?;
         match room.filled().len() {
             0 => self.opener.end()?,
             read => self.sealed.end += read,
@@ -151,14 +162,14 @@ impl Watch {
         Self { lease, held: Some(now) }
     }
 
-    fn rekey(&mut self, now: Timestamp) -> Result<(), ChannelError> {
+    fn rekey(&mut self, now: Timestamp) -> Result<(), ChannelReject> {
         self.held = None;
         self.lease.check(now)?;
         self.held = Some(now);
         Ok(())
     }
 
-    fn data(&mut self, now: Timestamp) -> Result<(), ChannelError> {
+    fn data(&mut self, now: Timestamp) -> Result<(), ChannelReject> {
         match self.held {
             Some(held) if now.since(held) < REKEY_AFTER => Ok(()),
             Some(_) | None => self.rekey(now),
@@ -197,8 +208,6 @@ impl<S: Wire> AsyncBufRead for Receiver<S> {
 mod tests {
     use core::time::Duration;
 
-    use lanyard_protocol::channel::ChannelReject;
-
     use super::*;
 
     const OPENED: Timestamp = Timestamp::from_secs(1_000_000);
@@ -214,7 +223,7 @@ mod tests {
         }
         for _ in 0..2 {
             let ended = watch.data(hour.after(REKEY_AFTER));
-            assert!(matches!(ended, Err(ChannelError::Ended(ChannelReject::Expired))), "{ended:?}");
+            assert_eq!(ended, Err(ChannelReject::Expired));
         }
     }
 
@@ -223,7 +232,7 @@ mod tests {
     fn nothing_is_taken_after_the_lease_has_ended() {
         let mut watch = Watch::new(Lease::until(OPENED), OPENED);
         watch.data(OPENED).unwrap();
-        assert!(matches!(watch.rekey(OPENED), Err(ChannelError::Ended(_))));
-        assert!(matches!(watch.data(OPENED), Err(ChannelError::Ended(_))));
+        assert_eq!(watch.rekey(OPENED), Err(ChannelReject::Expired));
+        assert_eq!(watch.data(OPENED), Err(ChannelReject::Expired));
     }
 }

@@ -6,8 +6,9 @@ use core::task::{Context, Poll, ready};
 use std::io;
 
 use lanyard_protocol::channel::{PAYLOAD_MAX, RECORD_MAX, Sealer};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, WriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 
+use super::line::Half;
 use super::{BUFFER, Batch, ChannelError, Lease, Wire};
 use crate::ambient;
 
@@ -17,7 +18,7 @@ use crate::ambient;
 /// records never breaks.
 #[derive(Debug)]
 pub struct Sender<S> {
-    stream: WriteHalf<S>,
+    stream: Half<S>,
     state: State,
     /// Sealed records; those before `written` are on their way.
     sealed: Vec<u8>,
@@ -33,7 +34,7 @@ enum State {
 }
 
 impl<S: Wire> Sender<S> {
-    pub(super) const fn new(stream: WriteHalf<S>, sealer: Sealer, lease: Lease) -> Self {
+    pub(super) const fn new(stream: Half<S>, sealer: Sealer, lease: Lease) -> Self {
         Self { stream, state: State::Open(sealer), sealed: Vec::new(), written: 0, lease }
     }
 
@@ -99,22 +100,21 @@ impl<S: Wire> Sender<S> {
     /// Waits until the stream has taken everything.
     ///
     /// # Errors
-    /// [`ChannelError::Io`].
+    /// [`ChannelError::Io`], [`ChannelError::Ended`].
     pub async fn flush(&mut self) -> Result<(), ChannelError> {
         poll_fn(|cx| {
             ready!(self.poll_drain(cx))?;
-            Pin::new(&mut self.stream).poll_flush(cx)
+            self.stream.poll_flush(cx)
         })
         .await
-        .map_err(ChannelError::Io)
     }
 
     /// Says that this side has said everything. The other direction goes on.
     ///
     /// # Errors
-    /// [`ChannelError::Io`] if the stream did not take it.
+    /// [`ChannelError::Io`] if the stream did not take it, [`ChannelError::Ended`].
     pub async fn close(&mut self) -> Result<(), ChannelError> {
-        poll_fn(|cx| Pin::new(&mut *self).poll_shutdown(cx)).await.map_err(ChannelError::Io)
+        poll_fn(|cx| self.poll_close(cx)).await
     }
 
     fn sealer(&mut self) -> Result<&mut Sealer, ChannelError> {
@@ -133,7 +133,7 @@ impl<S: Wire> Sender<S> {
         let now = ambient::now();
         let State::Open(sealer) = &mut self.state else { return Err(ChannelError::Closed) };
         if sealer.rekey_due(now) {
-            self.lease.check(now)?;
+            self.lease.check(now).or_else(|reason| self.stream.cut(reason))?;
             sealer.rekey(now, &mut self.sealed)?;
         }
         Ok(())
@@ -141,6 +141,7 @@ impl<S: Wire> Sender<S> {
 
     /// Seals the first of `bytes` into one record behind those that wait, and says how many.
     fn poll_seal(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, ChannelError>> {
+        self.stream.check()?;
         let payload = &bytes[..bytes.len().min(PAYLOAD_MAX)];
         if self.sealed.len() + payload.len() + RECORD_MAX - PAYLOAD_MAX > BUFFER {
             ready!(self.poll_drain(cx))?;
@@ -151,10 +152,18 @@ impl<S: Wire> Sender<S> {
         Poll::Ready(Ok(payload.len()))
     }
 
-    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ChannelError>> {
+        if let State::Open(sealer) = core::mem::replace(&mut self.state, State::Closed) {
+            sealer.close(&mut self.sealed)?;
+        }
+        ready!(self.poll_drain(cx))?;
+        self.stream.poll_shutdown(cx)
+    }
+
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ChannelError>> {
         while self.written < self.sealed.len() {
-            match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.sealed[self.written..]))? {
-                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            match ready!(self.stream.poll_write(cx, &self.sealed[self.written..]))? {
+                0 => return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero).into())),
                 written => self.written += written,
             }
         }
@@ -173,7 +182,7 @@ impl<S: Wire> AsyncWrite for Sender<S> {
         }
         let sealed = ready!(this.poll_seal(cx, bytes))?;
         if let Poll::Ready(Err(error)) = this.poll_drain(cx) {
-            return Poll::Ready(Err(error));
+            return Poll::Ready(Err(error.into()));
         }
         Poll::Ready(Ok(sealed))
     }
@@ -181,15 +190,10 @@ impl<S: Wire> AsyncWrite for Sender<S> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.poll_drain(cx))?;
-        Pin::new(&mut this.stream).poll_flush(cx)
+        this.stream.poll_flush(cx).map_err(io::Error::from)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if let State::Open(sealer) = core::mem::replace(&mut this.state, State::Closed) {
-            sealer.close(&mut this.sealed).map_err(ChannelError::from)?;
-        }
-        ready!(this.poll_drain(cx))?;
-        Pin::new(&mut this.stream).poll_shutdown(cx)
+        self.get_mut().poll_close(cx).map_err(io::Error::from)
     }
 }

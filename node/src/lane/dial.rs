@@ -1,6 +1,7 @@
 //! Opening a channel to a service of another node.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use lanyard_protocol::channel::{Binding, ChannelReject};
 use lanyard_protocol::control::{Code, Failure, ServiceRef};
@@ -78,7 +79,18 @@ async fn connect_to(
     };
     let (psk, key, suites) = (grant.ticket.psk(), snapshot.sealing_key(), snapshot.suites());
     let stream: AnyWire = Box::new(stream);
-    Requester { binding, psk, key, suites }.open(stream, Lease::until(terms.expires)).await
+    Requester { binding, psk, key, suites }.open(stream, lease(handle, grant)).await
+}
+
+/// Holds as long as this node may use the ticket.
+fn lease(handle: &Handle, grant: &ChannelGrant) -> Lease {
+    let (snapshots, ticket) = (handle.snapshots(), Arc::clone(&grant.ticket));
+    let (changes, expires) = (snapshots.clone(), ticket.terms().expires);
+    let holds = move |now| {
+        let snapshot = Arc::clone(&snapshots.borrow());
+        ticket.check(&snapshot, now).map_err(|error| error.ending())
+    };
+    Lease::new(holds).ends_at(expires).follows(changes)
 }
 
 fn failure(error: &OpenError, service: &ServiceRef) -> Failure {

@@ -13,7 +13,7 @@ use lanyard_protocol::time::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
 /// What both ends of a channel know, as a ticket would tell them.
-struct Ends {
+pub(crate) struct Ends {
     requester: NodeId,
     provider: NodeId,
     key: SealingKey,
@@ -22,7 +22,7 @@ struct Ends {
 }
 
 impl Ends {
-    fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Self::for_service("chat")
     }
 
@@ -49,12 +49,25 @@ impl Ends {
         }
     }
 
-    async fn open<S: Wire>(&self, stream: S, suites: Suites) -> Result<Channel<S>, OpenError> {
-        let requester = Requester { binding: self.binding(), psk: &self.psk, key: &self.key, suites };
-        requester.open(stream, forever()).await
+    pub(crate) async fn open<S: Wire>(&self, stream: S, suites: Suites) -> Result<Channel<S>, OpenError> {
+        self.open_with(stream, suites, forever()).await
     }
 
-    async fn accept<S: Wire>(&self, mut stream: S, lease: Lease) -> Result<Channel<S>, AcceptError> {
+    pub(crate) async fn open_with<S: Wire>(
+        &self,
+        stream: S,
+        suites: Suites,
+        lease: Lease,
+    ) -> Result<Channel<S>, OpenError> {
+        let requester = Requester { binding: self.binding(), psk: &self.psk, key: &self.key, suites };
+        requester.open(stream, lease).await
+    }
+
+    pub(crate) async fn accept<S: Wire>(
+        &self,
+        mut stream: S,
+        lease: Lease,
+    ) -> Result<Channel<S>, AcceptError> {
         let preamble = handshake::read_preamble(&mut stream).await?;
         let responder = Responder::read(
             &self.binding(),
@@ -74,7 +87,7 @@ impl Ends {
     }
 }
 
-fn forever() -> Lease {
+pub(crate) fn forever() -> Lease {
     Lease::until(Timestamp::from_millis(u64::MAX))
 }
 

@@ -7,7 +7,7 @@ use super::{
     TicketGrant, TicketRequest, ValidTicket, client_info,
 };
 use crate::certificate::{self, CertificateError, SKEW, VerifiedCertificate};
-use crate::channel::{FOR_SERVICE_MAX, Psk};
+use crate::channel::{ChannelReject, FOR_SERVICE_MAX, Psk};
 use crate::codec;
 use crate::identity::NodeKeys;
 use crate::keyring::{ROTATION, RingError};
@@ -128,6 +128,33 @@ pub enum TicketError {
     /// The requester's or the minter's membership was taken away. Told to the ticket's proven holder alone.
     #[error("the ticket stands on a membership that was revoked")]
     Revoked(Arc<ValidTicket>),
+    /// The time of a ticket that this node holds is over.
+    #[error("the ticket expired at {expires}, it is {now}")]
+    Over {
+        /// When it ended.
+        expires: Timestamp,
+        /// The time.
+        now: Timestamp,
+    },
+    /// The membership of the provider of a ticket that this node holds was taken away.
+    #[error("the membership of the ticket's provider was revoked")]
+    ProviderRevoked,
+}
+
+impl TicketError {
+    /// What a channel ends with that the ticket has opened.
+    #[must_use]
+    pub const fn ending(&self) -> ChannelReject {
+        match self {
+            Self::NotAllowed(_) => ChannelReject::NotAllowed,
+            Self::Certificate(_) | Self::Revoked(_) | Self::ProviderRevoked => ChannelReject::Revoked,
+            Self::Expired { .. }
+            | Self::Over { .. }
+            | Self::NoTicket(_)
+            | Self::Content
+            | Self::NotMember => ChannelReject::Expired,
+        }
+    }
 }
 
 /// Opens and believes the half of a ticket that its holder shows, or says why not.
@@ -155,7 +182,8 @@ pub fn validate(
     recheck(snapshot, ticket, now)
 }
 
-/// What is looked at each time that a ticket is shown, and at each ratchet of its channels.
+/// What is looked at each time that a ticket is shown, at each ratchet of its channels, and for each of them
+/// whenever the snapshot changes.
 ///
 /// # Errors
 /// [`TicketError`].
