@@ -62,6 +62,8 @@ pub(crate) enum Command {
     Ping(Ping),
     /// Show who a peer is
     Whois(OnePeer),
+    /// Take a node's membership away, now and everywhere
+    Revoke(Revoke),
     /// Show this node's certificate
     #[command(subcommand)]
     Cert(Cert),
@@ -190,6 +192,18 @@ pub(crate) struct Ping {
 pub(crate) struct OnePeer {
     /// A node name, an id, or the beginning of an id
     pub(crate) peer: PeerRef,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Revoke {
+    /// A node name, an id, or the beginning of an id
+    pub(crate) peer: PeerRef,
+    /// Why, for those who read the log
+    #[arg(long, value_name = "R")]
+    pub(crate) reason: Option<String>,
+    /// Wait until every member that is there has confirmed, for at most this long
+    #[arg(long, value_name = "D", num_args = 0..=1, require_equals = true, default_missing_value = "10s", value_parser = duration)]
+    pub(crate) wait: Option<Duration>,
 }
 
 #[derive(Debug, Subcommand)]

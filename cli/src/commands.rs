@@ -7,6 +7,7 @@ mod file;
 mod member;
 mod node;
 mod peer;
+mod revoke;
 mod shell;
 mod ticket;
 
@@ -97,6 +98,7 @@ async fn call(context: &Context, command: Command) -> Result {
         Command::Peers(peers) => peer::peers(context, peers).await,
         Command::Ping(ping) => peer::ping(context, ping).await,
         Command::Whois(whois) => peer::whois(context, whois).await,
+        Command::Revoke(revoke) => revoke::revoke(context, revoke).await,
         Command::Cert(cert) => certificate::cert(context, cert).await,
         Command::Ca(ca) => certificate::ca(context, ca).await,
         Command::Ticket(ticket) => ticket::ticket(context, ticket).await,

@@ -9,6 +9,8 @@ use lanyard_protocol::control::{Code, Failure};
 pub(crate) enum Error {
     /// It failed; the user is told why and what to do.
     Failure(Failure),
+    /// It failed; standard output says so already, in the one object that scripts read.
+    Reported(Failure),
     /// Whoever read standard output has had enough (`lanyard peers | head -1`): nothing is said about it.
     Closed,
 }
@@ -37,7 +39,7 @@ impl Error {
     /// The program's exit code.
     pub(crate) const fn exit_code(&self) -> u8 {
         match self {
-            Self::Failure(failure) => failure.code.exit_code(),
+            Self::Failure(failure) | Self::Reported(failure) => failure.code.exit_code(),
             Self::Closed => 0,
         }
     }

@@ -37,8 +37,10 @@ fn main() -> ExitCode {
         }
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
-    if let Error::Failure(failure) = &error {
-        printer.failure(failure);
+    match &error {
+        Error::Failure(failure) => printer.failure(failure),
+        Error::Reported(failure) => printer.complaint(failure),
+        Error::Closed => {}
     }
     ExitCode::from(error.exit_code())
 }

@@ -96,14 +96,19 @@ impl Printer {
 
     /// Says what happened and what to do; with `--json`, standard output has it too.
     pub(crate) fn failure(&self, failure: &Failure) {
-        let message = format!("{} {}", painted(self.colour, "1;31", "error:"), escaped(&failure.message));
-        write_error_line(&message);
-        write_error_line(&escaped(&failure.remedy));
+        self.complaint(failure);
         if self.json {
             let body = serde_json::json!({ "error": failure });
             // There is nowhere left to complain to.
             let _ = self.json(&body);
         }
+    }
+
+    /// Says what happened and what to do, to people alone.
+    pub(crate) fn complaint(&self, failure: &Failure) {
+        let message = format!("{} {}", painted(self.colour, "1;31", "error:"), escaped(&failure.message));
+        write_error_line(&message);
+        write_error_line(&escaped(&failure.remedy));
     }
 }
 

@@ -431,6 +431,9 @@ pub struct Revoke {
     /// For how long to wait for the others to confirm that they know, in milliseconds; 0 waits for nobody.
     #[serde(default)]
     pub wait_ms: u64,
+    /// Why, for those who read the log: at most 200 characters of it are kept.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 /// The answer to [`Command::Revoke`]: the membership has ended, here and at those who have confirmed it.

@@ -12,6 +12,7 @@ mod hostile;
 mod lan;
 mod local;
 mod openssl;
+mod revocation;
 mod secrets;
 mod spine;
 mod tree;

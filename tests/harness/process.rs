@@ -72,6 +72,16 @@ impl Process {
         found.unwrap_or_else(|| panic!("{} never said {what}\n{}", self.argv, self.so_far()))
     }
 
+    /// As [`Process::says`], of standard output.
+    ///
+    /// # Panics
+    /// When there is none in time, or the process ends before.
+    #[track_caller]
+    pub fn prints(&self, what: &str, within: Duration, matches: impl Fn(&str) -> bool) -> String {
+        let found = self.stdout.find_line(within, &matches);
+        found.unwrap_or_else(|| panic!("{} never printed {what}\n{}", self.argv, self.so_far()))
+    }
+
     /// What it wrote to standard error so far.
     #[must_use]
     pub fn stderr(&self) -> String {

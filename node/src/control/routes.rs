@@ -10,7 +10,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use lanyard_protocol::control::{
-    Answer, Caller, Code, Command, Failure, Init, InviteRequest, Join, PeerRef, Pending, ServiceRef, Ticket,
+    Answer, Caller, Code, Command, Failure, Init, InviteRequest, Join, PeerRef, Pending, Revoke, ServiceRef,
+    Ticket,
 };
 use serde::{Deserialize, Serialize};
 
@@ -33,8 +34,9 @@ struct Node {
 /// Every route: those of the engine and those of `tools`, behind one gate.
 pub(crate) fn router(handle: Handle, tasks: Tasks, patience: Duration, tools: Router) -> Router {
     engine()
-        .with_state(Node { handle, tasks })
+        .with_state(Node { handle: handle.clone(), tasks: tasks.clone() })
         .layer(middleware::from_fn_with_state(patience, in_time))
+        .merge(patient().with_state(Node { handle, tasks }))
         .merge(tools)
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
@@ -56,6 +58,11 @@ fn engine() -> Router<Node> {
         .route("/v1/certificates", get(certificates))
         .route("/v1/certificates/renew", post(renew))
         .route("/v1/down", post(down))
+}
+
+/// What takes as long as the caller wants.
+fn patient() -> Router<Node> {
+    Router::new().route("/v1/revoke", post(revoke))
 }
 
 /// Lets the owner pass, and everyone else only to the status: that there is something else to ask for is
@@ -208,6 +215,14 @@ async fn renew(State(node): State<Node>, Extension(caller): Extension<Caller>) -
     run(&node, caller, Command::Renew).await
 }
 
+async fn revoke(
+    State(node): State<Node>,
+    Extension(caller): Extension<Caller>,
+    Input(revoke): Input<Revoke>,
+) -> Result<Response, ApiError> {
+    run(&node, caller, Command::Revoke(revoke)).await
+}
+
 /// Answers, then stops: what is being answered is answered first.
 async fn down(State(node): State<Node>) -> Response {
     node.tasks.stop();
@@ -233,5 +248,6 @@ fn body(answer: Answer) -> Response {
         Answer::Ticket(ticket) => json(ticket),
         Answer::Tickets(tickets) => json(tickets),
         Answer::Certificates(certificates) => json(certificates),
+        Answer::Revoked(report) => json(report),
     }
 }

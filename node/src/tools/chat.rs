@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::tasks::Tasks;
 use lanyard_protocol::control::{
-    ChatLine, ChatSend, ChatSent, ChatState, Code, Failure, PeerRef, ServiceRef, Time,
+    ChatLine, ChatSend, ChatSent, ChatState, Code, Failure, PeerRef, PeerState, ServiceRef, Time,
 };
 use lanyard_protocol::identity::{NodeId, NodeName, ServiceName};
 use tokio::sync::{Notify, broadcast, watch};
@@ -117,6 +117,11 @@ impl Chat {
     pub async fn send(self: &Arc<Self>, request: ChatSend) -> Result<ChatSent, Failure> {
         check_text(&request.text)?;
         let peer = self.handle.whois(request.peer.clone()).await?;
+        if peer.state == PeerState::Revoked {
+            let remedy = "see who is there: `lanyard peers`";
+            let message = format!("the membership of {} was revoked: nothing would arrive", request.peer);
+            return Err(Failure::new(Code::Denied, message, remedy));
+        }
         let conversation = self.conversation(peer.id).map_err(storage)?;
         check_room(&conversation, &request.peer)?;
         let line = Line {

@@ -87,12 +87,7 @@ impl Engine {
             self.refuse(id, &want, not_a_member());
             return;
         };
-        if let Some(revocation) = member.revoked(self.node_id()) {
-            let failure = Failure::new(
-                Code::Denied,
-                format!("this node's membership was revoked at {}", revocation.at),
-                REVOKED_REMEDY,
-            );
+        if let Some(failure) = self.own_revocation() {
             self.refuse(id, &want, failure);
             return;
         }
@@ -110,6 +105,13 @@ impl Engine {
             return;
         }
         self.begin(Origin::Command(id), Target::Named(peer), want, now);
+    }
+
+    /// Why this node talks to nobody, if its membership was taken away.
+    pub(super) fn own_revocation(&self) -> Option<Failure> {
+        let revocation = self.membership.member.as_ref()?.revoked(self.node_id())?;
+        let message = format!("this node's membership was revoked at {}", revocation.at);
+        Some(Failure::new(Code::Denied, message, REVOKED_REMEDY))
     }
 
     fn refuse(&mut self, to: CommandId, want: &Want, failure: Failure) {

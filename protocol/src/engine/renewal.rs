@@ -79,6 +79,10 @@ impl Engine {
             self.answer(command, result);
             return;
         }
+        if let Some(failure) = self.own_revocation() {
+            self.answer(command, Err(failure));
+            return;
+        }
         self.renewal.waiting.push((command, now.after(WAIT)));
         if matches!(self.renewal.stage, Stage::Idle) {
             self.renewal.due = Some(now);

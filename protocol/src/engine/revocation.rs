@@ -91,7 +91,7 @@ impl Engine {
     /// A local user takes a membership away.
     pub(super) fn revoke(&mut self, command: CommandId, revoke: &Revoke, now: Timestamp) {
         let name = revoke.peer.to_string();
-        match self.revoke_named(&name, now) {
+        match self.revoke_named(&name, revoke.reason.as_deref().unwrap_or_default(), now) {
             Ok((node, merged)) => {
                 self.wait_for_confirmations(command, node, revoke, now);
                 match merged {
@@ -104,7 +104,12 @@ impl Engine {
     }
 
     /// The node that is meant, and what changes unless its membership was taken away before.
-    fn revoke_named(&mut self, name: &str, now: Timestamp) -> Result<(NodeId, Option<Merged>), Failure> {
+    fn revoke_named(
+        &mut self,
+        name: &str,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(NodeId, Option<Merged>), Failure> {
         let found = self.find_enrolled(name);
         let own = self.node_id();
         let waiting = self.spread.waiting.len();
@@ -122,8 +127,9 @@ impl Engine {
         match found {
             Ok(certificate) if certificate.node_id() == own => Err(this_node()),
             Ok(certificate) => {
-                let merged =
-                    authority.revoke(&certificate, &member.revocations, now).map_err(|error| full(&error))?;
+                let merged = authority
+                    .revoke(&certificate, reason, &member.revocations, now)
+                    .map_err(|error| full(&error))?;
                 Ok((certificate.node_id(), Some(merged)))
             }
             Err(reject) => match authority.denied_as(name) {

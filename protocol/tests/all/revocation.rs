@@ -15,7 +15,7 @@ use lanyard_protocol::ticket::{SessionKeyCache, TicketError, validate};
 use crate::pair::Lan;
 
 fn revoke(lan: &mut Lan, host: usize, peer: &str, wait_ms: u64) -> Result<Revoked, Failure> {
-    match lan.command(host, Command::Revoke(Revoke { peer: peer.parse().unwrap(), wait_ms })) {
+    match lan.command(host, Command::Revoke(Revoke { peer: peer.parse().unwrap(), wait_ms, reason: None })) {
         Ok(Answer::Revoked(report)) => Ok(report),
         Err(failure) => Err(failure),
         other => panic!("{other:?}"),

@@ -108,6 +108,15 @@ impl Machine {
         }
     }
 
+    /// What a command of ours says that has to be refused.
+    pub(super) async fn refused(&self, arguments: &[&str]) -> Result<Failure> {
+        match self.lines(arguments).await {
+            Err(Error::Failure(failure)) => Ok(failure),
+            Err(other) => Err(other),
+            Ok(lines) => Err(self.broken(&format!("`lanyard {}` did: {lines}", arguments.join(" ")))),
+        }
+    }
+
     /// Stops the node as its user would, and waits until the process has ended well.
     pub(super) async fn down(&mut self) -> Result {
         let Some(mut node) = self.node.take() else { return Ok(()) };

@@ -6,7 +6,9 @@ use std::io::{self, BufWriter, Read as _, Write as _};
 use std::path::Path;
 
 use lanyard_protocol::certificate::CertificateDer;
-use lanyard_protocol::control::{Certificates, ChatLine, Code, Initialised, Invite, Ticket, TransferEvent};
+use lanyard_protocol::control::{
+    Certificates, ChatLine, Code, Initialised, Invite, Revoked, State, Status, Ticket, TransferEvent,
+};
 
 use super::Tale;
 use super::machine::Machine;
@@ -49,6 +51,7 @@ pub(super) async fn tell(tale: &mut Tale, directory: &Path, machines: &mut [Mach
     ticket(tale, alice).await?;
     chat(tale, alice, bob, &lane).await?;
     file(tale, directory, alice, bob, &lane).await?;
+    revocation(tale, authority, alice, bob).await?;
     stop(tale, machines).await?;
     tale.end()
 }
@@ -203,6 +206,35 @@ async fn file(tale: &mut Tale, directory: &Path, alice: &Machine, bob: &Machine,
         &[Secret::new("a line of the file", LINE.trim_end()), Secret::new("its name", "harbour.txt")],
     )?;
     tale.done()
+}
+
+async fn revocation(tale: &mut Tale, authority: &Machine, alice: &Machine, bob: &Machine) -> Result {
+    tale.step("bob is lost, and revoked")?;
+    let report: Revoked = authority.ask(&["revoke", "bob", "--wait", "--reason", "lost"]).await?;
+    let last = report.last_ms.unwrap_or_default();
+    tale.tell("The authority takes bob's membership away, and tells everyone who is there:")?;
+    tale.tell(&format!("{} of {} has confirmed, after {last} ms.", report.confirmed, report.live))?;
+    let told = alice.refused(&["ticket", "get", "chat@bob"]).await?;
+    tale.tell(&format!("alice wants a ticket for bob: {}", told.message))?;
+    learns(bob).await?;
+    let told = bob.refused(&["chat", "alice", "-m", QUESTION]).await?;
+    tale.tell(&format!("bob wants to chat with alice: {}", told.message))?;
+    let told = bob.refused(&["cert", "renew"]).await?;
+    tale.tell(&format!("bob wants another certificate: {}", told.message))?;
+    tale.done()
+}
+
+/// Waits until a node knows that it is a member no more.
+async fn learns(revoked: &Machine) -> Result {
+    let looking = async {
+        while revoked.ask::<Status>(&["status"]).await?.state != State::Revoked {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(PATIENCE, looking)
+        .await
+        .unwrap_or_else(|_| Err(wrong(&format!("{} never learnt that it was revoked", revoked.name))))
 }
 
 async fn stop(tale: &mut Tale, machines: &mut [Machine; 3]) -> Result {

@@ -13,6 +13,9 @@ use crate::reject::Reject;
 use crate::revocation::{Issuer, Merged, RevocationError, RevocationList};
 use crate::time::Timestamp;
 
+/// Characters of a reason that are kept.
+const REASON_MAX: usize = 200;
+
 /// What is kept of a node whose membership was taken away. It outlives the revocation list's entry.
 #[derive(Serialize, Deserialize)]
 struct DeniedNode {
@@ -20,6 +23,7 @@ struct DeniedNode {
     node: NodeId,
     sealing: SealingPublicKey,
     at: Timestamp,
+    reason: String,
 }
 
 /// The keys that were denied, and by what name they went.
@@ -43,10 +47,11 @@ impl Denied {
         self.nodes.insert(denied.node, denied.name);
     }
 
-    fn add(&mut self, certificate: &VerifiedCertificate, at: Timestamp) -> Write {
+    fn add(&mut self, certificate: &VerifiedCertificate, reason: &str, at: Timestamp) -> Write {
         let (name, node, sealing) =
             (certificate.name().clone(), certificate.node_id(), *certificate.sealing_key());
-        let denied = DeniedNode { name, node, sealing, at };
+        let reason = reason.chars().take(REASON_MAX).collect();
+        let denied = DeniedNode { name, node, sealing, at, reason };
         let write = Write::set(Table::Denied, node.as_bytes().as_slice(), codec::encode(&denied));
         self.insert(denied);
         write
@@ -70,18 +75,19 @@ impl Authority {
     pub fn revoke(
         &mut self,
         certificate: &VerifiedCertificate,
+        reason: &str,
         list: &RevocationList,
         now: Timestamp,
     ) -> Result<Merged, RevocationError> {
         let ends = self.enrolments.ends(certificate);
         let mut merged = self.issuer().revoke(list, certificate, ends, now)?;
-        merged.writes.extend(self.expel(certificate, now));
+        merged.writes.extend(self.expel(certificate, reason, now));
         Ok(merged)
     }
 
     /// Ends the record of a node, and keeps its keys from ever being admitted again.
-    fn expel(&mut self, certificate: &VerifiedCertificate, now: Timestamp) -> Vec<Write> {
-        let denied = self.denied.add(certificate, now);
+    fn expel(&mut self, certificate: &VerifiedCertificate, reason: &str, now: Timestamp) -> Vec<Write> {
+        let denied = self.denied.add(certificate, reason, now);
         self.enrolments.remove(certificate.node_id()).into_iter().chain([denied]).collect()
     }
 
@@ -93,7 +99,7 @@ impl Authority {
             .filter_map(|node| self.enrolments.by_node(*node))
             .map(|record| record.certificate.clone())
             .collect();
-        certificates.iter().flat_map(|certificate| self.expel(certificate, now)).collect()
+        certificates.iter().flat_map(|certificate| self.expel(certificate, "", now)).collect()
     }
 
     /// The list under a new head of version `epoch`, without what has ended.
