@@ -331,3 +331,169 @@ impl Issuer<'_> {
         Ok(merged)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng as _;
+
+    use super::*;
+    use crate::certificate::{self, LEAF_LIFE, Role, Subject, Validity};
+    use crate::identity::{NetworkName, NodeKeys};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_795_253_400);
+
+    /// A network's CA, and those whom it revokes.
+    struct Network {
+        key: CaKey,
+        anchor: TrustAnchor,
+        rng: ChaCha20Rng,
+    }
+
+    impl Network {
+        fn new(seed: u64) -> Self {
+            let mut rng = ChaCha20Rng::seed_from_u64(seed);
+            let key = CaKey::generate(&mut rng);
+            let name: NetworkName = "shop.lan".parse().unwrap();
+            let ca = certificate::issue_ca(&key, &name, NOW, &mut rng).unwrap();
+            let anchor = TrustAnchor::new(ca, Fingerprint::of(&key.public_key()), name).unwrap();
+            Self { key, anchor, rng }
+        }
+
+        fn member(&mut self) -> VerifiedCertificate {
+            let keys = NodeKeys::generate(&mut self.rng);
+            let network = self.anchor.network().clone();
+            let subject = Subject {
+                name: format!("node-{}", &keys.node_id().short()).parse().unwrap(),
+                entity: network.default_entity(),
+                network,
+                role: Role::Member,
+                node: keys.node_id(),
+                sealing: keys.sealing.public_key(),
+            };
+            let validity = Validity::starting(NOW, LEAF_LIFE).unwrap();
+            let der =
+                certificate::issue_leaf(&self.key, &self.anchor, subject, validity, &mut self.rng).unwrap();
+            certificate::verify(&self.anchor, &der, NOW).unwrap()
+        }
+
+        fn issuer(&self) -> Issuer<'_> {
+            Issuer { key: &self.key, anchor: &self.anchor }
+        }
+
+        /// A list of so many, one revoked a second after the other.
+        fn list(&mut self, revoked: u64) -> RevocationList {
+            let mut list = RevocationList::default();
+            for second in 0..revoked {
+                let member = self.member();
+                let at = NOW.after(Duration::from_secs(second));
+                list = self.issuer().revoke(&list, &member, member.not_after(), at).unwrap().list;
+            }
+            list
+        }
+    }
+
+    /// Sends `from` to `to` page by page, beginning after `epoch`.
+    fn send(from: &RevocationList, to: &RevocationList, epoch: u64, anchor: &TrustAnchor) -> Merged {
+        let (mut to, mut epoch) = (to.clone(), epoch);
+        loop {
+            let update = from.since(epoch);
+            let merged = to.merge(&update, anchor).unwrap();
+            if update.head.is_some() {
+                return merged;
+            }
+            epoch = update.revocations.last().unwrap().revocation.epoch;
+            to = merged.list;
+        }
+    }
+
+    #[test]
+    fn a_list_arrives_in_pages_and_in_deltas() {
+        let mut network = Network::new(1);
+        let old = network.list(3);
+        let merged = send(&old, &RevocationList::default(), 0, &network.anchor);
+        assert!(merged.complete && merged.news.len() == 3 && merged.list.epoch() == 3);
+        let long = network.list(2 * PAGE as u64 + 7);
+        let whole = send(&long, &RevocationList::default(), 0, &network.anchor);
+        assert!(whole.complete && whole.list.epoch() == long.epoch());
+        let nothing = send(&long, &whole.list, whole.list.epoch(), &network.anchor);
+        assert!(nothing.complete && nothing.news.is_empty() && nothing.writes.is_empty());
+    }
+
+    /// B8: an older head changes nothing, and what it says no more is still denied.
+    #[test]
+    fn a_list_never_goes_back() {
+        let mut network = Network::new(2);
+        let old = network.list(2);
+        let member = network.member();
+        let new = network.issuer().revoke(&old, &member, member.not_after(), NOW).unwrap().list;
+        let merged = new.merge(&old.since(0), &network.anchor).unwrap();
+        assert_eq!((merged.list.epoch(), merged.writes.len(), merged.complete), (3, 0, false));
+        assert!(merged.list.denies(member.node_id()));
+    }
+
+    /// B8: a head does not stand for a list that lacks one of its revocations.
+    #[test]
+    fn a_list_that_lacks_something_is_not_taken_for_whole() {
+        let mut network = Network::new(3);
+        let list = network.list(3);
+        for missing in 0..3 {
+            let mut update = list.since(0);
+            update.revocations.remove(missing);
+            let merged = RevocationList::default().merge(&update, &network.anchor).unwrap();
+            assert!(!merged.complete && merged.news.len() == 2);
+            assert_eq!(merged.list.epoch(), 0);
+            let whole = send(&list, &merged.list, 0, &network.anchor);
+            assert!(whole.complete && whole.news.len() == 1);
+        }
+    }
+
+    /// B8: the CA key of another network of the same name revokes nothing here.
+    #[test]
+    fn refuses_what_another_network_signed() {
+        let (mut network, mut other) = (Network::new(4), Network::new(5));
+        let (list, foreign) = (network.list(1), other.list(2));
+        let refused = list.merge(&foreign.since(0), &network.anchor).unwrap_err();
+        assert_eq!(refused, RevocationError::Signature);
+        // Nor does a signature for the one stand for the other.
+        let entry = foreign.since(0).revocations[0];
+        let head = SignedHead { head: foreign.head.unwrap().head, signature: entry.signature };
+        let update = Update { revocations: Vec::new(), head: Some(head) };
+        assert_eq!(foreign.merge(&update, &other.anchor).map(|merged| merged.complete), Ok(true));
+        let fresh = RevocationList::default();
+        assert_eq!(fresh.merge(&update, &other.anchor).unwrap_err(), RevocationError::Signature);
+    }
+
+    #[test]
+    fn what_has_ended_is_dropped_by_all_at_the_same_head() {
+        let mut network = Network::new(6);
+        let list = network.list(2);
+        let held = send(&list, &RevocationList::default(), 0, &network.anchor).list;
+        let later = NOW.after(LEAF_LIFE).after(SKEW).after(Duration::from_secs(1));
+        let issued = network.issuer().reissue(&list, Vec::new(), 3, later).unwrap();
+        assert!(issued.complete && issued.list.entries.is_empty());
+        let merged = send(&issued.list, &held, 2, &network.anchor);
+        assert!(merged.complete && merged.list.entries.is_empty() && merged.list.epoch() == 3);
+        // What was dropped does not come back with somebody who is behind.
+        let again = merged.list.merge(&list.since(0), &network.anchor).unwrap();
+        assert!(again.news.is_empty() && again.writes.is_empty());
+    }
+
+    #[test]
+    fn a_list_is_read_as_it_was_written() {
+        let mut network = Network::new(7);
+        let list = network.list(4);
+        let mut records: Vec<Record> = list
+            .to_writes()
+            .into_iter()
+            .map(|write| Record { table: write.table, key: write.key, value: write.value.unwrap() })
+            .collect();
+        let (read, unread) = RevocationList::load(records.iter());
+        assert!(unread.is_empty() && read.entries == list.entries && read.head == list.head);
+        records[0].value.pop();
+        let (_, unread) = RevocationList::load(records.iter());
+        assert_eq!(unread, [records[0].key.clone()]);
+    }
+}
