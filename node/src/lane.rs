@@ -23,7 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 pub(crate) use self::detour::Detour;
 pub use self::dial::Dialled;
 pub(crate) use self::dial::open;
-use self::limits::{Origin, Proven, ProvenSlot, Unproven, UnprovenSlot};
+use self::limits::{Origin, Proven, Unproven, UnprovenSlot};
 pub use self::services::Services;
 use crate::ambient::{self, OsRng};
 use crate::channel::handshake::{self, AcceptError};
@@ -45,7 +45,7 @@ pub enum Way {
     Stream,
 }
 
-/// A channel that a peer opened to a service here. It counts as open until the handler is done with all of it.
+/// A channel that a peer opened to a service here. It counts as open until both its directions are dropped.
 #[derive(Debug)]
 pub struct Session {
     /// The channel.
@@ -60,8 +60,6 @@ pub struct Session {
     pub remote: SocketAddr,
     /// Which way it runs.
     pub way: Way,
-    /// Counts the channel for as long as the session lives.
-    _slot: ProvenSlot,
 }
 
 /// Serves the lane, and the streams beside it, until the node stops; then every connection is closed.
@@ -208,7 +206,8 @@ impl Gate {
         let channel = handshake::confirm(stream, responder, suites, self.lease(&ticket)).await?;
         // Only now is it known that the requester itself is there, so only now is anything counted.
         let slot = self.proven.take(terms.id, terms.requester);
-        let slot = slot.ok_or(AcceptError::Refused(ChannelReject::Busy))?;
+        // Kept with the channel: a handler may take a session apart and drop what it has no use for.
+        channel.keep(slot.ok_or(AcceptError::Refused(ChannelReject::Busy))?);
         Ok(Session {
             channel,
             peer: terms.requester,
@@ -216,7 +215,6 @@ impl Gate {
             service: terms.service.clone(),
             remote: from.remote,
             way: from.way(),
-            _slot: slot,
         })
     }
 
@@ -266,3 +264,6 @@ impl Gate {
         self.tasks.until_stopping(handler(session)).await;
     }
 }
+
+#[cfg(test)]
+mod tests;
