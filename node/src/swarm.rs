@@ -37,6 +37,8 @@ use self::dial::{Dials, Established};
 use self::handshakes::Handshakes;
 use self::rates::Rates;
 use self::standing::Standing;
+#[cfg(test)]
+pub(crate) use self::streams::MemberStream;
 pub(crate) use self::streams::{Incoming, Offered, Streams};
 use crate::ambient;
 use crate::config::NetworkLimits;
