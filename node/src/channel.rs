@@ -128,6 +128,11 @@ impl<S: Wire> Channel<S> {
         }
     }
 
+    /// Drops `kept`, the first that is given, when both directions are gone and not before.
+    pub(crate) fn keep(&self, kept: impl Send + Sync + 'static) {
+        self.receiver.keep(kept);
+    }
+
     /// The cipher that both sides chose.
     #[must_use]
     pub const fn suite(&self) -> Suite {

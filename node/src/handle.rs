@@ -11,6 +11,9 @@ use lanyard_protocol::snapshot::Snapshot;
 use lanyard_protocol::ticket::TicketId;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use crate::lane::Detour;
+use crate::swarm::Streams;
+
 /// Commands that wait for the loop. 64: it takes them as they come, and who finds it full waits.
 const MAILBOX: usize = 64;
 /// Peers that a slow listener may be behind with. 64: he who misses some looks at all of them.
@@ -54,6 +57,7 @@ struct Shared {
     snapshot: watch::Receiver<Arc<Snapshot>>,
     listening: watch::Receiver<Option<Listening>>,
     certified: broadcast::WeakSender<NodeId>,
+    detour: Detour,
 }
 
 /// The loop's ends of what its handles hold.
@@ -67,7 +71,7 @@ pub(crate) struct Ends {
 }
 
 /// A handle, and the ends for the loop that it is to.
-pub(crate) fn handle(snapshot: Arc<Snapshot>) -> (Handle, Ends) {
+pub(crate) fn handle(snapshot: Arc<Snapshot>, streams: Streams) -> (Handle, Ends) {
     let (mailbox, mailbox_end) = mpsc::channel(MAILBOX);
     let (cancelled, cancelled_end) = mpsc::unbounded_channel();
     let (snapshot_end, snapshot) = watch::channel(snapshot);
@@ -75,7 +79,8 @@ pub(crate) fn handle(snapshot: Arc<Snapshot>) -> (Handle, Ends) {
     let (certified_end, _) = broadcast::channel(CERTIFIED);
     let certified = certified_end.downgrade();
     let next_id = AtomicU64::new(0);
-    let shared = Shared { mailbox, cancelled, next_id, snapshot, listening, certified };
+    let detour = Detour::new(streams);
+    let shared = Shared { mailbox, cancelled, next_id, snapshot, listening, certified, detour };
     let ends = Ends {
         mailbox: mailbox_end,
         cancelled: cancelled_end,
@@ -154,6 +159,11 @@ impl Handle {
         let mut listening = self.shared.listening.clone();
         let known = listening.wait_for(Option::is_some).await.map_err(|_| stopping())?;
         known.clone().ok_or_else(stopping)
+    }
+
+    /// The way around lanes that do not work.
+    pub(crate) fn detour(&self) -> &Detour {
+        &self.shared.detour
     }
 
     async fn ask<T>(
@@ -256,6 +266,6 @@ mod tests {
 
     fn handle_and_ends() -> (Handle, Ends) {
         let engine = Engine::new(Setup::default(), Timestamp::from_secs(1), Box::new(OsRng)).unwrap();
-        handle(engine.snapshot())
+        handle(engine.snapshot(), Streams::default())
     }
 }

@@ -1,9 +1,12 @@
-//! The lane: a plain TCP port on which tickets open channels, and nothing else happens.
+//! The lane: a plain TCP port on which tickets open channels, and nothing else happens. Beside it, for members
+//! that cannot reach the port, streams of the connections that they have ([`run_streams`]): the same bytes, the same
+//! code, the same limits.
 //!
 //! A stranger costs this node a slot for at most three seconds, and slots are scarce by address before they are
 //! scarce in all ([`limits`]). What a connection may do is decided by its ticket; whom it reaches is decided by
 //! the ticket's service ([`Services`]). No handler is called before the requester's first record has opened.
 
+mod detour;
 mod dial;
 mod limits;
 mod services;
@@ -17,22 +20,32 @@ use lanyard_protocol::identity::{NodeId, NodeName, ServiceName};
 use lanyard_protocol::ticket::{self, SessionKeyCache, TicketError, ValidTicket};
 use tokio::net::{TcpListener, TcpStream};
 
+pub(crate) use self::detour::Detour;
 pub use self::dial::Dialled;
 pub(crate) use self::dial::open;
-use self::limits::{Origin, Proven, ProvenSlot, Unproven};
+use self::limits::{Origin, Proven, Unproven, UnprovenSlot};
 pub use self::services::Services;
 use crate::ambient::{self, OsRng};
 use crate::channel::handshake::{self, AcceptError};
-use crate::channel::{AnyWire, Channel, Lease};
+use crate::channel::{AnyWire, Channel, Lease, Wire};
 use crate::config::LaneLimits;
 use crate::handle::Handle;
-use crate::swarm;
+use crate::swarm::{self, Incoming, Offered};
 use crate::tasks::Tasks;
 
 /// How long the listener waits when the system has no descriptor for the next connection.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
-/// A channel that a peer opened to a service here. It counts as open until the handler is done with all of it.
+/// Which way a channel runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// A TCP connection of its own.
+    Lane,
+    /// A stream of a connection between the nodes: encrypted twice, and slower.
+    Stream,
+}
+
+/// A channel that a peer opened to a service here. It counts as open until both its directions are dropped.
 #[derive(Debug)]
 pub struct Session {
     /// The channel.
@@ -43,13 +56,13 @@ pub struct Session {
     pub name: NodeName,
     /// The service that it was opened to.
     pub service: ServiceName,
-    /// Where it came from.
+    /// Where it came from: on a stream, where a connection with the peer leads.
     pub remote: SocketAddr,
-    /// Counts the channel for as long as the session lives.
-    _slot: ProvenSlot,
+    /// Which way it runs.
+    pub way: Way,
 }
 
-/// Serves the lane until the node stops; then every connection is closed.
+/// Serves the lane, and the streams beside it, until the node stops; then every connection is closed.
 pub(crate) async fn run(
     listener: TcpListener,
     handle: Handle,
@@ -61,7 +74,11 @@ pub(crate) async fn run(
     let proven = Proven::new(&limits);
     let cache = SessionKeyCache::default();
     let handshake = limits.handshake;
+    let incoming = handle.detour().streams().incoming();
     let gate = Arc::new(Gate { handle, cache, services, proven, handshake, tasks: tasks.clone() });
+    if let Some(incoming) = incoming {
+        tasks.spawn(run_streams(incoming, Arc::clone(&gate), unproven.clone()));
+    }
     while let Some(accepted) = tasks.until_stopping(listener.accept()).await {
         match accepted {
             Ok((stream, remote)) => admit(&gate, &unproven, stream, remote),
@@ -73,27 +90,53 @@ pub(crate) async fn run(
     }
 }
 
+/// Takes the streams that members open. It does nothing else: what comes meanwhile is lost.
+async fn run_streams(mut incoming: Incoming, gate: Arc<Gate>, unproven: Unproven) {
+    while let Some(Some(offered)) = gate.tasks.until_stopping(incoming.next()).await {
+        let from = Source { remote: offered.remote, member: Some(offered.peer) };
+        match unproven.take(Origin::Member(offered.peer)) {
+            Some(slot) => admit_stream(&gate, slot, offered, from),
+            None => tracing::debug!(peer = %offered.peer.short(), "too many unproven streams of this peer"),
+        }
+    }
+}
+
+fn admit_stream(gate: &Arc<Gate>, slot: UnprovenSlot, offered: Offered, from: Source) {
+    let serving = Arc::clone(gate);
+    gate.tasks.spawn(async move {
+        let accepting = async { serving.accept(offered.take().await?, from).await };
+        serving.serve(slot, from, accepting).await;
+    });
+}
+
 /// Gives the connection a slot and a task, or closes it.
 fn admit(gate: &Arc<Gate>, unproven: &Unproven, stream: TcpStream, remote: SocketAddr) {
     let Some(slot) = unproven.take(Origin::of(remote.ip(), swarm::is_attached)) else {
         tracing::debug!(%remote, "too many unproven connections of this address");
         return;
     };
-    let serving = Arc::clone(gate);
-    let evicted = slot.evicted();
+    let (serving, from) = (Arc::clone(gate), Source { remote, member: None });
     gate.tasks.spawn(async move {
-        let handshake = tokio::time::timeout(serving.handshake, serving.accept(stream, remote));
-        let accepted = tokio::select! {
-            () = evicted.cancelled() => return,
-            () = serving.tasks.stopping() => return,
-            accepted = handshake => accepted.unwrap_or(Err(AcceptError::TimedOut)),
+        let accepting = async {
+            stream.set_nodelay(true)?;
+            serving.accept(stream, from).await
         };
-        drop(slot);
-        match accepted {
-            Ok(session) => serving.dispatch(session).await,
-            Err(error) => tracing::debug!(%remote, %error, "no channel"),
-        }
+        serving.serve(slot, from, accepting).await;
     });
+}
+
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug)]
+struct Source {
+    remote: SocketAddr,
+    /// Who is there, if that is known: nobody knows on the lane.
+    member: Option<NodeId>,
+}
+
+impl Source {
+    const fn way(&self) -> Way {
+        if self.member.is_some() { Way::Stream } else { Way::Lane }
+    }
 }
 
 /// What a connection passes on its way to a handler.
@@ -107,13 +150,44 @@ struct Gate {
 }
 
 impl Gate {
-    async fn accept(&self, mut stream: TcpStream, remote: SocketAddr) -> Result<Session, AcceptError> {
-        stream.set_nodelay(true)?;
+    /// From the first byte to the end of the service's handler, as long as the slot and the time suffice.
+    async fn serve(
+        &self,
+        slot: UnprovenSlot,
+        from: Source,
+        accepting: impl Future<Output = Result<Session, AcceptError>>,
+    ) {
+        let (remote, way) = (from.remote, from.way());
+        let evicted = slot.evicted();
+        let accepted = tokio::select! {
+            () = evicted.cancelled() => return,
+            () = self.tasks.stopping() => return,
+            accepted = tokio::time::timeout(self.handshake, accepting) => {
+                accepted.unwrap_or(Err(AcceptError::TimedOut))
+            }
+        };
+        drop(slot);
+        match accepted {
+            Ok(session) => {
+                tracing::debug!(
+                    peer = %session.peer.short(), service = %session.service, ?way, "channel opened"
+                );
+                self.dispatch(session).await;
+            }
+            Err(error) => tracing::debug!(%remote, ?way, %error, "no channel"),
+        }
+    }
+
+    async fn accept<S: Wire>(&self, mut stream: S, from: Source) -> Result<Session, AcceptError> {
         let preamble = handshake::read_preamble(&mut stream).await?;
         let Some((ticket, refusal)) = self.present(&preamble.for_service) else {
             return Err(handshake::refuse_ticket(&mut stream).await);
         };
         let terms = ticket.terms();
+        if from.member.is_some_and(|member| member != terms.requester) {
+            // Members bring their own tickets.
+            return Err(handshake::refuse_ticket(&mut stream).await);
+        }
         let binding = Binding {
             for_service: &preamble.for_service,
             terms: ticket.encoded_terms(),
@@ -132,14 +206,15 @@ impl Gate {
         let channel = handshake::confirm(stream, responder, suites, self.lease(&ticket)).await?;
         // Only now is it known that the requester itself is there, so only now is anything counted.
         let slot = self.proven.take(terms.id, terms.requester);
-        let slot = slot.ok_or(AcceptError::Refused(ChannelReject::Busy))?;
+        // Kept with the channel: a handler may take a session apart and drop what it has no use for.
+        channel.keep(slot.ok_or(AcceptError::Refused(ChannelReject::Busy))?);
         Ok(Session {
             channel,
             peer: terms.requester,
             name: ticket.requester().name().clone(),
             service: terms.service.clone(),
-            remote,
-            _slot: slot,
+            remote: from.remote,
+            way: from.way(),
         })
     }
 
@@ -188,7 +263,9 @@ impl Gate {
 
     async fn dispatch(&self, session: Session) {
         let Some(handler) = self.services.handler(&session.service) else { return };
-        tracing::debug!(peer = %session.peer.short(), service = %session.service, "channel opened");
         self.tasks.until_stopping(handler(session)).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

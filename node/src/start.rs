@@ -106,7 +106,7 @@ pub(crate) async fn start(config: Config, mode: Mode) -> Result<Node, StartError
     let limits = &config.limits.network;
     let mut network = Network::new(&engine.identity_seed(), limits, config.mdns)?;
     let tasks = Tasks::default();
-    let (handle, ends) = handle::handle(engine.snapshot());
+    let (handle, ends) = handle::handle(engine.snapshot(), network.streams());
     let advertised = Advertised { control: config.advertise.clone(), lane: config.advertise_lane };
     let services = Services::new();
     let base = Base {

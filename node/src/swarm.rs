@@ -11,8 +11,11 @@ mod dial;
 mod frame;
 mod gate;
 mod handshakes;
+mod metered;
 mod rates;
 mod slots;
+mod standing;
+mod streams;
 mod transport;
 
 use core::net::{IpAddr, SocketAddr};
@@ -33,6 +36,10 @@ use self::behaviour::{Behaviour, BehaviourEvent};
 use self::dial::{Dials, Established};
 use self::handshakes::Handshakes;
 use self::rates::Rates;
+use self::standing::Standing;
+#[cfg(test)]
+pub(crate) use self::streams::MemberStream;
+pub(crate) use self::streams::{Incoming, Offered, Streams};
 use crate::ambient;
 use crate::config::NetworkLimits;
 
@@ -83,6 +90,7 @@ pub enum NetworkError {
 /// A node's connections.
 pub(crate) struct Network {
     swarm: Swarm<Behaviour>,
+    streams: Streams,
     dials: Dials,
     listening: BTreeSet<SocketAddr>,
     connections: BTreeMap<ConnectionId, Connection>,
@@ -115,14 +123,17 @@ impl Network {
         let keypair =
             identity::Keypair::ed25519_from_bytes(copy.as_mut_slice()).map_err(NetworkError::Identity)?;
         let handshakes = Handshakes::default();
-        let behaviour = Behaviour::new(&keypair.public(), limits, handshakes.clone(), mdns);
-        let transport = transport::build(&keypair, limits, handshakes)?;
+        let standing = Standing::default();
+        let behaviour = Behaviour::new(&keypair.public(), limits, handshakes.clone(), standing.clone(), mdns);
+        let transport = transport::build(&keypair, limits, handshakes, &standing)?;
+        let streams = Streams::new(behaviour.lanes.new_control(), standing);
         let config = libp2p::swarm::Config::with_tokio_executor()
             .with_idle_connection_timeout(limits.idle)
             .with_max_negotiating_inbound_streams(NEGOTIATING_STREAMS);
         let swarm = Swarm::new(transport, behaviour, keypair.public().to_peer_id(), config);
         Ok(Self {
             swarm,
+            streams,
             dials: Dials::default(),
             listening: BTreeSet::new(),
             connections: BTreeMap::new(),
@@ -221,12 +232,18 @@ impl Network {
         }
     }
 
-    /// Closes every connection with `peer`.
+    /// `peer` is to be a member no longer: all connections with it end, and what it has proven is forgotten.
     pub(crate) fn disconnect(&mut self, peer: &NodeId) {
         if let Some(peer) = address::peer_id(peer) {
-            // An error says that there is none.
+            self.swarm.behaviour_mut().gate.disprove(&peer);
+            // It fails only if there is no connection.
             let _ = self.swarm.disconnect_peer_id(peer);
         }
+    }
+
+    /// Streams for channels with those who have proven their membership.
+    pub(crate) fn streams(&self) -> Streams {
+        self.streams.clone()
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the enum grows with libp2p")]

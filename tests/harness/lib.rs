@@ -9,6 +9,7 @@
 mod attacker;
 mod binary;
 mod disk;
+mod frames;
 mod host;
 mod lan;
 mod node;
@@ -20,6 +21,7 @@ mod wait;
 
 pub use attacker::{Attacker, noise};
 pub use binary::{binary, is_root, program, repository};
+pub use frames::{Frames, frame};
 pub use host::Host;
 pub use lan::Lan;
 pub use node::{DetachedNode, RunningNode};

@@ -29,13 +29,24 @@ impl Stranger {
     /// When the system gives it no thread.
     #[must_use]
     pub fn new(target: SocketAddr) -> Self {
+        Self::speaking(target, "/lanyard/control/1")
+    }
+
+    /// A stranger that wants to speak `protocol` with the node at `target`.
+    ///
+    /// # Panics
+    /// When the system gives it no thread.
+    #[must_use]
+    pub fn speaking(target: SocketAddr, protocol: &'static str) -> Self {
         let runtime = Runtime::new().expect("there are threads");
         let guard = runtime.enter();
         let swarm = SwarmBuilder::with_new_identity()
             .with_tokio()
             .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
             .expect("the transport is sound")
-            .with_behaviour(|_| request_response::Behaviour::with_codec(Raw, protocols(), configuration()))
+            .with_behaviour(|_| {
+                request_response::Behaviour::with_codec(Raw, protocols(protocol), configuration())
+            })
             .expect("the behaviour is sound")
             .with_swarm_config(|config| config.with_idle_connection_timeout(PATIENCE))
             .build();
@@ -45,7 +56,7 @@ impl Stranger {
         Self { runtime, swarm, address, peer: None }
     }
 
-    /// Sends `frame` as a control message, of whatever length; returns the answer, if there is one.
+    /// Sends `frame` on a stream of its own, of whatever length; returns the answer, if there is one.
     ///
     /// # Panics
     /// When the node does not even take a connection.
@@ -96,8 +107,8 @@ async fn answer(swarm: &mut Swarm<request_response::Behaviour<Raw>>) -> Option<V
     }
 }
 
-fn protocols() -> [(StreamProtocol, ProtocolSupport); 1] {
-    [(StreamProtocol::new("/lanyard/control/1"), ProtocolSupport::Full)]
+fn protocols(protocol: &'static str) -> [(StreamProtocol, ProtocolSupport); 1] {
+    [(StreamProtocol::new(protocol), ProtocolSupport::Full)]
 }
 
 fn configuration() -> request_response::Config {

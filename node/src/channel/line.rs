@@ -1,5 +1,6 @@
 //! The byte stream below a channel: its two directions share it, and its lease cuts it.
 
+use core::any::Any;
 use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -20,6 +21,7 @@ struct Line<S> {
     reader: AtomicWaker,
     writer: AtomicWaker,
     guard: OnceLock<Guard>,
+    kept: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 /// One direction of a line. The stream is closed when both are gone, or when the lease is over.
@@ -33,6 +35,7 @@ pub(super) fn split<S: Wire>(stream: S, lease: Lease) -> (Half<S>, Half<S>) {
         reader: AtomicWaker::new(),
         writer: AtomicWaker::new(),
         guard: OnceLock::new(),
+        kept: OnceLock::new(),
     });
     if lease.is_watched() {
         // A task of its own: a channel that nobody reads or writes has to end as well.
@@ -87,6 +90,11 @@ impl<S: Wire> Half<S> {
     /// Whether the lease still holds, as far as it was looked at.
     pub(super) fn check(&self) -> Result<(), ChannelError> {
         self.0.ended.get().map_or(Ok(()), |reason| Err(ChannelError::Ended(*reason)))
+    }
+
+    /// Keeps `kept`, the first that is given, until both directions are gone.
+    pub(super) fn keep(&self, kept: impl Send + Sync + 'static) {
+        let _ = self.0.kept.set(Box::new(kept));
     }
 
     /// Ends both directions, for the lease was found to be over.

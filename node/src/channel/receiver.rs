@@ -1,5 +1,6 @@
 //! The receiving direction of a channel.
 
+use core::fmt;
 use core::future::poll_fn;
 use core::ops::Range;
 use core::pin::Pin;
@@ -17,7 +18,6 @@ use crate::ambient;
 /// Reads from the stream and opens what comes, in place.
 ///
 /// Every call may be cancelled: nothing that was read is lost.
-#[derive(Debug)]
 pub struct Receiver<S> {
     stream: Half<S>,
     opener: Opener,
@@ -36,6 +36,10 @@ impl<S: Wire> Receiver<S> {
         let watch = Watch::new(lease, ambient::now());
         // Zeroed by the system on first use: a channel that is quiet takes a few pages.
         Self { stream, opener, watch, buffer: vec![0; BUFFER], sealed: 0..0, plain: 0..0, ended: false }
+    }
+
+    pub(super) fn keep(&self, kept: impl Send + Sync + 'static) {
+        self.stream.keep(kept);
     }
 
     /// What a record gave before this receiver existed comes first.
@@ -145,6 +149,19 @@ impl<S: Wire> Receiver<S> {
             read => self.sealed.end += read,
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+/// What was said is not shown.
+impl<S> fmt::Debug for Receiver<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver")
+            .field("stream", &self.stream)
+            .field("opener", &self.opener)
+            .field("sealed", &self.sealed.len())
+            .field("plain", &self.plain.len())
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The sending direction of a channel.
 
+use core::fmt;
 use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
@@ -16,7 +17,6 @@ use crate::ambient;
 ///
 /// Every call may be cancelled: what was sealed stays here and goes out before anything later, so the order of
 /// records never breaks.
-#[derive(Debug)]
 pub struct Sender<S> {
     stream: Half<S>,
     state: State,
@@ -170,6 +170,16 @@ impl<S: Wire> Sender<S> {
         self.sealed.clear();
         self.written = 0;
         Poll::Ready(Ok(()))
+    }
+}
+
+impl<S> fmt::Debug for Sender<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender")
+            .field("stream", &self.stream)
+            .field("state", &self.state)
+            .field("sealed", &self.sealed.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -15,6 +15,7 @@ use lanyard_protocol::time::Timestamp;
 use super::*;
 use crate::ambient::OsRng;
 use crate::handle;
+use crate::swarm::Streams;
 use crate::tasks::Tasks;
 
 /// Every route of the local API, and some that are none.
@@ -119,7 +120,7 @@ async fn down_answers_and_stops() {
 fn stopped_node() -> (Router, Tasks) {
     let setup = Setup::default();
     let engine = Engine::new(setup, Timestamp::from_secs(1), Box::new(OsRng)).unwrap();
-    let (handle, ends) = handle::handle(engine.snapshot());
+    let (handle, ends) = handle::handle(engine.snapshot(), Streams::default());
     drop(ends);
     let tasks = Tasks::default();
     let tools = Router::new().route("/v1/chat", post(|| async { "sent" }));

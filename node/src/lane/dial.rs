@@ -1,17 +1,28 @@
 //! Opening a channel to a service of another node.
 
+use core::time::Duration;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use lanyard_protocol::channel::{Binding, ChannelReject};
 use lanyard_protocol::control::{Code, Failure, ServiceRef};
 use lanyard_protocol::engine::ChannelGrant;
 use lanyard_protocol::identity::{NodeId, NodeName};
 use tokio::net::TcpStream;
 
-use crate::channel::handshake::{self, OpenError, Requester};
+use crate::ambient;
+use crate::channel::handshake::{OpenError, Requester};
 use crate::channel::{AnyWire, Channel, Lease};
 use crate::handle::Handle;
+use crate::lane::Way;
+
+/// How long an address of a lane may take to answer. 1 second: a thousand round trips of a local network.
+const LANE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long an address of a lane is tried before the next one is tried beside it. 100 ms: a hundred round trips.
+const HEAD_START: Duration = Duration::from_millis(100);
 
 /// A channel that this node opened.
 #[derive(Debug)]
@@ -22,6 +33,8 @@ pub struct Dialled {
     pub peer: NodeId,
     /// The provider's name.
     pub name: NodeName,
+    /// Which way it runs.
+    pub way: Way,
 }
 
 /// Gets a ticket for `service` and opens a channel with it. A ticket that the provider does not know any more, or
@@ -34,8 +47,10 @@ pub(crate) async fn open(handle: &Handle, service: &ServiceRef) -> Result<Dialle
     loop {
         let grant = handle.open(service.clone()).await?;
         match connect(handle, &grant).await {
-            Ok(channel) => {
-                return Ok(Dialled { channel, peer: grant.ticket.terms().provider, name: grant.provider });
+            Ok((channel, way)) => {
+                let peer = grant.ticket.terms().provider;
+                tracing::debug!(peer = %peer.short(), %service, ?way, "channel opened there");
+                return Ok(Dialled { channel, peer, name: grant.provider, way });
             }
             Err(OpenError::NoTicket | OpenError::Refused(ChannelReject::Expired)) if !retried => {
                 retried = true;
@@ -46,29 +61,99 @@ pub(crate) async fn open(handle: &Handle, service: &ServiceRef) -> Result<Dialle
     }
 }
 
-/// Tries the provider's addresses in turn; the first that is the provider decides.
-async fn connect(handle: &Handle, grant: &ChannelGrant) -> Result<Channel<AnyWire>, OpenError> {
+type Reached = (Channel<AnyWire>, Way);
+
+/// Opens the channel on the lane, or on a stream where the lane does not work; a lane that did not work a moment
+/// ago comes last.
+async fn connect(handle: &Handle, grant: &ChannelGrant) -> Result<Reached, OpenError> {
+    let (detour, provider) = (handle.detour(), grant.ticket.terms().provider);
+    let lane_last = detour.avoids(provider, ambient::monotonic());
+    if !lane_last {
+        match by_lane(handle, grant).await {
+            Err(error) if is_no_word(&error) => {
+                detour.avoid(provider, ambient::monotonic());
+                return match by_stream(handle, grant).await {
+                    // What is wrong is the lane, as long as the stream is no better.
+                    Err(worse) if is_no_word(&worse) => Err(error),
+                    decided => decided,
+                };
+            }
+            decided => return decided,
+        }
+    }
+    match by_stream(handle, grant).await {
+        Err(error) if is_no_word(&error) => by_lane(handle, grant).await,
+        decided => decided,
+    }
+}
+
+/// Whether it was not the provider who said no: another way may lead to him.
+const fn is_no_word(error: &OpenError) -> bool {
+    matches!(error, OpenError::Io(_) | OpenError::TimedOut | OpenError::Misbehaved(_))
+}
+
+/// Tries the provider's addresses; the first that is the provider decides.
+async fn by_lane(handle: &Handle, grant: &ChannelGrant) -> Result<Reached, OpenError> {
+    let mut lanes = grant.lanes.clone();
     let mut last = OpenError::TimedOut;
-    for lane in &grant.lanes {
-        match connect_to(handle, grant, *lane).await {
-            Err(error @ (OpenError::Io(_) | OpenError::TimedOut | OpenError::Misbehaved(_))) => {
+    while !lanes.is_empty() {
+        let (lane, stream) = match first_connected(&lanes).await {
+            Ok(connected) => connected,
+            Err(OpenError::TimedOut) if lanes.len() < grant.lanes.len() => return Err(last),
+            Err(error) => return Err(error),
+        };
+        lanes.retain(|other| *other != lane);
+        match begin(handle, grant, Box::new(stream)).await {
+            Err(error) if is_no_word(&error) => {
                 tracing::debug!(%lane, %error, "lane not usable");
                 last = error;
             }
-            decided => return decided,
+            decided => return decided.map(|channel| (channel, Way::Lane)),
         }
     }
     Err(last)
 }
 
-async fn connect_to(
+/// Connects to all of `lanes`, each a moment after the one before it, and takes the first that answers (the
+/// happy eyeballs of RFC 8305).
+async fn first_connected(lanes: &[SocketAddr]) -> Result<(SocketAddr, TcpStream), OpenError> {
+    let mut attempts: FuturesUnordered<_> =
+        (0..).zip(lanes).map(|(turn, lane)| attempt(turn, *lane)).collect();
+    let mut last = OpenError::TimedOut;
+    while let Some((lane, connected)) = attempts.next().await {
+        match connected {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                return Ok((lane, stream));
+            }
+            Err(error) => {
+                tracing::debug!(%lane, %error, "lane not reachable");
+                last = error;
+            }
+        }
+    }
+    Err(last)
+}
+
+async fn attempt(turn: u32, lane: SocketAddr) -> (SocketAddr, Result<TcpStream, OpenError>) {
+    tokio::time::sleep(HEAD_START * turn).await;
+    let connected = tokio::time::timeout(LANE_PATIENCE, TcpStream::connect(lane)).await;
+    (lane, connected.map_or(Err(OpenError::TimedOut), |connected| connected.map_err(OpenError::Io)))
+}
+
+/// Opens the channel on a stream of a connection with the provider, which has proven its membership there.
+async fn by_stream(handle: &Handle, grant: &ChannelGrant) -> Result<Reached, OpenError> {
+    let (streams, provider) = (handle.detour().streams(), grant.ticket.terms().provider);
+    let turn = streams.turn(provider).await?;
+    let stream = streams.open(provider, &turn).await?;
+    Ok((begin(handle, grant, Box::new(stream)).await?, Way::Stream))
+}
+
+async fn begin(
     handle: &Handle,
     grant: &ChannelGrant,
-    lane: SocketAddr,
+    stream: AnyWire,
 ) -> Result<Channel<AnyWire>, OpenError> {
-    let connected = tokio::time::timeout(handshake::TIMEOUT, TcpStream::connect(lane)).await;
-    let stream = connected.map_err(|_| OpenError::TimedOut)??;
-    stream.set_nodelay(true)?;
     let (snapshot, terms) = (handle.snapshot(), grant.ticket.terms());
     let binding = Binding {
         for_service: grant.ticket.for_service(),
@@ -78,7 +163,6 @@ async fn connect_to(
         service: &terms.service,
     };
     let (psk, key, suites) = (grant.ticket.psk(), snapshot.sealing_key(), snapshot.suites());
-    let stream: AnyWire = Box::new(stream);
     Requester { binding, psk, key, suites }.open(stream, lease(handle, grant)).await
 }
 

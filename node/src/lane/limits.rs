@@ -26,6 +26,8 @@ pub(super) enum Origin {
     Address(IpAddr),
     /// The /64 that one host may take all addresses of, and that several may share.
     Network(Ipv6Addr),
+    /// A member, on connections on which it has proven that it is one.
+    Member(NodeId),
 }
 
 impl Origin {
@@ -73,7 +75,7 @@ impl Unproven {
         let mut table = lock(&self.table);
         if table.origins.get(&origin).is_some_and(|held| held.len() >= self.per_address) {
             match origin {
-                Origin::Address(_) => return None,
+                Origin::Address(_) | Origin::Member(_) => return None,
                 Origin::Network(_) => table.evict_oldest(origin),
             }
         }

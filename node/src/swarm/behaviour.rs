@@ -9,6 +9,7 @@ use libp2p::{PeerId, identify, identity, mdns, ping, request_response};
 use super::frame::{self, Frames};
 use super::gate::Gate;
 use super::handshakes::Handshakes;
+use super::standing::Standing;
 use crate::config::NetworkLimits;
 
 /// Peers that multicast DNS remembers. Whoever fakes more makes it start afresh, and grow no further.
@@ -21,6 +22,7 @@ const DISCOVERY_INTERVAL: Duration = Duration::from_secs(60);
 pub(super) struct Behaviour {
     pub(super) gate: Gate,
     pub(super) control: request_response::Behaviour<Frames>,
+    pub(super) lanes: libp2p_stream::Behaviour,
     identify: identify::Behaviour,
     ping: ping::Behaviour,
     discovery: Toggle<mdns::tokio::Behaviour>,
@@ -31,6 +33,7 @@ impl Behaviour {
         key: &identity::PublicKey,
         limits: &NetworkLimits,
         handshakes: Handshakes,
+        standing: Standing,
         mdns: bool,
     ) -> Self {
         let control = request_response::Config::default()
@@ -45,8 +48,9 @@ impl Behaviour {
         let discovery = if mdns { start_mdns(key.to_peer_id()) } else { None };
         let protocols = [(frame::PROTOCOL, request_response::ProtocolSupport::Full)];
         Self {
-            gate: Gate::new(limits.clone(), handshakes),
+            gate: Gate::new(limits.clone(), handshakes, standing),
             control: request_response::Behaviour::new(protocols, control),
+            lanes: libp2p_stream::Behaviour::new(),
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::default(),
             discovery: discovery.into(),

@@ -1,9 +1,9 @@
 //! Who may be connected: the limits on connections as a behaviour of the swarm.
 
 use core::convert::Infallible;
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::task::{Context, Poll};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use libp2p::core::Endpoint;
 use libp2p::core::transport::PortUse;
@@ -17,6 +17,7 @@ use libp2p::{Multiaddr, PeerId};
 use super::address;
 use super::handshakes::Handshakes;
 use super::slots::Slots;
+use super::standing::Standing;
 use crate::ambient;
 use crate::config::NetworkLimits;
 
@@ -29,11 +30,13 @@ pub(super) struct Gate {
     /// Where the connections come from whose handshake goes on.
     pending: BTreeMap<ConnectionId, Multiaddr>,
     handshakes: Handshakes,
+    standing: Standing,
 }
 
 #[derive(Default)]
 struct Peer {
-    connections: BTreeSet<ConnectionId>,
+    /// And where they lead.
+    connections: BTreeMap<ConnectionId, SocketAddr>,
     proven: bool,
 }
 
@@ -49,7 +52,7 @@ enum Refused {
 }
 
 impl Gate {
-    pub(super) fn new(limits: NetworkLimits, handshakes: Handshakes) -> Self {
+    pub(super) fn new(limits: NetworkLimits, handshakes: Handshakes, standing: Standing) -> Self {
         Self {
             per_peer: limits.connections_per_peer.get() as usize,
             slots: Slots::new(limits),
@@ -57,6 +60,7 @@ impl Gate {
             closing: VecDeque::new(),
             pending: BTreeMap::new(),
             handshakes,
+            standing,
         }
     }
 
@@ -64,8 +68,22 @@ impl Gate {
     pub(super) fn prove(&mut self, peer: &PeerId) {
         if let Some(known) = self.peers.get_mut(peer) {
             known.proven = true;
-            for id in &known.connections {
+            for id in known.connections.keys() {
                 self.slots.prove(*id);
+            }
+            if let Some(remote) = known.connections.values().next() {
+                self.standing.set(*peer, *remote);
+            }
+        }
+    }
+
+    /// What `peer` has proven counts no longer: neither it nor its addresses are let in before others.
+    pub(super) fn disprove(&mut self, peer: &PeerId) {
+        self.standing.remove(peer);
+        if let Some(known) = self.peers.get_mut(peer) {
+            known.proven = false;
+            for remote in known.connections.values() {
+                self.slots.forget(remote.ip());
             }
         }
     }
@@ -75,19 +93,26 @@ impl Gate {
         self.peers.get(peer).is_some_and(|known| known.proven)
     }
 
-    fn established(&mut self, id: ConnectionId, peer: PeerId) -> Result<(), ConnectionDenied> {
+    fn established(
+        &mut self,
+        id: ConnectionId,
+        peer: PeerId,
+        remote: &Multiaddr,
+    ) -> Result<(), ConnectionDenied> {
         if address::node_id(&peer).is_none() {
             return Err(ConnectionDenied::new(Refused::NoNode(peer)));
         }
+        let place = address::socket_addr(remote);
+        let (place, _) = place.ok_or_else(|| ConnectionDenied::new(Refused::Address(remote.clone())))?;
         self.slots.check(id).map_err(ConnectionDenied::new)?;
         let known = self.peers.entry(peer).or_default();
-        known.connections.insert(id);
+        known.connections.insert(id, place);
         if known.proven {
             self.slots.prove(id);
         }
         // The oldest gives way: after a crash of the peer they are dead, and only he knows.
         if known.connections.len() > self.per_peer
-            && let Some(oldest) = known.connections.first()
+            && let Some((oldest, _)) = known.connections.first_key_value()
         {
             self.closing.push_back((peer, *oldest));
         }
@@ -101,6 +126,7 @@ impl Gate {
             known.connections.remove(&id);
             if known.connections.is_empty() {
                 self.peers.remove(peer);
+                self.standing.remove(peer);
             }
         }
     }
@@ -111,7 +137,7 @@ impl Gate {
             self.handshakes.cut(remote);
             return;
         }
-        let owner = self.peers.iter().find(|(_, known)| known.connections.contains(&id));
+        let owner = self.peers.iter().find(|(_, known)| known.connections.contains_key(&id));
         if let Some((peer, _)) = owner {
             self.closing.push_back((*peer, id));
         }
@@ -142,10 +168,10 @@ impl NetworkBehaviour for Gate {
         id: ConnectionId,
         peer: PeerId,
         _local: &Multiaddr,
-        _remote: &Multiaddr,
+        remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         self.pending.remove(&id);
-        self.established(id, peer).inspect_err(|_| self.slots.release(id))?;
+        self.established(id, peer, remote).inspect_err(|_| self.slots.release(id))?;
         Ok(dummy::ConnectionHandler)
     }
 
@@ -153,11 +179,11 @@ impl NetworkBehaviour for Gate {
         &mut self,
         id: ConnectionId,
         peer: PeerId,
-        _address: &Multiaddr,
+        address: &Multiaddr,
         _role: Endpoint,
         _port: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.established(id, peer)?;
+        self.established(id, peer, address)?;
         Ok(dummy::ConnectionHandler)
     }
 

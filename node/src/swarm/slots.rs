@@ -94,6 +94,11 @@ impl Slots {
         }
     }
 
+    /// What was proven from `address` counts no longer.
+    pub(super) fn forget(&mut self, address: IpAddr) {
+        self.proven.remove(&address);
+    }
+
     /// `id` is closed.
     pub(super) fn release(&mut self, id: Id) {
         self.slots.remove(&id);
@@ -198,6 +203,19 @@ mod tests {
         }
         assert_eq!(slots.take(conn(5), ip(1), now()), Ok(None), "no stranger had to go for it");
         assert_eq!(slots.take(conn(6), ip(1), now()), Ok(None));
+    }
+
+    /// D7: an address whose member is one no longer is let in like any other.
+    #[test]
+    fn a_forgotten_address_is_a_strangers() {
+        let mut slots = Slots::new(limits());
+        assert_eq!(slots.take(conn(0), ip(1), now()), Ok(None));
+        slots.prove(conn(0));
+        slots.forget(ip(1));
+        for id in 1..=4 {
+            assert_eq!(slots.take(conn(id.into()), ip(10 + id), now()), Ok(None));
+        }
+        assert_eq!(slots.take(conn(5), ip(1), now()), Ok(Some(conn(1))), "somebody had to go for it");
     }
 
     #[test]

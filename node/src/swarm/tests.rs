@@ -4,6 +4,7 @@ use core::future::poll_fn;
 use core::net::Ipv4Addr;
 use core::num::NonZeroU32;
 use core::time::Duration;
+use std::io::ErrorKind;
 
 use lanyard_protocol::identity::IdentityKey;
 use libp2p::Transport as _;
@@ -252,6 +253,100 @@ async fn a_peer_has_so_many_connections() {
     assert_eq!(bob.peers.get(&id(1)), Some(&1));
 }
 
+/// C4: a peer that is to be a member no longer is disconnected on every connection, and is a stranger when it comes
+/// again.
+#[tokio::test]
+async fn a_peer_that_is_disconnected_is_a_stranger() {
+    let (mut alice, mut bob) = (node(1), node(2));
+    let place = listening(&mut bob).await;
+    for dial in 0..2 {
+        alice.connect(DialId(dial), Some(&id(2)), &[place]);
+        connected(&mut alice, &mut bob).await;
+    }
+    let alice_id = address::peer_id(&id(1)).unwrap();
+    bob.prove(&id(1));
+    assert!(bob.swarm.behaviour().gate.is_proven(&alice_id) && bob.streams().has(&id(1)));
+    bob.disconnect(&id(1));
+    assert!(!bob.swarm.behaviour().gate.is_proven(&alice_id) && !bob.streams().has(&id(1)));
+    let event = next(&mut bob, &mut alice).await;
+    assert!(matches!(event, Event::Disconnected { peer } if peer == id(1)), "{event:?}");
+    let event = next(&mut alice, &mut bob).await;
+    assert!(matches!(event, Event::Disconnected { .. }), "{event:?}");
+    alice.connect(DialId(2), Some(&id(2)), &[place]);
+    connected(&mut alice, &mut bob).await;
+    assert!(!bob.swarm.behaviour().gate.is_proven(&alice_id));
+}
+
+/// D9: a member may have more streams open than a stranger, and loses its connection beyond that.
+#[tokio::test]
+async fn a_member_has_more_streams_than_a_stranger() {
+    let limits = requests_per_connection(2);
+    let strangers = 2 + 16;
+    for (proven, number, lasts) in [
+        (true, strangers + streams::LANE_STREAMS - 10, true),
+        (true, strangers + streams::LANE_STREAMS + 10, false),
+        (false, strangers + 10, false),
+    ] {
+        let mut bob = node_with(2, &limits);
+        let place = listening(&mut bob).await;
+        let mut peer = tokio::spawn(open_streams(place, number));
+        assert!(matches!(bob.next().await, Event::Connected { .. }));
+        if proven {
+            bob.prove(&id(1));
+        }
+        let lasted = tokio::select! {
+            end = bob.next() => {
+                assert!(matches!(end, Event::Disconnected { .. }), "{end:?}");
+                false
+            }
+            opened = &mut peer => opened.unwrap() == number,
+        };
+        assert_eq!(lasted, lasts, "{proven} {number}");
+    }
+}
+
+/// D9: a stranger that asks for a stream for a channel gets no byte; a member gets the stream.
+#[tokio::test]
+async fn streams_for_channels_are_for_members() {
+    let (mut alice, mut bob) = pair().await;
+    let (from, to) = (alice.streams(), bob.streams());
+    let mut incoming = to.incoming().unwrap();
+    let turn = from.turn(id(2)).await.unwrap();
+    assert_eq!(from.open(id(2), &turn).await.map(drop).unwrap_err().kind(), ErrorKind::NotConnected);
+    alice.prove(&id(2));
+    for proven in [false, true] {
+        if proven {
+            bob.prove(&id(1));
+        }
+        let taking = async {
+            match incoming.next().await {
+                Some(offered) => offered.take().await,
+                None => core::future::pending().await,
+            }
+        };
+        let driving = async {
+            loop {
+                tokio::select! {
+                    _ = alice.next() => {}
+                    _ = bob.next() => {}
+                }
+            }
+        };
+        tokio::select! {
+            opened = from.open(id(2), &turn) => {
+                // The stranger asks again and again, until it has no more time.
+                assert_eq!(opened.map(drop).map_err(|error| error.kind()), Err(ErrorKind::TimedOut));
+                assert!(!proven);
+            }
+            taken = taking => {
+                taken.unwrap();
+                assert!(proven, "took the stream of a stranger");
+            }
+            () = driving => {}
+        }
+    }
+}
+
 fn node(seed: u8) -> Network {
     node_with(seed, &NetworkLimits::default())
 }
@@ -270,7 +365,8 @@ fn requests_per_connection(number: u32) -> NetworkLimits {
 async fn open_streams(place: SocketAddr, number: usize) -> usize {
     let keypair = identity::Keypair::ed25519_from_bytes([1; 32]).unwrap();
     let generous = requests_per_connection(u32::MAX);
-    let mut transport = transport::build(&keypair, &generous, Handshakes::default()).unwrap();
+    let mut transport =
+        transport::build(&keypair, &generous, Handshakes::default(), &Standing::default()).unwrap();
     let options = DialOpts { role: Endpoint::Dialer, port_use: PortUse::New };
     let (_, mut muxer) =
         transport.dial(address::multiaddr(place, Transport::Tcp), options).unwrap().await.unwrap();
@@ -368,7 +464,7 @@ async fn end_of(stream: &TcpStream) {
         match stream.try_read(&mut buffer) {
             Ok(0) => return,
             Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(_) => return,
         }
     }

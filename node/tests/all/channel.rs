@@ -390,3 +390,17 @@ async fn a_long_channel_changes_keys_while_its_ticket_holds() {
     }
     assert!(ambient::now() > Timestamp::default());
 }
+
+/// G6: a channel that is printed shows nothing of what was said on it.
+#[tokio::test]
+async fn a_channel_prints_nothing_that_was_said() {
+    let (mut near, mut far) = Ends::new().pair(Suites::ALL).await;
+    near.sender.send(&[171; 1000]).await.unwrap();
+    assert_eq!(far.receiver.peek().await.unwrap().len(), 1000);
+    let mut batch = Batch::new();
+    batch.unfilled()[..1000].fill(171);
+    batch.advance(1000);
+    for printed in [format!("{near:?}"), format!("{far:?}"), format!("{batch:?}")] {
+        assert!(!printed.contains("171, 171"), "{} bytes", printed.len());
+    }
+}

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod channel;
+mod crowd;
+mod fallback;
 mod lease;
 mod local_api;
 mod members;

@@ -76,6 +76,20 @@ struct Errand {
     deadline: Timestamp,
 }
 
+impl Errand {
+    /// Whom it has asked for a ticket: others may wait for the answer.
+    const fn asked(&self) -> Option<NodeId> {
+        match self.step {
+            Step::Asked(node, Asking::Ticket(_)) => Some(node),
+            Step::Asked(..) | Step::Reach { .. } | Step::LookingUp => None,
+        }
+    }
+
+    fn asks_ticket(&self, of: NodeId, service: &ServiceName) -> bool {
+        matches!(&self.step, Step::Asked(node, Asking::Ticket(asked)) if *node == of && asked.service == *service)
+    }
+}
+
 /// The errands that have not ended, by number.
 #[derive(Default)]
 pub(super) struct Errands {
@@ -111,10 +125,16 @@ impl Engine {
     }
 
     /// A local caller went away: its errand is forgotten.
-    pub fn handle_cancel(&mut self, id: CommandId, _now: Timestamp) {
-        self.errands
-            .running
-            .retain(|_, errand| !matches!(errand.origin, Origin::Command(command) if command == id));
+    pub fn handle_cancel(&mut self, id: CommandId, now: Timestamp) {
+        let cancelled = |errand: &Errand| matches!(errand.origin, Origin::Command(command) if command == id);
+        let running = &mut self.errands.running;
+        let asked: Vec<NodeId> = running
+            .extract_if(.., |_, errand| cancelled(errand))
+            .filter_map(|(_, errand)| errand.asked())
+            .collect();
+        for node in asked {
+            self.advance_errands_for(node, now);
+        }
         self.cancel_joining(id);
         self.cancel_renewal(id);
         self.cancel_revocation(id);
@@ -148,6 +168,7 @@ impl Engine {
     fn give_up(&mut self, number: u64, now: Timestamp) {
         let revoked = self.revoked_by_name(number);
         let Some(errand) = self.errands.running.remove(&number) else { return };
+        let asked = errand.asked();
         let whom = match &errand.target {
             Target::Named(peer) => peer.to_string(),
             Target::Node(node) => self.peers.label(*node),
@@ -160,6 +181,9 @@ impl Engine {
             )
         });
         self.end(errand.origin, &errand.want, Err(failure), now);
+        if let Some(node) = asked {
+            self.advance_errands_for(node, now);
+        }
     }
 
     /// Takes the next step that is possible.
@@ -302,6 +326,10 @@ impl Engine {
                     self.deliver(number, held, now);
                     return;
                 }
+                // One ticket serves all who want it at once.
+                if self.errands.running.values().any(|errand| errand.asks_ticket(node, &service)) {
+                    return;
+                }
                 let Some(request) = self.ticket_request(service) else { return };
                 (Request::Ticket(request.clone()), Asking::Ticket(request))
             }
@@ -321,7 +349,7 @@ impl Engine {
         self.tickets.get(&(node, service.clone())).filter(|held| held.usable(now)).cloned()
     }
 
-    /// The answer to a question that an errand put.
+    /// The answer to a question that an errand put, and that others may have waited for.
     pub(super) fn errand_answered(
         &mut self,
         number: u64,
@@ -329,6 +357,14 @@ impl Engine {
         took: Duration,
         now: Timestamp,
     ) {
+        let asked = self.errands.running.get(&number).and_then(Errand::asked);
+        self.take_answer(number, response, took, now);
+        if let Some(node) = asked {
+            self.advance_errands_for(node, now);
+        }
+    }
+
+    fn take_answer(&mut self, number: u64, response: Option<Response>, took: Duration, now: Timestamp) {
         let Some(errand) = self.errands.running.get_mut(&number) else { return };
         let step = core::mem::replace(&mut errand.step, Step::Reach { looked_up: true });
         let Some(response) = response else {

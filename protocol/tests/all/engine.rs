@@ -1,7 +1,9 @@
 //! Nodes that enrol, greet each other and hand out tickets.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use lanyard_protocol::channel::ChannelReject;
 use lanyard_protocol::control::{Admission, Answer, Code, Command, PeerState, RoleName};
 use lanyard_protocol::engine::{OnlineCheck, Setup};
 use lanyard_protocol::ticket::{SessionKeyCache, TicketError, validate};
@@ -224,6 +226,37 @@ fn a_ticket_is_reused_until_it_expires() {
     assert_eq!(ticket_id(lan.command(1, get.clone())), first, "it is kept across a restart");
     lan.pass(Duration::from_secs(9 * 60 * 60));
     assert_ne!(ticket_id(lan.command(1, get)), first);
+}
+
+/// R-T4, D9: whoever wants a ticket while it is being asked for waits for that one, also when the one who asked no
+/// longer wants it.
+#[test]
+fn channels_that_are_opened_at_once_share_a_ticket() {
+    for cancelled in [false, true] {
+        let mut lan = Lan::network(30, 2);
+        // Whoever has to be found, connected and greeted has been, so that what is counted are tickets.
+        lan.command(1, Command::Ping("till-2".parse().unwrap())).unwrap();
+        let before = lan.wire.len();
+        let opened = lan.open_at_once(1, "chat@till-2", 200, cancelled);
+        let ids: BTreeSet<_> = opened.into_iter().map(|grant| grant.unwrap().ticket.terms().id).collect();
+        assert_eq!(ids.len(), 1);
+        assert_eq!(lan.requests_to(2, before).len(), if cancelled { 2 } else { 1 });
+    }
+}
+
+/// C4: a requester's channels may go on until the ticket's time is over, and only a member's.
+#[test]
+fn a_held_ticket_holds_until_its_end() {
+    let mut lan = Lan::network(31, 2);
+    let grant = lan.open(1, "chat@till-2").unwrap();
+    let (ticket, end) = (&grant.ticket, grant.ticket.terms().expires);
+    let snapshot = lan.hosts[1].engine.snapshot();
+    ticket.check(&snapshot, end.before(Duration::from_millis(1))).unwrap();
+    let over = ticket.check(&snapshot, end).unwrap_err();
+    assert!(matches!(over, TicketError::Over { .. }), "{over}");
+    assert_eq!(over.ending(), ChannelReject::Expired);
+    let nobody = Lan::new(32, 1).hosts[0].engine.snapshot();
+    assert!(matches!(ticket.check(&nobody, lan.now), Err(TicketError::NotMember)));
 }
 
 /// R-T2, R-T7, R-T16: the provider believes the ticket that it minted, and both sides have the same terms.

@@ -207,6 +207,30 @@ impl Lan {
         self.hosts[host].channels.remove(&id).expect("the engine answers every command in time")
     }
 
+    /// Opens `number` channels at once, and takes the wish for the first back if it is to be `cancelled`. The
+    /// others' results.
+    pub(crate) fn open_at_once(
+        &mut self,
+        host: usize,
+        service: &str,
+        number: u64,
+        cancelled: bool,
+    ) -> Vec<Result<Box<ChannelGrant>, Failure>> {
+        let (first, now) = (self.next + 1, self.now);
+        self.next += number;
+        for id in first..first + number {
+            self.hosts[host].engine.handle_open(CommandId(id), service.parse().unwrap(), now);
+            self.drain(host);
+        }
+        if cancelled {
+            self.hosts[host].engine.handle_cancel(CommandId(first), now);
+            self.drain(host);
+        }
+        let waited = first + u64::from(cancelled)..first + number;
+        self.run_until(|lan| waited.clone().all(|id| lan.hosts[host].channels.contains_key(&CommandId(id))));
+        waited.map(|id| self.hosts[host].channels.remove(&CommandId(id)).expect("answered in time")).collect()
+    }
+
     pub(crate) fn run_until(&mut self, done: impl Fn(&Self) -> bool) {
         let end = self.now.after(Duration::from_secs(40));
         while !done(self) && self.now < end && self.step() {}
