@@ -8,7 +8,7 @@ use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::peers::Peers;
+use super::peers::{Peers, Remembered};
 use super::{Damaged, Engine, Local, Membership, Setup, Wires};
 use crate::access::Policy;
 use crate::certificate::{
@@ -117,13 +117,14 @@ pub(super) fn engine(
     mut rng: Box<dyn CryptoRng + Send>,
 ) -> Result<Engine, SetupError> {
     let mut loading = Loading { records: setup.records, damaged: setup.damaged };
-    let (keys, first) = keys(&loading, &mut *rng)?;
+    let (keys, mut first) = keys(&loading, &mut *rng)?;
     let leaf_life = setup.leaf_life.unwrap_or(LEAF_LIFE).clamp(LEAF_LIFE_MIN, LEAF_LIFE_MAX);
     let membership = membership(&mut loading, &keys, leaf_life, now, &mut *rng)?;
-    let (peers, tickets) = match &membership.member {
-        Some(member) => (peers(&mut loading, &member.anchor), tickets(&mut loading, &keys, now)),
-        None => (Peers::default(), BTreeMap::new()),
+    let ((peers, spent), tickets) = match &membership.member {
+        Some(member) => (peers(&mut loading, &member.anchor, now), tickets(&mut loading, &keys, now)),
+        None => Default::default(),
     };
+    first.extend(spent);
     let mut engine = Engine {
         ring: Arc::new(KeyRing::new(now, &mut *rng)),
         keys: Arc::new(keys),
@@ -204,17 +205,19 @@ fn member(record: &Record, keys: &NodeKeys) -> Option<(Member, NodeId)> {
     ours.then(|| (Member { anchor, certificate, policy: Policy::starter() }, kept.home))
 }
 
-fn peers(loading: &mut Loading, anchor: &TrustAnchor) -> Peers {
-    let mut peers = Peers::default();
-    let unread: Vec<Vec<u8>> = loading
-        .of(Table::Peers)
-        .filter(|record| !peers.load(record, anchor))
-        .map(|record| record.key.clone())
-        .collect();
+fn peers(loading: &mut Loading, anchor: &TrustAnchor, now: Timestamp) -> (Peers, Vec<Write>) {
+    let (mut peers, mut spent, mut unread) = (Peers::default(), Vec::new(), Vec::new());
+    for record in loading.of(Table::Peers) {
+        match peers.load(record, anchor, now) {
+            Remembered::Known => {}
+            Remembered::Spent => spent.push(Write::erase(Table::Peers, record.key.clone())),
+            Remembered::Damaged => unread.push(record.key.clone()),
+        }
+    }
     for key in unread {
         loading.damage(Table::Peers, &key);
     }
-    peers
+    (peers, spent)
 }
 
 fn tickets(

@@ -113,9 +113,8 @@ impl Engine {
     /// A peer has proven its membership on the present connection.
     pub(super) fn authenticated(&mut self, proven: AuthenticatedPeer, addresses: Addresses, now: Timestamp) {
         let peer = proven.node_id();
-        if let Some(write) = self.peers.authenticated(proven, addresses, now) {
-            self.persist(vec![write], Vec::new());
-        }
+        let writes = self.peers.authenticated(proven, addresses, now);
+        self.persist(writes, Vec::new());
         self.output(Output::Certified { peer });
     }
 }
