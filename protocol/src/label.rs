@@ -56,11 +56,13 @@ pub enum Label {
     ChannelRecord,
     /// The next record key after a ratchet.
     ChannelRatchet,
+    /// The key of an export of a node's state, and what each of its frames is bound to.
+    StateExport,
 }
 
 impl Label {
     /// Every label, in order.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::AuthorityKey,
         Self::CertificateRequest,
         Self::CertificateAnswer,
@@ -81,6 +83,7 @@ impl Label {
         Self::ChannelPsk,
         Self::ChannelRecord,
         Self::ChannelRatchet,
+        Self::StateExport,
     ];
 
     /// The context string, always `lanyard/<purpose>/<version>`.
@@ -107,6 +110,7 @@ impl Label {
             Self::ChannelPsk => "lanyard/channel-psk/1",
             Self::ChannelRecord => "lanyard/channel-record/1",
             Self::ChannelRatchet => "lanyard/channel-ratchet/1",
+            Self::StateExport => "lanyard/state-export/1",
         }
     }
 

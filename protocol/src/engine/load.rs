@@ -37,6 +37,13 @@ pub enum SetupError {
 
 const KEYS: &[u8] = b"node";
 const MEMBER: &[u8] = b"member";
+const RESTORED: &[u8] = b"restored";
+
+/// The mark of a state that was restored from an export: what was decided since `exported` is unknown to it.
+#[must_use]
+pub fn restored_mark(exported: Timestamp) -> Write {
+    Write::set(Table::Membership, RESTORED, codec::encode(&exported))
+}
 
 #[derive(Serialize, Deserialize)]
 struct KeptKeys {

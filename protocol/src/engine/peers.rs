@@ -81,11 +81,7 @@ struct Keeping {
 
 impl Keeping {
     fn of(kept: &Kept, certificate: &VerifiedCertificate) -> Self {
-        Self {
-            certificate: certificate.digest(),
-            addresses: kept.addresses.clone(),
-            since: kept.last_seen,
-        }
+        Self { certificate: certificate.digest(), addresses: kept.addresses.clone(), since: kept.last_seen }
     }
 
     /// Whether the record still says what `now` would be written. One from the future is written anew.
@@ -198,7 +194,8 @@ impl Peers {
     /// Room for `id`, if need be that of the stranger who was not seen for longest; none among members alone.
     fn make(&mut self, id: NodeId, now: Timestamp) -> Option<&mut Peer> {
         if !self.known.contains_key(id.as_bytes()) && self.known.len() >= PEERS_MAX {
-            let strangers = self.known.values().filter(|(_, peer)| !matches!(peer.greeting, Greeting::Done(_)));
+            let strangers =
+                self.known.values().filter(|(_, peer)| !matches!(peer.greeting, Greeting::Done(_)));
             let rank = |peer: &Peer| (peer.certificate.is_some(), peer.connected.is_some(), peer.last_seen);
             let oldest = *strangers.min_by_key(|(_, peer)| rank(peer))?.0.as_bytes();
             let evicted = self.known.remove(&oldest);
