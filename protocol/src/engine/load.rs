@@ -61,8 +61,15 @@ struct KeptMember {
     home: NodeId,
 }
 
-/// The writes that make a node a member.
+fn keep_keys(keys: &NodeKeys) -> Write {
+    let kept = KeptKeys { identity: keys.identity.seed(), sealing: keys.sealing.to_bytes() };
+    Write::set(Table::Keys, KEYS, codec::encode(&kept))
+}
+
+/// The writes that make a node a member. Its keys are among them: what the first start has written of them may have
+/// failed, on a disk that was full then.
 pub(super) fn member_writes(
+    keys: &NodeKeys,
     anchor: &TrustAnchor,
     leaf: &VerifiedCertificate,
     home: NodeId,
@@ -76,7 +83,7 @@ pub(super) fn member_writes(
         issued: now,
         home,
     };
-    vec![Write::set(Table::Membership, MEMBER, codec::encode(&kept))]
+    vec![keep_keys(keys), Write::set(Table::Membership, MEMBER, codec::encode(&kept))]
 }
 
 fn ticket_key((provider, service): &(NodeId, ServiceName)) -> Vec<u8> {
@@ -175,8 +182,8 @@ fn keys(loading: &Loading, rng: &mut dyn CryptoRng) -> Result<(NodeKeys, Vec<Wri
         return Err(SetupError::KeysLost);
     }
     let keys = NodeKeys::generate(rng);
-    let kept = KeptKeys { identity: keys.identity.seed(), sealing: keys.sealing.to_bytes() };
-    Ok((keys, vec![Write::set(Table::Keys, KEYS, codec::encode(&kept))]))
+    let first = vec![keep_keys(&keys)];
+    Ok((keys, first))
 }
 
 fn membership(

@@ -67,7 +67,7 @@ impl Engine {
         let Some(pending) = self.pending.remove(&id) else { return };
         if !durable {
             if matches!(pending.install, Some(Install::Certificate(_))) {
-                self.renewal_failed(now);
+                self.renewal_not_kept();
             }
             self.wires.outputs.extend(pending.then.into_iter().filter_map(refused));
             return;
@@ -112,18 +112,20 @@ impl Engine {
     }
 }
 
+/// What a user is told whose writes failed.
+pub(super) fn not_kept() -> Failure {
+    Failure::new(
+        Code::Failed,
+        "the change could not be written to the store, so it was not made",
+        "see whether the disk is full or failing, then try again",
+    )
+}
+
 /// What is put out in the place of `output` when its writes failed.
 fn refused(output: Output) -> Option<Output> {
-    let failure = || {
-        Failure::new(
-            Code::Failed,
-            "the change could not be written to the store, so it was not made",
-            "see whether the disk is full or failing, then try again",
-        )
-    };
     match output {
-        Output::Answer { to, .. } => Some(Output::Answer { to, result: Err(failure()) }),
-        Output::Channel { to, .. } => Some(Output::Channel { to, result: Err(failure()) }),
+        Output::Answer { to, .. } => Some(Output::Answer { to, result: Err(not_kept()) }),
+        Output::Channel { to, .. } => Some(Output::Channel { to, result: Err(not_kept()) }),
         Output::Respond { to, .. } => {
             Some(Output::Respond { to, message: message::frame(&Response::Reject(Reject::Unavailable)) })
         }
