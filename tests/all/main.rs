@@ -14,4 +14,5 @@ mod local;
 mod openssl;
 mod secrets;
 mod spine;
+mod store;
 mod tree;

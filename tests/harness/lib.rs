@@ -9,6 +9,7 @@
 mod attacker;
 mod binary;
 mod disk;
+mod faulty;
 mod host;
 mod lan;
 mod node;
@@ -20,6 +21,8 @@ mod wait;
 
 pub use attacker::{Attacker, noise};
 pub use binary::{binary, is_root, program, repository};
+pub use disk::PowerDisk;
+pub use faulty::FaultyNode;
 pub use host::Host;
 pub use lan::Lan;
 pub use node::{DetachedNode, RunningNode};
