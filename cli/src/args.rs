@@ -79,6 +79,9 @@ pub(crate) enum Command {
     Send(Send),
     /// Take the files that peers send
     Receive(Receive),
+    /// Export this node's state, verify an export, restore one
+    #[command(subcommand)]
+    State(State),
     /// See it all at work: an authority and two members on this machine, then gone again
     Demo(Demo),
     /// Print a completion script for a shell
@@ -292,6 +295,26 @@ pub(crate) struct Receive {
     /// End after one file
     #[arg(long)]
     pub(crate) once: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum State {
+    /// Write all that makes this node itself into a new file
+    Export(StateFile),
+    /// Read all of an export and say whose it is
+    Verify(StateFile),
+    /// Make a state of an export, where there is none
+    Restore(StateFile),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct StateFile {
+    /// The export
+    #[arg(value_name = "F")]
+    pub(crate) file: PathBuf,
+    /// The export is sealed with the passphrase in the first line of this file, or of standard input if it is -
+    #[arg(long, value_name = "F")]
+    pub(crate) passphrase_file: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -9,6 +9,7 @@ mod node;
 mod peer;
 mod revoke;
 mod shell;
+mod state;
 mod ticket;
 
 use core::time::Duration;
@@ -105,6 +106,7 @@ async fn call(context: &Context, command: Command) -> Result {
         Command::Chat(chat) => chat::chat(context, chat).await,
         Command::Send(send) => file::send(context, send).await,
         Command::Receive(receive) => file::receive(context, receive).await,
+        Command::State(state) => state::state(context, state).await,
         Command::Demo(demo) => demo::demo(context, demo).await,
         Command::Completions(completions) => shell::completions(&context.printer, &completions),
         Command::Man(man) => shell::man(&context.printer, &man),

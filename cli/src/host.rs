@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use lanyard_node::config::{self, Config, ConfigError};
+use lanyard_node::store::Store;
+use lanyard_node::store::export::{self, ExportError};
 use lanyard_node::{Listening, Node, StartError, ambient};
 use lanyard_protocol::control::{
-    Answer, Caller, Certificates, Code, Command, Init, Initialised, Join, Joined, Status,
+    Answer, Caller, Certificates, Code, Command, ExportState, Exported, Init, Initialised, Join, Joined,
+    Passphrase, Status,
 };
 use lanyard_protocol::time::Timestamp;
 
@@ -142,6 +145,40 @@ impl Hosted {
     async fn command(&self, command: Command) -> Result<Answer> {
         Ok(self.node.handle().command(Caller::Owner, command).await?)
     }
+}
+
+/// Exports the state of a node that does not run.
+pub(crate) async fn export_state(state: &Path, wanted: ExportState) -> Result<Exported> {
+    let state = state.to_owned();
+    blocking(move || {
+        let store = Store::open(&state)?;
+        export::export(&store, &wanted.path, wanted.passphrase.as_ref(), now())
+    })
+    .await
+}
+
+/// Verifies an export.
+pub(crate) async fn verify_export(file: PathBuf, passphrase: Option<Passphrase>) -> Result<Exported> {
+    blocking(move || export::verify(&file, passphrase.as_ref(), now())).await
+}
+
+/// Restores an export into the state directory.
+pub(crate) async fn restore_export(
+    state: &Path,
+    file: PathBuf,
+    passphrase: Option<Passphrase>,
+) -> Result<Exported> {
+    let state = state.to_owned();
+    blocking(move || export::restore(&file, passphrase.as_ref(), &state, now())).await
+}
+
+async fn blocking(
+    work: impl FnOnce() -> core::result::Result<Exported, ExportError> + Send + 'static,
+) -> Result<Exported> {
+    let done = tokio::task::spawn_blocking(work).await.map_err(|error| {
+        Error::new(Code::Failed, format!("it broke off: {error}"), "please report this as a defect")
+    })?;
+    Ok(done.map_err(|error| error.failure())?)
 }
 
 /// The configuration as the flags of `up` want it.

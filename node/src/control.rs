@@ -8,6 +8,7 @@ pub(crate) mod error;
 mod routes;
 mod server;
 mod socket;
+mod state;
 
 #[cfg(test)]
 mod tests;
@@ -16,3 +17,4 @@ pub(crate) use self::routes::{Waiting, router};
 pub(crate) use self::server::serve;
 pub use self::socket::SocketError;
 pub(crate) use self::socket::{ControlSocket, bind};
+pub(crate) use self::state::router as state_router;

@@ -17,13 +17,13 @@ use crate::event_loop::{Advertised, EventLoop};
 use crate::handle::{self, Handle, Listening};
 use crate::lane::{self, Services};
 use crate::listen::{self, ListenError};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, export};
 use crate::swarm::{Network, NetworkError};
 use crate::tasks::Tasks;
 use crate::tools::Tools;
 
 /// The tables that the engine keeps; the others belong to tools, which read them as they need them.
-const ENGINE_TABLES: [Table; 9] = [
+pub(crate) const ENGINE_TABLES: [Table; 9] = [
     Table::Keys,
     Table::Membership,
     Table::Authority,
@@ -131,6 +131,9 @@ pub(crate) async fn start(config: Config, mode: Mode) -> Result<Node, StartError
             None
         }
     };
+    if mode == Mode::Full {
+        tasks.spawn(export::run_daily(store.clone(), node.handle(), tasks.clone()));
+    }
     tasks.spawn(EventLoop::new(engine, network, store, lane, advertised, ends).run(tasks.clone()));
     Ok(node)
 }
@@ -173,7 +176,8 @@ fn open_doors(base: &Base, network: &mut Network) -> Result<SocketAddr, StartErr
         let tools = tools.clone();
         Waiting::new(move || tools.pending())
     };
-    let router = control::router(base.handle.clone(), base.tasks.clone(), local.request, tools.router())
+    let others = tools.router().merge(control::state_router(base.store.clone()));
+    let router = control::router(base.handle.clone(), base.tasks.clone(), local.request, others)
         .layer(Extension(waiting));
     base.tasks.spawn(control::serve(socket, router, owner, local, base.tasks.clone()));
     Ok(lane)

@@ -7,6 +7,7 @@
 //!     key           0600   the store key: the one secret outside the database
 //!     tip           0600   the last acknowledged commit
 //!     data/                the database engine's files
+//!     exports/      0700   an authority's own exports, of the last seven days (`export.rs`)
 //! ```
 //!
 //! Four promises, and where they are kept:
@@ -25,6 +26,7 @@
 mod committer;
 mod database;
 mod error;
+pub mod export;
 mod files;
 mod key;
 mod layout;
@@ -254,6 +256,11 @@ fn row_key(table: Table, key: &[u8]) -> Vec<u8> {
     row.push(table as u8);
     row.extend_from_slice(key);
     row
+}
+
+/// The table that a row is in, unless it is the store's own or one that this program does not know.
+fn table_of(row: &[u8]) -> Option<Table> {
+    Table::ALL.into_iter().find(|table| row.first() == Some(&(*table as u8)))
 }
 
 /// A key is made before its database and never after: a new key beside an old database opens nothing.

@@ -3,6 +3,7 @@
 //! The shapes are a contract with scripts: fields may be added, never renamed. Times are RFC 3339 in UTC.
 
 mod reference;
+mod state;
 mod tool;
 
 use core::fmt;
@@ -14,6 +15,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 pub use self::reference::{PeerRef, ServiceRef};
+pub use self::state::{ExportState, Exported, Passphrase};
 pub use self::tool::{ChatLine, ChatSend, ChatSent, ChatState, Decide, Receive, SendFile, TransferEvent};
 use crate::identity::{EntityName, Fingerprint, NameError, NetworkName, NodeId, NodeName, ServiceName};
 use crate::time::Timestamp;

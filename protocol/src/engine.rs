@@ -37,7 +37,7 @@ use self::input::Damaged as DamagedRecord;
 pub use self::input::{Connection, Damaged, Finished, OnlineCheck, Setup};
 use self::invite::Stretching;
 use self::join::Joining;
-pub use self::load::SetupError;
+pub use self::load::{SetupError, restored_mark};
 use self::output::ids::Counter;
 pub use self::output::{
     ChannelGrant, CommandId, DialId, InboundId, Output, PersistId, RequestId, Work, WorkId,
@@ -164,6 +164,12 @@ impl Engine {
             },
             member: self.membership.member.clone(),
         })
+    }
+
+    /// The records that turned out to be of no use and were left out.
+    #[must_use]
+    pub fn damaged(&self) -> &[Damaged] {
+        &self.local.damaged
     }
 
     /// The next thing to do.

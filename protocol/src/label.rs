@@ -62,11 +62,13 @@ pub enum Label {
     RevocationHead,
     /// The hash of a list of revocations.
     RevocationDigest,
+    /// The key of an export of a node's state, and what each of its frames is bound to.
+    StateExport,
 }
 
 impl Label {
     /// Every label, in order.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::AuthorityKey,
         Self::CertificateRequest,
         Self::CertificateAnswer,
@@ -90,6 +92,7 @@ impl Label {
         Self::Revocation,
         Self::RevocationHead,
         Self::RevocationDigest,
+        Self::StateExport,
     ];
 
     /// The context string, always `lanyard/<purpose>/<version>`.
@@ -119,6 +122,7 @@ impl Label {
             Self::Revocation => "lanyard/revocation/1",
             Self::RevocationHead => "lanyard/revocation-head/1",
             Self::RevocationDigest => "lanyard/revocation-digest/1",
+            Self::StateExport => "lanyard/state-export/1",
         }
     }
 

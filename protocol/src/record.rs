@@ -63,6 +63,28 @@ impl Table {
     }
 }
 
+impl Table {
+    /// Whether an export of a node's state holds the table, and a restored state may.
+    ///
+    /// An invite that was used after the export was made would come back to life. A held ticket is worth less
+    /// than what it costs to carry it about: the provider mints another. Key rings are in no table at all.
+    #[must_use]
+    pub const fn is_exported(self) -> bool {
+        match self {
+            Self::Keys
+            | Self::Membership
+            | Self::Authority
+            | Self::Enrolments
+            | Self::Peers
+            | Self::Chat
+            | Self::Outbox
+            | Self::Revocations
+            | Self::Denied => true,
+            Self::Invites | Self::Tickets => false,
+        }
+    }
+}
+
 /// One record to set or to erase. Writes that are committed together are applied together or not at all.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Write {

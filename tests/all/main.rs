@@ -16,4 +16,5 @@ mod openssl;
 mod revocation;
 mod secrets;
 mod spine;
+mod store;
 mod tree;

@@ -63,7 +63,7 @@ pub fn is_root() -> bool {
 ///
 /// # Panics
 /// Where nothing may be skipped.
-fn skip(reason: &str) {
+pub(crate) fn skip(reason: &str) {
     assert!(env::var("CI").as_deref() != Ok("true"), "nothing may be skipped here, but {reason}");
     // Not `eprintln!`, which the test runner keeps to itself.
     let _ = writeln!(std::io::stderr(), "skipped: {reason}");

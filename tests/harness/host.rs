@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::disk::SmallDisk;
+use crate::disk::{Disk, SmallDisk};
 use crate::wait::SOON;
-use crate::{DetachedNode, Output, Process, RunningNode, binary};
+use crate::{DetachedNode, Output, PowerDisk, Process, RunningNode, binary};
 
 /// The ports of every node: each host has an address of its own.
 const PORT: u16 = 4610;
@@ -21,7 +21,7 @@ const LANE_PORT: u16 = 4611;
 pub struct Host {
     name: String,
     // Before the folder that it lies in: fields are dropped in order.
-    disk: Option<SmallDisk>,
+    disk: Option<Disk>,
     folder: TempDir,
     address: Ipv4Addr,
     namespace: Option<String>,
@@ -51,8 +51,31 @@ impl Host {
     /// Where nothing may be skipped.
     #[must_use]
     pub fn on_small_disk(mut self, mebibytes: u32) -> Option<Self> {
-        self.disk = Some(SmallDisk::mount(self.state(), mebibytes)?);
+        self.disk = Some(Disk::Small(SmallDisk::mount(self.state(), mebibytes)?));
         Some(self)
+    }
+
+    /// This host with its state on an ext4 file system of `mebibytes` whose power can be cut, or nothing where there
+    /// can be none and tests may be skipped.
+    ///
+    /// # Panics
+    /// Where nothing may be skipped.
+    #[must_use]
+    pub fn on_power_disk(mut self, mebibytes: u32) -> Option<Self> {
+        self.disk = Some(Disk::Power(PowerDisk::mount(&self.state(), mebibytes)?));
+        Some(self)
+    }
+
+    /// The disk whose power can be cut.
+    ///
+    /// # Panics
+    /// Where its state is on another one.
+    #[must_use]
+    pub fn power_disk(&self) -> &PowerDisk {
+        match &self.disk {
+            Some(Disk::Power(disk)) => disk,
+            Some(Disk::Small(_)) | None => panic!("{} is on no disk whose power can be cut", self.name),
+        }
     }
 
     /// This host, whose commands log at `level`.

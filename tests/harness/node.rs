@@ -74,6 +74,11 @@ impl RunningNode {
         self.0.ends(Duration::from_secs(15)).ok()
     }
 
+    /// Stops it where it is, until it is killed.
+    pub fn freeze(&self) {
+        self.0.freeze();
+    }
+
     /// Kills it without a warning.
     #[track_caller]
     #[must_use]

@@ -95,6 +95,21 @@ impl Process {
         let _ = kill_process(id.expect("a child has a number"), signal);
     }
 
+    /// Stops it where it is, until it is killed: from now on it does nothing.
+    ///
+    /// # Panics
+    /// When it does not stop.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+        let status = format!("/proc/{}/stat", self.child.id());
+        wait_for("it is stopped", SOON, || {
+            // The state follows the name, which ends with the last bracket; a process that has ended is stopped too.
+            let stat = std::fs::read_to_string(&status).ok()?;
+            let state = stat.rsplit(')').next()?.trim_start().chars().next()?;
+            matches!(state, 'T' | 'Z').then_some(())
+        });
+    }
+
     /// Gives it that time to end by itself; says whether it did.
     ///
     /// # Panics

@@ -164,6 +164,8 @@ impl Writer {
     /// All of `group` is durable when this returns `Ok`. An error means that none of it is acknowledged:
     /// after [`StoreError::Full`] none of it is there, after another it may turn out to be.
     fn commit(&mut self, group: &[Vec<Row>]) -> Outcome {
+        let database = Arc::clone(&self.database);
+        let _still = database.still();
         self.revive()?;
         let bytes = group.iter().flatten().map(|row| row.key.len() + row.record.as_ref().map_or(0, Vec::len));
         self.files.claim(bytes.sum::<usize>() as u64)?;

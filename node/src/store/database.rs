@@ -8,7 +8,7 @@ use std::fs::File;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ pub(super) struct Row {
 pub(super) struct Database {
     path: PathBuf,
     engine: RwLock<Engine>,
+    /// Held by whoever changes the rows or needs them to stand still.
+    writing: Mutex<()>,
     /// Keeps other processes out until the engine is closed: the last field, so dropped last.
     _lock: File,
 }
@@ -45,7 +47,7 @@ impl Database {
     /// Opens the database in `path`.
     pub(super) fn open(path: &Path, lock: File) -> Result<Self, StoreError> {
         let engine = RwLock::new(Engine::Open(open_patiently(path)?));
-        Ok(Self { path: path.to_owned(), engine, _lock: lock })
+        Ok(Self { path: path.to_owned(), engine, writing: Mutex::new(()), _lock: lock })
     }
 
     /// Makes a database in `path` that holds `rows`, and closes it again.
@@ -79,6 +81,11 @@ impl Database {
             }
             Ok(())
         })
+    }
+
+    /// Until this is dropped nobody else who asks for it reads or writes: between two commits the rows fit together.
+    pub(super) fn still(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Applies `rows`, all or none.

@@ -160,7 +160,8 @@ impl StoreError {
                 "put back the state directory as a whole from a copy".to_owned()
             }
             Self::Corrupt { .. } => {
-                "put back the state directory from a copy, or move it away to start afresh".to_owned()
+                "move `db` away and restore an export (`lanyard state restore`), or put back a copy"
+                    .to_owned()
             }
             Self::Lost { tip, .. } => {
                 format!(

@@ -2,7 +2,7 @@
 //! either the old one or the new one.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -28,6 +28,8 @@ pub(super) struct Layout {
     pub(super) data: PathBuf,
     /// The database while it is being made: it gets its name once it is complete.
     pub(super) unfinished: PathBuf,
+    /// The exports that an authority makes by itself.
+    pub(super) exports: PathBuf,
 }
 
 impl Layout {
@@ -39,19 +41,14 @@ impl Layout {
             tip: dir.join("tip"),
             data: dir.join("data"),
             unfinished: dir.join("data.new"),
+            exports: dir.join("exports"),
             dir,
         }
     }
 
     /// Makes the state directory and `db/` where they are missing, and refuses a `db/` that is not private.
     pub(super) fn prepare(&self, state: &Path) -> Result<(), StoreError> {
-        if !state.exists() {
-            let parent = state.parent().filter(|parent| !parent.as_os_str().is_empty());
-            if let Some(parent) = parent {
-                fs::create_dir_all(parent).map_err(StoreError::io("create", parent))?;
-            }
-            make_dir(state, STATE_MODE)?;
-        }
+        make_state_dir(state)?;
         if fs::symlink_metadata(&self.dir).is_err() {
             make_dir(&self.dir, PRIVATE_DIR)?;
         }
@@ -62,6 +59,7 @@ impl Layout {
             (self.tip.as_path(), Kind::File),
             (self.data.as_path(), Kind::Directory),
             (self.data.join("db").as_path(), Kind::File),
+            (self.exports.as_path(), Kind::Directory),
         ] {
             if fs::symlink_metadata(path).is_ok() {
                 refuse_unless_private(path, kind)?;
@@ -79,6 +77,19 @@ impl Layout {
             .mode(PRIVATE_FILE)
             .open(&self.lock)
             .map_err(StoreError::io("open", &self.lock))?;
+        self.take(file)
+    }
+
+    /// As [`Self::lock`], but makes no lock where there is none.
+    pub(super) fn lock_if_there(&self) -> Result<Option<File>, StoreError> {
+        match OpenOptions::new().write(true).open(&self.lock) {
+            Ok(file) => self.take(file).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StoreError::io("open", &self.lock)(error)),
+        }
+    }
+
+    fn take(&self, file: File) -> Result<File, StoreError> {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(file),
             Err(Errno::WOULDBLOCK) => Err(StoreError::InUse { dir: self.dir.clone() }),
@@ -112,6 +123,18 @@ fn refuse_unless_private(path: &Path, kind: Kind) -> Result<(), StoreError> {
         return Err(StoreError::OpenToOthers { path, mode, wanted: wanted_mode });
     }
     Ok(())
+}
+
+/// Makes the state directory, and what it lies in, where they are missing.
+pub(super) fn make_state_dir(state: &Path) -> Result<(), StoreError> {
+    if state.exists() {
+        return Ok(());
+    }
+    let parent = state.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent {
+        fs::create_dir_all(parent).map_err(StoreError::io("create", parent))?;
+    }
+    make_dir(state, STATE_MODE)
 }
 
 /// Makes a directory that survives a crash.
@@ -156,7 +179,7 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
     sync_parent(to)
 }
 
-fn sync_parent(path: &Path) -> Result<(), StoreError> {
+pub(super) fn sync_parent(path: &Path) -> Result<(), StoreError> {
     match path.parent() {
         Some(parent) if parent.as_os_str().is_empty() => sync(Path::new(".")),
         Some(parent) => sync(parent),

@@ -21,6 +21,7 @@ use lanyard_protocol::control::{
 use lanyard_protocol::identity::{NodeId, NodeName, ServiceName};
 use tokio::sync::{Notify, broadcast, watch};
 
+pub(crate) use self::journal::is_head;
 use self::journal::{Direction, Head, Journal, Line};
 use self::message::TEXT_MAX;
 use crate::ambient;

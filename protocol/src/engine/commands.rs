@@ -159,7 +159,7 @@ impl Engine {
         let Issued { answer: certificate, mut writes } = issued;
         let anchor = authority.anchor().clone();
         let me = self.node_id();
-        writes.extend(load::member_writes(&anchor, &certificate, me, now));
+        writes.extend(load::member_writes(&self.keys, &anchor, &certificate, me, now));
         let initialised = Initialised {
             network: anchor.network().clone(),
             name: certificate.name().clone(),

@@ -300,9 +300,8 @@ impl Engine {
     }
 
     fn learn(&mut self, certificate: certificate::VerifiedCertificate, addresses: Addresses, now: Timestamp) {
-        if let Some(write) = self.peers.learn(certificate, addresses, now) {
-            self.persist(vec![write], Vec::new());
-        }
+        let writes = self.peers.learn(certificate, addresses, now);
+        self.persist(writes, Vec::new());
     }
 
     fn set_step(&mut self, number: u64, step: Step) {

@@ -475,7 +475,7 @@ impl Engine {
         let Some(joining) = self.joining.take() else { return };
         let Enrolled { leaf, anchor, authority, pinned } = enrolled;
         let home = authority.node_id();
-        let mut writes = load::member_writes(&anchor, &leaf, home, now);
+        let mut writes = load::member_writes(&self.keys, &anchor, &leaf, home, now);
         writes.extend(self.forget_network());
         writes.extend(self.peers.learn(authority, Addresses::default(), now));
         let joined = Joined {

@@ -8,7 +8,7 @@ use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::peers::Peers;
+use super::peers::{Peers, Remembered};
 use super::{Damaged, Engine, Local, Membership, Setup, Wires};
 use crate::certificate::{
     self, CertificateDer, LEAF_LIFE, LEAF_LIFE_MAX, LEAF_LIFE_MIN, TrustAnchor, VerifiedCertificate,
@@ -37,6 +37,13 @@ pub enum SetupError {
 
 const KEYS: &[u8] = b"node";
 const MEMBER: &[u8] = b"member";
+const RESTORED: &[u8] = b"restored";
+
+/// The mark of a state that was restored from an export: what was decided since `exported` is unknown to it.
+#[must_use]
+pub fn restored_mark(exported: Timestamp) -> Write {
+    Write::set(Table::Membership, RESTORED, codec::encode(&exported))
+}
 
 #[derive(Serialize, Deserialize)]
 struct KeptKeys {
@@ -54,8 +61,15 @@ struct KeptMember {
     home: NodeId,
 }
 
-/// The writes that make a node a member.
+fn keep_keys(keys: &NodeKeys) -> Write {
+    let kept = KeptKeys { identity: keys.identity.seed(), sealing: keys.sealing.to_bytes() };
+    Write::set(Table::Keys, KEYS, codec::encode(&kept))
+}
+
+/// The writes that make a node a member. Its keys are among them: what the first start has written of them may have
+/// failed, on a disk that was full then.
 pub(super) fn member_writes(
+    keys: &NodeKeys,
     anchor: &TrustAnchor,
     leaf: &VerifiedCertificate,
     home: NodeId,
@@ -69,7 +83,7 @@ pub(super) fn member_writes(
         issued: now,
         home,
     };
-    vec![Write::set(Table::Membership, MEMBER, codec::encode(&kept))]
+    vec![keep_keys(keys), Write::set(Table::Membership, MEMBER, codec::encode(&kept))]
 }
 
 fn ticket_key((provider, service): &(NodeId, ServiceName)) -> Vec<u8> {
@@ -117,13 +131,14 @@ pub(super) fn engine(
     mut rng: Box<dyn CryptoRng + Send>,
 ) -> Result<Engine, SetupError> {
     let mut loading = Loading { records: setup.records, damaged: setup.damaged };
-    let (keys, first) = keys(&loading, &mut *rng)?;
+    let (keys, mut first) = keys(&loading, &mut *rng)?;
     let leaf_life = setup.leaf_life.unwrap_or(LEAF_LIFE).clamp(LEAF_LIFE_MIN, LEAF_LIFE_MAX);
     let membership = membership(&mut loading, &keys, leaf_life, now, &mut *rng)?;
-    let (peers, tickets) = match &membership.member {
-        Some(member) => (peers(&mut loading, &member.anchor), tickets(&mut loading, &keys, member, now)),
-        None => (Peers::default(), BTreeMap::new()),
+    let ((peers, spent), tickets) = match &membership.member {
+        Some(member) => (peers(&mut loading, &member.anchor, now), tickets(&mut loading, &keys, member, now)),
+        None => Default::default(),
     };
+    first.extend(spent);
     let mut engine = Engine {
         ring: Arc::new(KeyRing::new(now, &mut *rng)),
         keys: Arc::new(keys),
@@ -168,8 +183,8 @@ fn keys(loading: &Loading, rng: &mut dyn CryptoRng) -> Result<(NodeKeys, Vec<Wri
         return Err(SetupError::KeysLost);
     }
     let keys = NodeKeys::generate(rng);
-    let kept = KeptKeys { identity: keys.identity.seed(), sealing: keys.sealing.to_bytes() };
-    Ok((keys, vec![Write::set(Table::Keys, KEYS, codec::encode(&kept))]))
+    let first = vec![keep_keys(&keys)];
+    Ok((keys, first))
 }
 
 fn membership(
@@ -210,17 +225,19 @@ fn member(record: &Record, keys: &NodeKeys) -> Option<(Member, NodeId)> {
     ours.then(|| (Member::new(anchor, certificate), kept.home))
 }
 
-fn peers(loading: &mut Loading, anchor: &TrustAnchor) -> Peers {
-    let mut peers = Peers::default();
-    let unread: Vec<Vec<u8>> = loading
-        .of(Table::Peers)
-        .filter(|record| !peers.load(record, anchor))
-        .map(|record| record.key.clone())
-        .collect();
+fn peers(loading: &mut Loading, anchor: &TrustAnchor, now: Timestamp) -> (Peers, Vec<Write>) {
+    let (mut peers, mut spent, mut unread) = (Peers::default(), Vec::new(), Vec::new());
+    for record in loading.of(Table::Peers) {
+        match peers.load(record, anchor, now) {
+            Remembered::Known => {}
+            Remembered::Spent => spent.push(Write::erase(Table::Peers, record.key.clone())),
+            Remembered::Damaged => unread.push(record.key.clone()),
+        }
+    }
     for key in unread {
         loading.damage(Table::Peers, &key);
     }
-    peers
+    (peers, spent)
 }
 
 fn tickets(

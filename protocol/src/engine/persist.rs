@@ -88,7 +88,7 @@ impl Engine {
         let Some(pending) = self.pending.remove(&id) else { return };
         if !durable {
             match pending.install {
-                Some(Install::Certificate(..)) => self.renewal_failed(now),
+                Some(Install::Certificate(..)) => self.renewal_not_kept(),
                 Some(Install::Revocations(writes, command)) => {
                     self.revocation_unwritten(writes, command, now);
                 }
@@ -144,18 +144,20 @@ impl Engine {
     }
 }
 
+/// What a user is told whose writes failed.
+pub(super) fn not_kept() -> Failure {
+    Failure::new(
+        Code::Failed,
+        "the change could not be written to the store, so it was not made",
+        "see whether the disk is full or failing, then try again",
+    )
+}
+
 /// What is put out in the place of `output` when its writes failed.
 fn refused(output: Output) -> Option<Output> {
-    let failure = || {
-        Failure::new(
-            Code::Failed,
-            "the change could not be written to the store, so it was not made",
-            "see whether the disk is full or failing, then try again",
-        )
-    };
     match output {
-        Output::Answer { to, .. } => Some(Output::Answer { to, result: Err(failure()) }),
-        Output::Channel { to, .. } => Some(Output::Channel { to, result: Err(failure()) }),
+        Output::Answer { to, .. } => Some(Output::Answer { to, result: Err(not_kept()) }),
+        Output::Channel { to, .. } => Some(Output::Channel { to, result: Err(not_kept()) }),
         Output::Respond { to, .. } => {
             Some(Output::Respond { to, message: message::frame(&Response::Reject(Reject::Unavailable)) })
         }

@@ -125,9 +125,8 @@ impl Engine {
         now: Timestamp,
     ) {
         let peer = proven.node_id();
-        if let Some(write) = self.peers.authenticated(proven, addresses, now) {
-            self.persist(vec![write], Vec::new());
-        }
+        let writes = self.peers.authenticated(proven, addresses, now);
+        self.persist(writes, Vec::new());
         self.output(Output::Certified { peer });
         self.compare_lists(peer, epoch, now);
     }

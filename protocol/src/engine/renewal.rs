@@ -5,6 +5,7 @@
 
 use core::time::Duration;
 
+use super::persist::not_kept;
 use super::reach::Reach;
 use super::{CommandId, Engine, RequestId, Sent, load};
 use crate::certificate::{BACKDATE, VerifiedCertificate};
@@ -92,7 +93,7 @@ impl Engine {
 
     pub(super) fn renew_if_due(&mut self, now: Timestamp) {
         if self.renewal.waiting.iter().any(|(_, until)| now >= *until) {
-            self.tell_waiting();
+            self.tell_waiting(&not_renewed());
         }
         if self.renewal.due.is_none_or(|due| now < due) {
             return;
@@ -123,7 +124,13 @@ impl Engine {
     /// It has come to nothing this time: who waits is told, and it is tried again when it is due.
     pub(super) fn renewal_failed(&mut self, _now: Timestamp) {
         self.renewal.stage = Stage::Idle;
-        self.tell_waiting();
+        self.tell_waiting(&not_renewed());
+    }
+
+    /// There is a new certificate and the store did not keep it: the old one goes on.
+    pub(super) fn renewal_not_kept(&mut self) {
+        self.renewal.stage = Stage::Idle;
+        self.tell_waiting(&not_kept());
     }
 
     /// The authority could not be connected.
@@ -138,14 +145,9 @@ impl Engine {
         self.renewal.waiting.retain(|(waiting, _)| *waiting != command);
     }
 
-    fn tell_waiting(&mut self) {
+    fn tell_waiting(&mut self, failure: &Failure) {
         for (command, _) in core::mem::take(&mut self.renewal.waiting) {
-            let failure = Failure::new(
-                Code::Unreachable,
-                "the authority did not renew the certificate",
-                "see whether the authority is up: `lanyard status` there; it is tried again by itself",
-            );
-            self.answer(command, Err(failure));
+            self.answer(command, Err(failure.clone()));
         }
     }
 
@@ -218,7 +220,15 @@ impl Engine {
     ) {
         let Some(home) = self.membership.home else { return };
         self.renewal.stage = Stage::Installing;
-        writes.extend(load::member_writes(&member.anchor, &leaf, home, now));
+        writes.extend(load::member_writes(&self.keys, &member.anchor, &leaf, home, now));
         self.persist_certificate(writes, leaf, member.anchor.fingerprint());
     }
+}
+
+fn not_renewed() -> Failure {
+    Failure::new(
+        Code::Unreachable,
+        "the authority did not renew the certificate",
+        "see whether the authority is up: `lanyard status` there; it is tried again by itself",
+    )
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use lanyard_protocol::channel::ChannelReject;
 use lanyard_protocol::control::{Admission, Answer, Code, Command, PeerState, RoleName};
-use lanyard_protocol::engine::{OnlineCheck, Setup};
+use lanyard_protocol::engine::{Engine, OnlineCheck, Output, Setup};
 use lanyard_protocol::ticket::{SessionKeyCache, TicketError, validate};
 
 use lanyard_protocol::message::{self, Request, Response};
 use lanyard_protocol::reject::Reject;
 
-use crate::pair::Lan;
+use crate::pair::{self, Lan};
 
 fn ticket_id(answer: Result<Answer, lanyard_protocol::control::Failure>) -> String {
     match answer {
@@ -381,6 +381,60 @@ fn a_store_that_fails_acknowledges_nothing() {
     lan.hosts[1].store_works = true;
     lan.join(1, "till", Some(uri))
         .expect("the same node may use its invite again until it has its certificate");
+}
+
+/// F3: keys whose first write failed, on a disk that was full then, are kept with what needs them.
+#[test]
+fn a_member_has_its_keys_on_disk_whatever_became_of_the_first_write() {
+    let mut lan = Lan::new(34, 2);
+    for host in [0, 1] {
+        lan.hosts[host].records.clear();
+    }
+    lan.init(Admission::Invite);
+    let (_, uri) = lan.invite(1);
+    lan.join(1, "till", Some(uri)).unwrap();
+    for host in [0, 1] {
+        let before = lan.id(host);
+        lan.restart(host, 900);
+        assert_eq!(lan.id(host), before);
+    }
+}
+
+/// F3: who asked for a new certificate that could not be kept is told so, and the old one goes on.
+#[test]
+fn a_certificate_that_is_not_kept_is_not_shown() {
+    let mut lan = Lan::network(35, 1);
+    for host in [0, 1] {
+        let before = serial(&mut lan, host);
+        lan.hosts[host].store_works = false;
+        let failure = lan.command(host, Command::Renew).unwrap_err();
+        assert!(failure.code == Code::Failed && failure.message.contains("store"), "{failure:?}");
+        lan.hosts[host].store_works = true;
+        assert_eq!(serial(&mut lan, host), before);
+        lan.command(host, Command::Renew).unwrap();
+        assert_ne!(serial(&mut lan, host), before);
+    }
+}
+
+/// F2, C16: a key ring lives in memory alone: its rotation writes nothing.
+#[test]
+fn a_key_ring_is_never_written() {
+    let setup = Setup { has_aes: true, ..Setup::default() };
+    let mut now = pair::START;
+    let mut engine = Engine::new(setup, now, Box::new(pair::rng(36))).unwrap();
+    let mut rotations = 0;
+    let mut first = true;
+    while rotations < 5 {
+        while let Some(output) = engine.poll_output() {
+            // The node's own keys, on the first start.
+            assert!(first || !matches!(output, Output::Persist { .. }), "after {rotations} rotations");
+        }
+        first = false;
+        let (next, why) = engine.poll_timeout().unwrap();
+        rotations += usize::from(why == "rotate the key ring");
+        now = now.max(next);
+        engine.handle_timeout(now);
+    }
 }
 
 /// R-C9: the same seed gives the same bytes.

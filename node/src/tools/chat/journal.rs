@@ -94,10 +94,11 @@ impl Journal {
         Self { store }
     }
 
-    /// The head of the conversation with `peer`; a new one if there is none, or none that can be read.
+    /// The head of the conversation with `peer`; a new one if there is none, as after a restore, or none that can be
+    /// read.
     pub(super) fn head(&self, peer: &NodeId) -> Result<Head, StoreError> {
         let head = match self.store.get(Table::Chat, peer.as_bytes()) {
-            Ok(None) => return Ok(Head::new()),
+            Ok(None) => None,
             Ok(Some(value)) => decode(&value).and_then(Stored::head),
             Err(error @ StoreError::Corrupt { .. }) => {
                 tracing::error!(%error, "the numbering of a conversation begins anew");
@@ -108,7 +109,7 @@ impl Journal {
         head.map_or_else(|| self.head_anew(peer), Ok)
     }
 
-    /// A new head for a conversation that has lines: no number is given twice.
+    /// A new head for a conversation that may have lines: no number is given twice.
     fn head_anew(&self, peer: &NodeId) -> Result<Head, StoreError> {
         let keys = self.keys(Table::Chat, peer.as_bytes(), &key(peer, 1), usize::MAX)?;
         let last = keys.iter().filter_map(|key| number_of(key)).max().unwrap_or_default();
@@ -291,6 +292,13 @@ impl Outbox {
         self.waiting = self.waiting.saturating_sub(taken);
         self.delivered = self.delivered.max(through);
     }
+}
+
+/// Whether a record of [`Table::Chat`] under `key` numbers a conversation. An older copy of it would number new
+/// messages as if they were ones that the peer has already: what restores a store leaves it out, and the numbering
+/// begins anew.
+pub(crate) const fn is_head(key: &[u8]) -> bool {
+    key.len() == 32
 }
 
 fn decode(value: &[u8]) -> Option<Stored> {
