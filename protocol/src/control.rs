@@ -2,6 +2,7 @@
 //!
 //! The shapes are a contract with scripts: fields may be added, never renamed. Times are RFC 3339 in UTC.
 
+mod envelope;
 mod reference;
 mod tool;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+pub use self::envelope::{HeaderToOpen, HeaderToSeal, OpenedHeader, SealedHeader};
 pub use self::reference::{PeerRef, ServiceRef};
 pub use self::tool::{ChatLine, ChatSend, ChatSent, ChatState, Decide, Receive, SendFile, TransferEvent};
 use crate::identity::{EntityName, Fingerprint, NameError, NetworkName, NodeId, NodeName, ServiceName};
@@ -132,6 +134,9 @@ pub enum Command {
     Renew,
     /// This node's certificate and its network's CA certificate.
     Certificates,
+    /// A certificate of a peer's, or of this node itself, that holds now: as it is known here, or else got from the
+    /// authority.
+    CertificateOf(PeerRef),
 }
 
 /// Asks for a new network.
@@ -421,6 +426,13 @@ pub struct Certificates {
     pub not_after: Time,
 }
 
+/// The answer to [`Command::CertificateOf`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerCertificate {
+    /// The certificate in PEM (RFC 7468).
+    pub certificate: String,
+}
+
 /// What a node answers to a [`Command`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
@@ -444,6 +456,8 @@ pub enum Answer {
     Tickets(Vec<Ticket>),
     /// To [`Command::Certificates`] and [`Command::Renew`].
     Certificates(Box<Certificates>),
+    /// To [`Command::CertificateOf`].
+    CertificateOf(PeerCertificate),
 }
 
 #[cfg(test)]

@@ -56,11 +56,21 @@ pub enum Label {
     ChannelRecord,
     /// The next record key after a ratchet.
     ChannelRatchet,
+    /// The header of a sealed file, signed by its sender.
+    EnvelopeHeader,
+    /// HPKE info of a sealed file's key, wrapped for one receiver.
+    EnvelopeKey,
+    /// The commitment to that key that the header's signature covers.
+    EnvelopeCommitment,
+    /// The key of a sealed file's chunks.
+    EnvelopeContent,
+    /// A chunk, signed by the key that the header names.
+    EnvelopeChunk,
 }
 
 impl Label {
     /// Every label, in order.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 25] = [
         Self::AuthorityKey,
         Self::CertificateRequest,
         Self::CertificateAnswer,
@@ -81,6 +91,11 @@ impl Label {
         Self::ChannelPsk,
         Self::ChannelRecord,
         Self::ChannelRatchet,
+        Self::EnvelopeHeader,
+        Self::EnvelopeKey,
+        Self::EnvelopeCommitment,
+        Self::EnvelopeContent,
+        Self::EnvelopeChunk,
     ];
 
     /// The context string, always `lanyard/<purpose>/<version>`.
@@ -107,6 +122,11 @@ impl Label {
             Self::ChannelPsk => "lanyard/channel-psk/1",
             Self::ChannelRecord => "lanyard/channel-record/1",
             Self::ChannelRatchet => "lanyard/channel-ratchet/1",
+            Self::EnvelopeHeader => "lanyard/envelope-header/1",
+            Self::EnvelopeKey => "lanyard/envelope-key/1",
+            Self::EnvelopeCommitment => "lanyard/envelope-commitment/1",
+            Self::EnvelopeContent => "lanyard/envelope-content/1",
+            Self::EnvelopeChunk => "lanyard/envelope-chunk/1",
         }
     }
 
