@@ -7,6 +7,7 @@ mod file;
 mod member;
 mod node;
 mod peer;
+mod seal;
 mod shell;
 mod ticket;
 
@@ -103,6 +104,8 @@ async fn call(context: &Context, command: Command) -> Result {
         Command::Chat(chat) => chat::chat(context, chat).await,
         Command::Send(send) => file::send(context, send).await,
         Command::Receive(receive) => file::receive(context, receive).await,
+        Command::Seal(seal) => seal::seal(context, seal).await,
+        Command::Open(open) => seal::open(context, open).await,
         Command::Demo(demo) => demo::demo(context, demo).await,
         Command::Completions(completions) => shell::completions(&context.printer, &completions),
         Command::Man(man) => shell::man(&context.printer, &man),

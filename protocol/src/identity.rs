@@ -313,6 +313,12 @@ signing_key!(
 );
 
 impl ContentKey {
+    /// The seed, as the local API hands it to the process that writes the file.
+    #[must_use]
+    pub fn to_secret(&self) -> Secret {
+        Secret::new(self.seed())
+    }
+
     /// Signs `value` for `purpose`.
     #[must_use]
     pub fn sign<T: Serialize>(&self, purpose: Label, value: &T) -> Signature {

@@ -12,6 +12,7 @@ mod hostile;
 mod lan;
 mod local;
 mod openssl;
+mod seal;
 mod secrets;
 mod spine;
 mod tree;

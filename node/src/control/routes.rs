@@ -233,5 +233,6 @@ fn body(answer: Answer) -> Response {
         Answer::Ticket(ticket) => json(ticket),
         Answer::Tickets(tickets) => json(tickets),
         Answer::Certificates(certificates) => json(certificates),
+        Answer::CertificateOf(certificate) => json(certificate),
     }
 }

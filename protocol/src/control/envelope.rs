@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{PeerRef, Time};
+use super::{PeerRef, RoleName, Time};
 use crate::identity::{EntityName, NetworkName, NodeId, NodeName, PublicKey, Secret};
 
 /// Asks for the header of a file to seal.
@@ -45,6 +45,8 @@ pub struct OpenedHeader {
     pub entity: EntityName,
     /// Its network, which is this node's.
     pub network: NetworkName,
+    /// What it was to the network then.
+    pub role: RoleName,
     /// When it sealed it, by its own word alone.
     pub sealed_at: Time,
     /// When the certificate that it had then ends, or has ended.

@@ -88,6 +88,14 @@ pub enum HeaderError {
     /// A header cannot have that length.
     #[error("a header of {0} bytes where at most {HEADER_MAX} are allowed")]
     Length(usize),
+    /// It says another length than it has.
+    #[error("{actual} bytes of a header of {expected}")]
+    Cut {
+        /// The bytes that it should have.
+        expected: usize,
+        /// The bytes that there are.
+        actual: usize,
+    },
     /// Not an encoding of a header.
     #[error("the header is {0}")]
     Malformed(#[from] DecodeError),
@@ -114,7 +122,7 @@ pub enum HeaderError {
     #[error("the header is not signed by {0}")]
     Signature(NodeName),
     /// This node is not among the receivers.
-    #[error("not sealed to this node: {sender} sealed it to {receivers} other{}", if *.receivers == 1 { "" } else { "s" })]
+    #[error("not sealed to this node, but by {sender} to {receivers} other{}", if *.receivers == 1 { "" } else { "s" })]
     NotForThisNode {
         /// Who sealed it.
         sender: NodeName,
@@ -293,8 +301,9 @@ pub fn open(snapshot: &Snapshot, header: &[u8], now: Timestamp) -> Result<Opened
 
 fn parse(header: &[u8]) -> Result<Header, HeaderError> {
     let prefix = header.first_chunk().ok_or(HeaderError::Magic)?;
-    if header_len(prefix)? != header.len() {
-        return Err(HeaderError::Length(header.len()));
+    let (expected, actual) = (header_len(prefix)?, header.len());
+    if expected != actual {
+        return Err(HeaderError::Cut { expected, actual });
     }
     let header: Header = codec::decode::<_, HEADER_MAX>(&header[PREFIX_LEN..])?;
     let receivers = header.terms.receivers.len();

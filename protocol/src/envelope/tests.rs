@@ -194,7 +194,8 @@ fn refuses_altered_headers() {
         assert!(open(&bob.snapshot, &header[..length], NOW).is_err(), "length {length}");
     }
     let longer = [header.as_slice(), &[0]].concat();
-    assert_eq!(open(&bob.snapshot, &longer, NOW).unwrap_err(), HeaderError::Length(longer.len()));
+    let (expected, actual) = (header.len(), longer.len());
+    assert_eq!(open(&bob.snapshot, &longer, NOW).unwrap_err(), HeaderError::Cut { expected, actual });
 }
 
 /// D4: a length that no header has is refused before anything is read for it.
