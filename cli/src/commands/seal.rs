@@ -147,7 +147,7 @@ impl Source {
                 "name a file, or pack it first",
             ));
         }
-        Ok(Self { file, name, size: found.is_file().then(|| found.len()) })
+        Ok(Self { file, name, size: found.is_file().then_some(found.len()) })
     }
 
     /// Moves a bar on a terminal, if this is large.
