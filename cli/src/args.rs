@@ -82,6 +82,10 @@ pub(crate) enum Command {
     /// Export this node's state, verify an export, restore one
     #[command(subcommand)]
     State(State),
+    /// Encrypt a file to peers and prove that it comes from this node; works off-line
+    Seal(Seal),
+    /// Open a file that was sealed to this node, and say who sealed it; works off-line
+    Open(Open),
     /// See it all at work: an authority and two members on this machine, then gone again
     Demo(Demo),
     /// Print a completion script for a shell
@@ -315,6 +319,33 @@ pub(crate) struct StateFile {
     /// The export is sealed with the passphrase in the first line of this file, or of standard input if it is -
     #[arg(long, value_name = "F")]
     pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[command(override_usage = "lanyard seal [OPTIONS] <PEER>... [FILE]")]
+pub(crate) struct Seal {
+    /// Node names, ids, or beginnings of ids; then the file, or - for standard input, which is also what a single
+    /// argument means. This node can open it only if it is named too
+    #[arg(value_name = "PEER|FILE", required = true)]
+    pub(crate) peers: Vec<String>,
+    /// Write to this file instead of standard output; there once it is whole
+    #[arg(short, long, value_name = "F")]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace that file if it is there, and write to a terminal
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Open {
+    /// The sealed file, or - for standard input [default: -]
+    pub(crate) file: Option<PathBuf>,
+    /// Write to this file instead of standard output; there once all of it is verified, for this user alone
+    #[arg(short, long, value_name = "F")]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace that file if it is there, and write to a terminal
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Args, Debug)]

@@ -8,6 +8,7 @@ mod member;
 mod node;
 mod peer;
 mod revoke;
+mod seal;
 mod shell;
 mod state;
 mod ticket;
@@ -107,6 +108,8 @@ async fn call(context: &Context, command: Command) -> Result {
         Command::Send(send) => file::send(context, send).await,
         Command::Receive(receive) => file::receive(context, receive).await,
         Command::State(state) => state::state(context, state).await,
+        Command::Seal(seal) => seal::seal(context, seal).await,
+        Command::Open(open) => seal::open(context, open).await,
         Command::Demo(demo) => demo::demo(context, demo).await,
         Command::Completions(completions) => shell::completions(&context.printer, &completions),
         Command::Man(man) => shell::man(&context.printer, &man),

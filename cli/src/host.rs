@@ -6,10 +6,14 @@ use std::time::Instant;
 use lanyard_node::config::{self, Config, ConfigError};
 use lanyard_node::store::Store;
 use lanyard_node::store::export::{self, ExportError};
+use lanyard_node::tools::envelope;
+pub(crate) use lanyard_node::tools::envelope::{
+    StreamError, failure as header_failure, open, read_header, seal,
+};
 use lanyard_node::{Listening, Node, StartError, ambient};
 use lanyard_protocol::control::{
-    Answer, Caller, Certificates, Code, Command, ExportState, Exported, Init, Initialised, Join, Joined,
-    Passphrase, Status,
+    Answer, Caller, Certificates, Code, Command, ExportState, Exported, HeaderToOpen, HeaderToSeal, Init,
+    Initialised, Join, Joined, OpenedHeader, Passphrase, SealedHeader, Status,
 };
 use lanyard_protocol::time::Timestamp;
 
@@ -82,6 +86,22 @@ impl Anywhere {
         }
     }
 
+    /// The header of a file to seal.
+    pub(crate) async fn seal_header(&self, wanted: HeaderToSeal) -> Result<SealedHeader> {
+        match self {
+            Self::Running(client) => client.post("/v1/seal", &wanted).await,
+            Self::Hosted(hosted, client) => client.in_time(hosted.seal_header(wanted)).await,
+        }
+    }
+
+    /// What the header of a sealed file says.
+    pub(crate) async fn open_header(&self, wanted: HeaderToOpen) -> Result<OpenedHeader> {
+        match self {
+            Self::Running(client) => client.post("/v1/open", &wanted).await,
+            Self::Hosted(hosted, _) => Ok(envelope::open_header(&hosted.node.handle(), &wanted)?),
+        }
+    }
+
     /// Stops it, if it lived for the moment.
     pub(crate) async fn close(self) {
         if let Self::Hosted(hosted, _) = self {
@@ -140,6 +160,10 @@ impl Hosted {
         } else {
             Err(unexpected(&answer))
         }
+    }
+
+    async fn seal_header(&self, wanted: HeaderToSeal) -> Result<SealedHeader> {
+        Ok(envelope::seal_header(&self.node.handle(), wanted).await?)
     }
 
     async fn command(&self, command: Command) -> Result<Answer> {

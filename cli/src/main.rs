@@ -1,7 +1,7 @@
 //! The `lanyard` command: it parses, calls one command, and maps its end to an exit code.
 //!
 //! It decides nothing. What is asked goes to the running node over its local socket; only `up`, and `init`,
-//! `join`, `cert` and `ca` where no node runs, host a node in this process.
+//! `join`, `cert`, `ca`, `seal` and `open` where no node runs, host a node in this process.
 
 mod args;
 mod client;
@@ -9,6 +9,7 @@ mod commands;
 mod error;
 mod host;
 mod input;
+mod output;
 mod printer;
 mod progress;
 

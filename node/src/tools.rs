@@ -2,6 +2,7 @@
 
 mod api;
 pub mod chat;
+pub mod envelope;
 pub mod file;
 mod frame;
 

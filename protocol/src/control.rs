@@ -2,6 +2,7 @@
 //!
 //! The shapes are a contract with scripts: fields may be added, never renamed. Times are RFC 3339 in UTC.
 
+mod envelope;
 mod reference;
 mod state;
 mod tool;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+pub use self::envelope::{HeaderToOpen, HeaderToSeal, OpenedHeader, SealedHeader};
 pub use self::reference::{PeerRef, ServiceRef};
 pub use self::state::{ExportState, Exported, Passphrase};
 pub use self::tool::{ChatLine, ChatSend, ChatSent, ChatState, Decide, Receive, SendFile, TransferEvent};
@@ -136,6 +138,9 @@ pub enum Command {
     Certificates,
     /// Take a membership away.
     Revoke(Revoke),
+    /// A certificate of a peer's, or of this node itself, that holds now: as it is known here, or else got from the
+    /// authority.
+    CertificateOf(PeerRef),
 }
 
 /// Asks for a new network.
@@ -455,6 +460,13 @@ pub struct Revoked {
     pub offline: Vec<String>,
 }
 
+/// The answer to [`Command::CertificateOf`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerCertificate {
+    /// The certificate in PEM (RFC 7468).
+    pub certificate: String,
+}
+
 /// What a node answers to a [`Command`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
@@ -480,6 +492,8 @@ pub enum Answer {
     Certificates(Box<Certificates>),
     /// To [`Command::Revoke`].
     Revoked(Revoked),
+    /// To [`Command::CertificateOf`].
+    CertificateOf(PeerCertificate),
 }
 
 #[cfg(test)]

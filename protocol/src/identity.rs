@@ -307,6 +307,26 @@ impl IdentityKey {
 }
 
 signing_key!(
+    /// The secret half of an Ed25519 key pair that is made for one sealed file and signs its chunks. The file's header,
+    /// which the sender's identity key signs, names the public half; this half is gone when the file is written.
+    ContentKey
+);
+
+impl ContentKey {
+    /// The seed, as the local API hands it to the process that writes the file.
+    #[must_use]
+    pub fn to_secret(&self) -> Secret {
+        Secret::new(self.seed())
+    }
+
+    /// Signs `value` for `purpose`.
+    #[must_use]
+    pub fn sign<T: Serialize>(&self, purpose: Label, value: &T) -> Signature {
+        self.0.sign(&signing_input(purpose, value)).to_bytes().into()
+    }
+}
+
+signing_key!(
     /// The secret half of a network's CA key. It signs certificates and revocations, and nothing of a node's. Whoever
     /// holds its seed is the network.
     CaKey
@@ -420,7 +440,8 @@ impl NodeKeys {
 /// 32 secret bytes of no other type: a ticket's secret, a channel's key.
 ///
 /// Zeroized on drop, cannot be copied, compared in constant time, and prints as `Secret(..)`.
-#[derive(Serialize, Deserialize)]
+///
+/// Its 32 bytes in a record, their digits in JSON: the local API hands its owner the keys of a sealed file.
 pub struct Secret(Zeroizing<[u8; 32]>);
 
 impl Secret {
@@ -441,6 +462,33 @@ impl Secret {
     #[must_use]
     pub fn expose(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.serialize_str(&Zeroizing::new(HEXLOWER.encode(self.expose())))
+        } else {
+            self.expose().serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return Zeroizing::deserialize(deserializer).map(Self);
+        }
+        let refused = || D::Error::custom("not 64 lower-case hexadecimal digits");
+        let digits = Zeroizing::new(String::deserialize(deserializer)?);
+        let decoded = HEXLOWER.decode(digits.as_bytes()).map(Zeroizing::new).map_err(|_| refused())?;
+        let mut bytes = Zeroizing::new([0; 32]);
+        if decoded.len() != bytes.len() {
+            return Err(refused());
+        }
+        bytes.copy_from_slice(&decoded);
+        Ok(Self(bytes))
     }
 }
 

@@ -64,11 +64,21 @@ pub enum Label {
     RevocationDigest,
     /// The key of an export of a node's state, and what each of its frames is bound to.
     StateExport,
+    /// The header of a sealed file, signed by its sender.
+    EnvelopeHeader,
+    /// HPKE info of a sealed file's key, wrapped for one receiver.
+    EnvelopeKey,
+    /// The commitment to that key that the header's signature covers.
+    EnvelopeCommitment,
+    /// The key of a sealed file's chunks.
+    EnvelopeContent,
+    /// A chunk, signed by the key that the header names.
+    EnvelopeChunk,
 }
 
 impl Label {
     /// Every label, in order.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 29] = [
         Self::AuthorityKey,
         Self::CertificateRequest,
         Self::CertificateAnswer,
@@ -93,6 +103,11 @@ impl Label {
         Self::RevocationHead,
         Self::RevocationDigest,
         Self::StateExport,
+        Self::EnvelopeHeader,
+        Self::EnvelopeKey,
+        Self::EnvelopeCommitment,
+        Self::EnvelopeContent,
+        Self::EnvelopeChunk,
     ];
 
     /// The context string, always `lanyard/<purpose>/<version>`.
@@ -123,6 +138,11 @@ impl Label {
             Self::RevocationHead => "lanyard/revocation-head/1",
             Self::RevocationDigest => "lanyard/revocation-digest/1",
             Self::StateExport => "lanyard/state-export/1",
+            Self::EnvelopeHeader => "lanyard/envelope-header/1",
+            Self::EnvelopeKey => "lanyard/envelope-key/1",
+            Self::EnvelopeCommitment => "lanyard/envelope-commitment/1",
+            Self::EnvelopeContent => "lanyard/envelope-content/1",
+            Self::EnvelopeChunk => "lanyard/envelope-chunk/1",
         }
     }
 

@@ -11,6 +11,7 @@ pub mod codec;
 pub mod control;
 pub mod engine;
 pub mod enrolment;
+pub mod envelope;
 pub mod hello;
 pub mod identity;
 pub mod keyring;

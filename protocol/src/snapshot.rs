@@ -88,6 +88,12 @@ impl Snapshot {
         self.suites
     }
 
+    /// What others' certificates are verified against, if it is a member of a network.
+    #[must_use]
+    pub fn anchor(&self) -> Option<&TrustAnchor> {
+        self.member.as_ref().map(|member| &member.anchor)
+    }
+
     /// The node's certificate, if it is a member of a network.
     #[must_use]
     pub fn certificate(&self) -> Option<&VerifiedCertificate> {

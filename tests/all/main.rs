@@ -14,6 +14,7 @@ mod lan;
 mod local;
 mod openssl;
 mod revocation;
+mod seal;
 mod secrets;
 mod spine;
 mod store;

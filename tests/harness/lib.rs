@@ -9,8 +9,8 @@
 mod attacker;
 mod binary;
 mod disk;
-mod frames;
 mod faulty;
+mod frames;
 mod host;
 mod lan;
 mod node;
@@ -22,9 +22,9 @@ mod wait;
 
 pub use attacker::{Attacker, noise};
 pub use binary::{binary, is_root, program, repository};
-pub use frames::{Frames, frame};
 pub use disk::PowerDisk;
 pub use faulty::FaultyNode;
+pub use frames::{Frames, frame};
 pub use host::Host;
 pub use lan::Lan;
 pub use node::{DetachedNode, RunningNode};

@@ -47,7 +47,7 @@ async fn certificates(context: &Context) -> Result<Certificates> {
     certificates
 }
 
-async fn member_here(context: &Context) -> Result<Anywhere> {
+pub(super) async fn member_here(context: &Context) -> Result<Anywhere> {
     if !context.client().is_running().await? && !context.state.join("db").exists() {
         // A look must not make a node where there was none.
         return Err(Error::new(

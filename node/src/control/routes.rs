@@ -249,5 +249,6 @@ fn body(answer: Answer) -> Response {
         Answer::Tickets(tickets) => json(tickets),
         Answer::Certificates(certificates) => json(certificates),
         Answer::Revoked(report) => json(report),
+        Answer::CertificateOf(certificate) => json(certificate),
     }
 }

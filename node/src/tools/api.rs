@@ -9,6 +9,8 @@
 //! GET  /v1/offers                                    → [TransferEvent::Offer]
 //! POST /v1/offers/{id}       Decide                  → nothing
 //! POST /v1/channels          {"service"}             → 101, then the channel's bytes both ways
+//! POST /v1/seal              HeaderToSeal            → SealedHeader
+//! POST /v1/open              HeaderToOpen            → OpenedHeader
 //! ```
 //!
 //! Events are server-sent events (WHATWG HTML, section 9.2) whose data is one line of JSON. A channel is asked
@@ -28,14 +30,14 @@ use futures::Stream;
 use futures::stream::unfold;
 use hyper_util::rt::TokioIo;
 use lanyard_protocol::control::{
-    ChatLine, ChatSend, ChatSent, Code, Decide, Failure, PeerRef, Receive, SendFile, ServiceRef,
-    TransferEvent,
+    ChatLine, ChatSend, ChatSent, Code, Decide, Failure, HeaderToOpen, HeaderToSeal, OpenedHeader, PeerRef,
+    Receive, SealedHeader, SendFile, ServiceRef, TransferEvent,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc};
 
-use super::Tools;
 use super::chat::LOG_MAX;
+use super::{Tools, envelope};
 use crate::channel::{AnyWire, Channel};
 use crate::control::error::{ApiError, Input};
 use crate::lane;
@@ -61,6 +63,8 @@ pub(super) fn router(tools: Tools) -> Router {
         .route("/v1/offers", get(offers))
         .route("/v1/offers/{id}", post(decide))
         .route("/v1/channels", post(channel))
+        .route("/v1/seal", post(seal))
+        .route("/v1/open", post(open))
         .with_state(tools)
 }
 
@@ -174,6 +178,20 @@ async fn channel(
         (header::UPGRADE, HeaderValue::from_static(UPGRADE)),
     ];
     Ok((StatusCode::SWITCHING_PROTOCOLS, headers).into_response())
+}
+
+async fn seal(
+    State(tools): State<Tools>,
+    Input(wanted): Input<HeaderToSeal>,
+) -> Result<Json<SealedHeader>, ApiError> {
+    Ok(Json(envelope::seal_header(&tools.handle, wanted).await?))
+}
+
+async fn open(
+    State(tools): State<Tools>,
+    Input(wanted): Input<HeaderToOpen>,
+) -> Result<Json<OpenedHeader>, ApiError> {
+    Ok(Json(envelope::open_header(&tools.handle, &wanted)?))
 }
 
 /// Carries bytes both ways until both have ended, or one is cut.

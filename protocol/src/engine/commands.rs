@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::errand::{Origin, Target, Want, this_node};
 use super::{CommandId, Engine, Membership, Output, load};
-use crate::certificate::Role;
+use crate::certificate::{Role, VerifiedCertificate};
 use crate::control::{
     Answer, AuthorityStatus, Caller, CertificateStatus, Certificates, Code, Command, Epochs, Failure, Init,
-    Initialised, Peer, PeerRef, RoleName, ServiceRef, State, Status, Time,
+    Initialised, Peer, PeerCertificate, PeerRef, RoleName, ServiceRef, State, Status, Time,
 };
 use crate::enrolment::{Authority, Issued};
 use crate::identity::{NodeId, ServiceName};
@@ -56,6 +56,19 @@ impl Engine {
                 let result = self.certificates().map(|shown| Answer::Certificates(Box::new(shown)));
                 self.answer(id, result);
             }
+            Command::CertificateOf(peer) => self.certificate_of(id, peer, now),
+        }
+    }
+
+    /// This node's own certificate, or begins an errand for that of another.
+    fn certificate_of(&mut self, id: CommandId, peer: PeerRef, now: Timestamp) {
+        let own = self.membership.member.as_ref().filter(|_| self.is_me(&peer));
+        match own.map(|member| &member.certificate) {
+            Some(own) if own.check_time(now).is_ok() => {
+                let answer = certificate_answer(own);
+                self.answer(id, Ok(answer));
+            }
+            _ => self.run(id, peer, Want::Certificate, now),
         }
     }
 
@@ -153,7 +166,7 @@ impl Engine {
         &mut self,
         id: CommandId,
         authority: Authority,
-        issued: Issued<crate::certificate::VerifiedCertificate>,
+        issued: Issued<VerifiedCertificate>,
         now: Timestamp,
     ) {
         let Issued { answer: certificate, mut writes } = issued;
@@ -257,6 +270,10 @@ impl Engine {
             not_after: Time(certificate.not_after()),
         })
     }
+}
+
+pub(super) fn certificate_answer(certificate: &VerifiedCertificate) -> Answer {
+    Answer::CertificateOf(PeerCertificate { certificate: certificate.der().to_pem() })
 }
 
 fn not_a_member() -> Failure {

@@ -7,6 +7,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::commands::certificate_answer;
 use super::peers::Resolved;
 use super::reach::Reach;
 use super::{ChannelGrant, CommandId, Engine, InboundId, Output, Sent, load};
@@ -43,6 +44,8 @@ pub(super) enum Want {
     Channel(ServiceName),
     /// The authority's word that a requester's certificate is still good, for a ticket.
     Confirm(NodeId, TicketRequest),
+    /// A certificate of the peer's that holds.
+    Certificate,
 }
 
 /// With whom.
@@ -173,7 +176,8 @@ impl Engine {
             Target::Named(peer) => peer.to_string(),
             Target::Node(node) => self.peers.label(*node),
         };
-        let failure = revoked.unwrap_or_else(|| {
+        let certificate = matches!(errand.want, Want::Certificate);
+        let failure = revoked.or_else(|| certificate.then(|| no_certificate(&whom))).unwrap_or_else(|| {
             Failure::new(
                 Code::Unreachable,
                 format!("{whom} cannot be reached"),
@@ -252,6 +256,7 @@ impl Engine {
                 self.show_peer(node, now).map(|peer| Answer::Peer(Box::new(peer)))
             }
             Want::Ticket(service) => self.held(node, service, now).map(|held| self.show_ticket(&held)),
+            Want::Certificate => self.peers.certificate(node, now).map(certificate_answer),
             Want::Whois | Want::Ping | Want::Channel(_) | Want::Confirm(..) => None,
         };
         let Some(answer) = answer else { return false };
@@ -314,7 +319,7 @@ impl Engine {
     fn ask(&mut self, number: u64, node: NodeId, now: Timestamp) {
         let Some(errand) = self.errands.running.get(&number) else { return };
         let (request, asking) = match &errand.want {
-            Want::Ping | Want::Whois => (Request::Ping, Asking::Ping),
+            Want::Ping | Want::Whois | Want::Certificate => (Request::Ping, Asking::Ping),
             Want::Confirm(requester, request) => {
                 let status = StatusRequest { node: *requester, certificate: request.certificate };
                 (Request::Status(status), Asking::Status)
@@ -430,6 +435,9 @@ impl Engine {
             self.give_up(number, now);
             return;
         };
+        if self.needs_no_reach(number, node, now) {
+            return;
+        }
         let whois = matches!(self.errands.running.get(&number), Some(Errand { want: Want::Whois, .. }));
         let answer = match self.show_peer(node, now) {
             Some(peer) if whois => Answer::Peer(Box::new(peer)),
@@ -564,6 +572,17 @@ pub(super) fn unknown(name: &str, reject: Reject) -> Failure {
         Code::NotFound,
         format!("there is no peer {name} in this network"),
         "see who is there: `lanyard peers`",
+    )
+}
+
+/// The failure of a search for a certificate: whatever is known of the peer, there is none that can be used.
+fn no_certificate(whom: &str) -> Failure {
+    Failure::new(
+        Code::NotFound,
+        format!("no certificate of {whom} is known here that holds now"),
+        format!(
+            "when {whom} or the authority is in reach, `lanyard ping {whom}` gets it, and this node keeps it"
+        ),
     )
 }
 

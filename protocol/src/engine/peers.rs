@@ -365,6 +365,11 @@ impl Peers {
         }
     }
 
+    /// The peer's certificate, if one is known that holds.
+    pub(super) fn certificate(&self, id: NodeId, now: Timestamp) -> Option<&VerifiedCertificate> {
+        self.get(id)?.certificate.as_ref().filter(|known| known.check_time(now).is_ok())
+    }
+
     /// Whether a discovered peer should be greeted without anyone having asked for it.
     pub(super) fn wants_greeting(&self, id: NodeId) -> bool {
         let Some(peer) = self.get(id) else { return false };

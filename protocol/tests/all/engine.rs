@@ -648,3 +648,27 @@ fn a_node_founds_or_joins_one_network_at_a_time() {
     assert_eq!(lan.command(0, Command::Init(init)).unwrap_err().code, Code::Failed);
     lan.run_until(|lan| lan.hosts[0].answers.contains_key(&joining));
 }
+
+/// R-L6: a certificate to seal a file to is the known one while it holds; who it is of is asked of the authority; and
+/// without either there is none, at once.
+#[test]
+fn a_peers_certificate_is_known_or_got() {
+    let mut lan = Lan::network(31, 2);
+    let of = |lan: &mut Lan, name: &str| match lan.command(1, Command::CertificateOf(name.parse().unwrap())) {
+        Ok(Answer::CertificateOf(got)) => Ok(got.certificate),
+        Err(failure) => Err(failure.code),
+        other => panic!("{other:?}"),
+    };
+    let own = |lan: &mut Lan, host| match lan.command(host, Command::Certificates) {
+        Ok(Answer::Certificates(own)) => own.certificate,
+        other => panic!("{other:?}"),
+    };
+    let theirs = own(&mut lan, 2);
+    assert_eq!(of(&mut lan, "till-2"), Ok(theirs.clone()), "the authority knows it");
+    let before = lan.wire.len();
+    assert_eq!(of(&mut lan, "till-2"), Ok(theirs), "and now this node does");
+    let mine = own(&mut lan, 1);
+    assert_eq!(of(&mut lan, "till-1"), Ok(mine), "it is a peer to itself");
+    assert_eq!(lan.wire.len(), before, "for neither a packet leaves");
+    assert_eq!(of(&mut lan, "nobody"), Err(Code::NotFound));
+}
