@@ -25,4 +25,6 @@ pub mod ticket;
 pub mod time;
 
 #[cfg(test)]
+mod vectors;
+#[cfg(test)]
 mod wycheproof;
