@@ -25,6 +25,8 @@ pub mod ticket;
 pub mod time;
 
 #[cfg(test)]
+mod published;
+#[cfg(test)]
 mod vectors;
 #[cfg(test)]
 mod wycheproof;
