@@ -25,6 +25,8 @@ pub mod ticket;
 pub mod time;
 
 #[cfg(test)]
+mod cross;
+#[cfg(test)]
 mod published;
 #[cfg(test)]
 mod vectors;
