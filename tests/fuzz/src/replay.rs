@@ -8,7 +8,7 @@ use crate::world::World;
 
 /// How many inputs each target has, so that none is lost unseen.
 const COUNTS: [usize; TARGETS.len()] =
-    [25, 25, 24, 24, 1, 31, 24, 1, 12, 8, 2, 23, 24, 12, 3, 31, 31, 24, 12, 25];
+    [49, 49, 48, 48, 25, 36, 48, 25, 78, 32, 26, 47, 42, 36, 4, 58, 55, 48, 36, 49];
 
 fn corpus(target: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target)
@@ -87,6 +87,16 @@ fn vectors(file: &str, field: &str) -> Vec<Vec<u8>> {
     found
 }
 
+/// A stranger and a member, who ask everything that was ever asked, of each kind of node.
+fn everything_asked() -> Vec<Vec<u8>> {
+    let requests = u8::try_from(World::get().requests.len()).unwrap();
+    let asked = |node: u8, how: u8| {
+        let steps = (0..requests).flat_map(|which| [1, 9, how, which, 0]);
+        [node].into_iter().chain(steps).collect()
+    };
+    [3, 5].into_iter().flat_map(|how| [0, 1, 2].map(|node| asked(node, how))).collect()
+}
+
 fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
     let (world, good) = (World::get(), crate::certificates::good());
     let leaves = vectors("certificate/leaf.json", "certificate");
@@ -113,7 +123,7 @@ fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         "till\u{1b}[2J",
         "10.0.0.1",
     ];
-    let steps = |first: u8| {
+    let steps = |first: u8| -> Vec<Vec<u8>> {
         (0..12_u8)
             .map(|number| (0..90).map(|at: u8| at.wrapping_mul(number * 2 + 1) ^ first).collect())
             .collect()
@@ -127,7 +137,7 @@ fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("handshake", handshakes.concat()),
         ("invitation", vectors("control/invitation.json", "text")),
         ("kept_ticket", vec![world.channel.ticket.to_record()]),
-        ("machine", steps(0)),
+        ("machine", [steps(0), everything_asked()].concat()),
         ("names", names.map(|name| name.as_bytes().to_vec()).to_vec()),
         ("pem", pem.to_vec()),
         ("preamble", vectors("channel/preamble.json", "preamble")),

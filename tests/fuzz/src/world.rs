@@ -12,6 +12,7 @@ use lanyard_protocol::engine::{
 };
 use lanyard_protocol::enrolment::stretch;
 use lanyard_protocol::identity::NodeId;
+use lanyard_protocol::message::{self, Lookup, Request, StatusRequest};
 use lanyard_protocol::record::{Record, Table};
 use lanyard_protocol::snapshot::Snapshot;
 use lanyard_protocol::time::Timestamp;
@@ -86,6 +87,7 @@ impl World {
         lan.run();
         let channel = lan.channel.take().unwrap();
         let [authority, member] = <[Host; 2]>::try_from(lan.hosts).ok().unwrap();
+        lan.requests.extend(unasked(&member.engine));
         Self {
             authority_id: authority.engine.node_id(),
             provider: authority.engine.snapshot(),
@@ -99,6 +101,18 @@ impl World {
             uri: unused.uri,
         }
     }
+}
+
+/// What the two had no reason to ask each other.
+fn unasked(member: &Engine) -> [Vec<u8>; 3] {
+    let snapshot = member.snapshot();
+    let certificate = snapshot.certificate().unwrap().digest();
+    [
+        Request::Ping,
+        Request::Lookup(Lookup { peer: "till".to_owned() }),
+        Request::Status(StatusRequest { node: member.node_id(), certificate }),
+    ]
+    .map(|request| message::frame(&request))
 }
 
 struct Host {
