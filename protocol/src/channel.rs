@@ -32,6 +32,8 @@ mod resolver;
 mod sealer;
 mod sequence;
 mod suite;
+#[cfg(test)]
+mod vectors;
 
 use core::fmt;
 

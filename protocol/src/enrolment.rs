@@ -21,6 +21,8 @@ mod candidate;
 mod invitation;
 mod message;
 mod pake;
+#[cfg(test)]
+mod vectors;
 mod words;
 
 pub use self::authority::{Authority, AuthorityError, EnrolmentRecord, Issued, NewInvite, Origin, Refused};

@@ -346,15 +346,48 @@ impl CaKey {
 
 /// The public half of a sealing key: an X25519 public key (RFC 7748), any 32 bytes.
 ///
-/// Whether an exchange with it is contributory is known only once it is made: see [`SealingKey::agree`].
+/// Whether an exchange with it is contributory is known only once it is made: see [`SealingKey::agree`]. A certificate
+/// has none with which it never is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SealingPublicKey(pub [u8; 32]);
+
+/// The encodings below 2^255 of the X25519 points whose order divides eight, which give every exchange the result
+/// zero: 0, 1, the two of order eight, and the prime and its neighbours, which stand for -1, 0 and 1.
+const SMALL_ORDER: [[u8; 32]; 7] = [
+    [0; 32],
+    small_order(1, 0, 0),
+    [
+        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda,
+        0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
+    ],
+    [
+        0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b, 0x04,
+        0x44, 0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57,
+    ],
+    small_order(0xec, 0xff, 0x7f),
+    small_order(0xed, 0xff, 0x7f),
+    small_order(0xee, 0xff, 0x7f),
+];
+
+const fn small_order(first: u8, middle: u8, last: u8) -> [u8; 32] {
+    let mut bytes = [middle; 32];
+    bytes[0] = first;
+    bytes[31] = last;
+    bytes
+}
 
 impl SealingPublicKey {
     /// The key's 32 bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// Whether no exchange with this key can succeed. The highest bit does not count (RFC 7748, section 5).
+    pub(crate) fn has_small_order(&self) -> bool {
+        let mut point = self.0;
+        point[31] &= 0x7f;
+        SMALL_ORDER.contains(&point)
     }
 }
 

@@ -27,4 +27,10 @@ pub mod ticket;
 pub mod time;
 
 #[cfg(test)]
+mod cross;
+#[cfg(test)]
+mod published;
+#[cfg(test)]
+mod vectors;
+#[cfg(test)]
 mod wycheproof;

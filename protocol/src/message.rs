@@ -138,3 +138,6 @@ pub fn parse<T: Serialize + DeserializeOwned>(frame: &[u8]) -> Result<T, DecodeE
         None => Err(DecodeError::Malformed("an empty frame".to_owned())),
     }
 }
+
+#[cfg(test)]
+mod vectors;

@@ -10,6 +10,8 @@
 mod cache;
 mod mint;
 mod open;
+#[cfg(test)]
+pub(crate) mod vectors;
 
 use core::fmt;
 use core::time::Duration;

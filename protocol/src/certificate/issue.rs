@@ -88,7 +88,7 @@ pub(super) fn write_leaf(
     written(leaf_params(contents).signed_by(&key, &signer)).der().to_vec()
 }
 
-fn ca_params(contents: &AuthorityContents) -> CertificateParams {
+pub(super) fn ca_params(contents: &AuthorityContents) -> CertificateParams {
     let mut params = ca_names(&contents.network, &contents.key);
     date(&mut params, &contents.serial, &contents.validity);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));

@@ -5,6 +5,7 @@ mod encoding;
 mod faults;
 mod issued;
 mod requests;
+mod vectors;
 
 use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;

@@ -120,7 +120,7 @@ pub struct AuthorityKey {
 
 /// What an [`AuthorityKey`]'s signature covers: the request and every field of the answer.
 #[derive(Serialize)]
-pub(super) struct SignedAuthorityKey<'a> {
+pub(crate) struct SignedAuthorityKey<'a> {
     pub(super) request: Digest,
     pub(super) leaf: Digest,
     pub(super) ca: Digest,
@@ -131,7 +131,7 @@ pub(super) struct SignedAuthorityKey<'a> {
 }
 
 impl AuthorityKey {
-    pub(super) fn signed(&self, request: Digest) -> SignedAuthorityKey<'_> {
+    pub(crate) fn signed(&self, request: Digest) -> SignedAuthorityKey<'_> {
         SignedAuthorityKey {
             request,
             leaf: self.leaf.digest(),

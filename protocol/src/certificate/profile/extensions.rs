@@ -222,7 +222,8 @@ pub(in crate::certificate) fn encode_sealing_key(key: &SealingPublicKey) -> [u8;
 }
 
 fn decode_sealing_key(info: &[u8]) -> Option<SealingPublicKey> {
-    info.strip_prefix(&X25519_SPKI_PREFIX)?.try_into().ok().map(SealingPublicKey)
+    let key = info.strip_prefix(&X25519_SPKI_PREFIX)?.try_into().ok().map(SealingPublicKey)?;
+    (!key.has_small_order()).then_some(key)
 }
 
 pub(in crate::certificate) const fn encode_role(role: Role) -> [u8; 3] {
