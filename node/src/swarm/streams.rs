@@ -163,6 +163,7 @@ fn semaphore(permits: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(permits))
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the enum grows with the crate")]
 fn error(error: OpenStreamError) -> io::Error {
     match error {
         OpenStreamError::Io(error) => error,
