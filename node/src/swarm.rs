@@ -11,6 +11,7 @@ mod dial;
 mod frame;
 mod gate;
 mod handshakes;
+mod lanes;
 mod metered;
 mod rates;
 mod slots;
@@ -124,9 +125,11 @@ impl Network {
             identity::Keypair::ed25519_from_bytes(copy.as_mut_slice()).map_err(NetworkError::Identity)?;
         let handshakes = Handshakes::default();
         let standing = Standing::default();
-        let behaviour = Behaviour::new(&keypair.public(), limits, handshakes.clone(), standing.clone(), mdns);
+        let (lanes, ends) = lanes::Behaviour::new(standing.clone());
+        let members = (standing.clone(), lanes);
+        let behaviour = Behaviour::new(&keypair.public(), limits, handshakes.clone(), members, mdns);
         let transport = transport::build(&keypair, limits, handshakes, &standing)?;
-        let streams = Streams::new(behaviour.lanes.new_control(), standing);
+        let streams = Streams::new(ends, standing);
         let config = libp2p::swarm::Config::with_tokio_executor()
             .with_idle_connection_timeout(limits.idle)
             .with_max_negotiating_inbound_streams(NEGOTIATING_STREAMS);

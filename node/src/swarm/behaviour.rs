@@ -9,6 +9,7 @@ use libp2p::{PeerId, identify, identity, mdns, ping, request_response};
 use super::frame::{self, Frames};
 use super::gate::Gate;
 use super::handshakes::Handshakes;
+use super::lanes;
 use super::standing::Standing;
 use crate::config::NetworkLimits;
 
@@ -22,7 +23,7 @@ const DISCOVERY_INTERVAL: Duration = Duration::from_secs(60);
 pub(super) struct Behaviour {
     pub(super) gate: Gate,
     pub(super) control: request_response::Behaviour<Frames>,
-    pub(super) lanes: libp2p_stream::Behaviour,
+    lanes: lanes::Behaviour,
     identify: identify::Behaviour,
     ping: ping::Behaviour,
     discovery: Toggle<mdns::tokio::Behaviour>,
@@ -33,7 +34,7 @@ impl Behaviour {
         key: &identity::PublicKey,
         limits: &NetworkLimits,
         handshakes: Handshakes,
-        standing: Standing,
+        (standing, lanes): (Standing, lanes::Behaviour),
         mdns: bool,
     ) -> Self {
         let control = request_response::Config::default()
@@ -50,7 +51,7 @@ impl Behaviour {
         Self {
             gate: Gate::new(limits.clone(), handshakes, standing),
             control: request_response::Behaviour::new(protocols, control),
-            lanes: libp2p_stream::Behaviour::new(),
+            lanes,
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::default(),
             discovery: discovery.into(),

@@ -1,8 +1,8 @@
 //! Streams for channels between members: where a channel runs when the lane cannot be reached.
 //!
-//! A stream begins with a byte of whoever was asked for it. `libp2p-stream` has no room for streams that come in
-//! while another is taken, and drops them; the opener sees nothing of that. Whoever opened a stream sends nothing
-//! before the byte, so a stream that ends without one is opened again.
+//! A stream begins with a byte of whoever was asked for it. A stream that comes in where there is no room for it is
+//! dropped, which its opener cannot tell from one that is taken. Whoever opened a stream sends nothing before the
+//! byte, so a stream that ends without one is opened again.
 
 use core::fmt;
 use core::net::SocketAddr;
@@ -13,19 +13,15 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures::StreamExt as _;
 use lanyard_protocol::identity::NodeId;
-use libp2p::StreamProtocol;
-use libp2p_stream::{Control, IncomingStreams, OpenStreamError};
+use libp2p::PeerId;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt as _};
 
 use super::address;
+use super::lanes::{Ends, Reply};
 use super::standing::Standing;
-
-/// The protocol that channels run by.
-pub(crate) const PROTOCOL: StreamProtocol = StreamProtocol::new("/lanyard/lane/1");
 
 /// What the provider sends first.
 const READY: u8 = 1;
@@ -51,7 +47,8 @@ const REMEMBERED: usize = 64;
 /// Opens streams to members, and takes theirs. Clones are the same.
 #[derive(Clone)]
 pub(crate) struct Streams {
-    control: Control,
+    wishes: mpsc::Sender<(PeerId, Reply)>,
+    incoming: Arc<Mutex<Option<mpsc::Receiver<(PeerId, libp2p::Stream)>>>>,
     standing: Standing,
     turns: Arc<Mutex<BTreeMap<NodeId, Arc<Turns>>>>,
 }
@@ -71,8 +68,9 @@ pub(crate) struct Turn {
 }
 
 impl Streams {
-    pub(super) fn new(control: Control, standing: Standing) -> Self {
-        Self { control, standing, turns: Arc::default() }
+    pub(super) fn new(ends: Ends, standing: Standing) -> Self {
+        let incoming = Arc::new(Mutex::new(Some(ends.incoming)));
+        Self { wishes: ends.wishes, incoming, standing, turns: Arc::default() }
     }
 
     /// Whether there is a connection with `peer`, and it has proven its membership.
@@ -130,17 +128,18 @@ impl Streams {
 
     async fn open_once(&self, peer: NodeId) -> io::Result<Raw> {
         let peer = address::peer_id(&peer).ok_or(io::ErrorKind::Unsupported)?;
-        let opened = self.control.clone().open_stream(peer, PROTOCOL).await;
-        let mut stream = opened.map_err(error)?.compat();
+        let (reply, opened) = oneshot::channel();
+        self.wishes.send((peer, reply)).await.map_err(|_| io::ErrorKind::Unsupported)?;
+        let mut stream = opened.await.map_err(|_| io::ErrorKind::ConnectionReset)??.compat();
         match stream.read_u8().await? {
             READY => Ok(stream),
             _ => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
-    /// The streams that members open, from now on.
+    /// The streams that members open, for the one who takes them.
     pub(crate) fn incoming(&self) -> Option<Incoming> {
-        let streams = self.control.clone().accept(PROTOCOL).ok()?;
+        let streams = self.incoming.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         Some(Incoming { streams, standing: self.standing.clone() })
     }
 }
@@ -155,7 +154,7 @@ impl fmt::Debug for Streams {
 #[cfg(test)]
 impl Default for Streams {
     fn default() -> Self {
-        Self::new(libp2p_stream::Behaviour::new().new_control(), Standing::default())
+        Self::new(super::lanes::Behaviour::new(Standing::default()).1, Standing::default())
     }
 }
 
@@ -163,17 +162,9 @@ fn semaphore(permits: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(permits))
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "the enum grows with the crate")]
-fn error(error: OpenStreamError) -> io::Error {
-    match error {
-        OpenStreamError::Io(error) => error,
-        error => io::Error::new(io::ErrorKind::Unsupported, error.to_string()),
-    }
-}
-
 /// The streams that come in.
 pub(crate) struct Incoming {
-    streams: IncomingStreams,
+    streams: mpsc::Receiver<(PeerId, libp2p::Stream)>,
     standing: Standing,
 }
 
@@ -185,15 +176,13 @@ pub(crate) struct Offered {
 }
 
 impl Incoming {
-    /// The next stream of a peer that has proven its membership; those of others are closed without a byte.
+    /// The next stream, of a peer that had proven its membership when it asked for it.
     pub(crate) async fn next(&mut self) -> Option<Offered> {
         loop {
-            let (peer, stream) = self.streams.next().await?;
-            match (address::node_id(&peer), self.standing.of(&peer)) {
-                (Some(peer), Some(remote)) => {
-                    return Some(Offered { peer, remote, stream: stream.compat() });
-                }
-                _ => tracing::debug!(%peer, "a stranger asks for a channel"),
+            let (peer, stream) = self.streams.recv().await?;
+            // It may be gone by now.
+            if let (Some(peer), Some(remote)) = (address::node_id(&peer), self.standing.of(&peer)) {
+                return Some(Offered { peer, remote, stream: stream.compat() });
             }
         }
     }
