@@ -101,6 +101,7 @@ fn failing_disk_refuses_and_recovers_without_a_restart() {
     }
     node.fail("posix/io/sync/fsync", EIO, 1.0);
     let _ = give_all(&host, &mut chance, &mut ledger);
+    ledger.several();
     let stopped = node.into_node().stop();
     // The database engine asserts that its disk works; the store contains that. Nothing of ours panics.
     let ours = |line: &&str| line.contains("panicked at") && !line.contains("/sled-");

@@ -13,11 +13,11 @@ fn killed_while_it_serves_loses_nothing_that_it_acknowledged() {
     let _bob = alice.admit("bob");
     for round in 0..50 {
         if round % 2 == 0 {
-            ledger.several();
             let given: Vec<_> = (0..4).map(|_| Order::give_any(&alice.host, &mut chance)).collect();
             chance.pass(200);
             let _ = alice.node.kill9();
             given.into_iter().for_each(|given| drop(given.note(&mut ledger)));
+            ledger.several();
         } else {
             // The moment in which it has just been said.
             let _ = Order::give_any(&alice.host, &mut chance).note(&mut ledger);
