@@ -140,6 +140,7 @@ fn refuses_a_second_open() {
     Store::open(state.path()).unwrap();
 }
 
+/// F5: a store of a later version is refused by name, and is as it was for that version.
 #[test]
 fn refuses_a_newer_format_and_leaves_it_alone() {
     let state = TempDir::new().unwrap();
@@ -206,6 +207,51 @@ fn completes_an_interrupted_first_start() {
     fs::write(layout.unfinished.join("conf"), b"").unwrap();
     fill(&state, Table::Peers, &["anna"]);
     assert!(!layout.unfinished.exists());
+}
+
+/// F4: a log that is cut wherever it may be is refused by name or has everything: what was acknowledged last is missed.
+#[test]
+fn a_cut_log_is_never_taken_for_a_whole_one() {
+    let state = TempDir::new().unwrap();
+    for key in ["anna", "bert", "carl"] {
+        fill(&state, Table::Peers, &[key]);
+    }
+    let layout = Layout::new(state.path());
+    let end = log_end(&layout.data.join("db"));
+    let mut refused = 0;
+    for cut in (0..=end).step_by((end / 60).max(1) as usize) {
+        let copy = TempDir::new().unwrap();
+        copy_dir(&layout.dir, &copy.path().join("db"));
+        let copied = Layout::new(copy.path());
+        OpenOptions::new().write(true).open(copied.data.join("db")).unwrap().set_len(cut).unwrap();
+        match Store::open(copy.path()) {
+            Ok(store) => assert_eq!(store.load(&[Table::Peers]).unwrap().records.len(), 3, "cut at {cut}"),
+            Err(error) => {
+                refused += 1;
+                assert!(error.is_damage(), "cut at {cut}: {error}");
+                assert!(error.to_string().contains(&*copied.data.to_string_lossy()), "{error}");
+            }
+        }
+    }
+    assert!(refused > 20, "only {refused} cuts were noticed");
+}
+
+/// C13: no record is sealed under a nonce of another one, nor when a copy of the same store goes on from the same
+/// state.
+#[test]
+fn no_nonce_repeats_over_restarts_of_the_same_state() {
+    let state = TempDir::new().unwrap();
+    drop(Store::open(state.path()).unwrap());
+    let path = Layout::new(state.path()).key;
+    let mut nonces = std::collections::BTreeSet::new();
+    for _ in 0..100 {
+        let sealer = Sealer::new(&StoreKey::read(&path).unwrap());
+        for _ in 0..1000 {
+            let record = sealer.seal(b"row", b"");
+            assert!(nonces.insert(record[1..25].to_vec()), "a nonce was used twice");
+        }
+    }
+    assert_eq!(nonces.len(), 100_000);
 }
 
 /// A database that is gone is not replaced by an empty one.

@@ -13,11 +13,11 @@ fn killed_while_it_serves_loses_nothing_that_it_acknowledged() {
     let _bob = alice.admit("bob");
     for round in 0..50 {
         if round % 2 == 0 {
-            ledger.several();
             let given: Vec<_> = (0..4).map(|_| Order::give_any(&alice.host, &mut chance)).collect();
             chance.pass(200);
             let _ = alice.node.kill9();
             given.into_iter().for_each(|given| drop(given.note(&mut ledger)));
+            ledger.several();
         } else {
             // The moment in which it has just been said.
             let _ = Order::give_any(&alice.host, &mut chance).note(&mut ledger);
@@ -74,6 +74,47 @@ fn killed_in_its_first_start_founds_a_network_later() {
         Ledger::default().check(&host.state());
     }
     eprintln!("{whole} were there already, {none} were not");
+}
+
+/// F1: a restore that is killed leaves no state or a whole one, and an export that is killed none of its name or a whole
+/// one.
+#[test]
+fn killed_while_it_restores_has_all_or_nothing() {
+    let mut chance = Chance::new();
+    let alice = Member::authority("alice");
+    let fingerprint = alice.host.run(["--json", "ca", "show"]).ok().json()["fingerprint"].clone();
+    let _ = alice.node.stop();
+    let mut whole = None;
+    for round in 0..10 {
+        let file = alice.host.path(&format!("{round}.export"));
+        let path = file.to_str().unwrap();
+        let exporting = alice.host.start(["state", "export", path]);
+        chance.pass(25);
+        let exported = exporting.kill9();
+        assert!(exported.code() != Some(0) || file.exists(), "{exported}");
+        if file.exists() {
+            let _ = alice.host.run(["state", "verify", path]).ok();
+            whole = Some(file);
+        }
+    }
+    let file = whole.unwrap_or_else(|| alice.host.path("whole.export"));
+    let path = file.to_str().unwrap();
+    if !file.exists() {
+        let _ = alice.host.run(["state", "export", path]).ok();
+    }
+    for round in 0..10 {
+        let host = Host::new(&format!("copy{round}"));
+        let restoring = host.start(["state", "restore", path]);
+        chance.pass(40);
+        let first = restoring.kill9();
+        let again = host.run(["state", "restore", path]);
+        assert!(
+            again.code() == Some(0) || (first.code() != Some(1) && again.code() == Some(1)),
+            "{first}{again}"
+        );
+        assert_eq!(host.run(["--json", "ca", "show"]).ok().json()["fingerprint"], fingerprint);
+        Ledger::default().check(&host.state());
+    }
 }
 
 /// A4: an invite that two redeem while one of the three is killed admits one of them at most.

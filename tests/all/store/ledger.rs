@@ -95,7 +95,8 @@ impl Ledger {
         self.serial = Some(output.json()["serial"].as_str().unwrap().to_owned());
     }
 
-    /// From now on several orders are carried out at once, so nobody knows which certificate is the last.
+    /// Several orders were carried out at once, or failed when they might have been kept: nobody knows which certificate
+    /// is the last.
     pub(super) fn several(&mut self) {
         self.serial = None;
     }

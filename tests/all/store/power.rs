@@ -73,13 +73,13 @@ fn a_power_cut_takes_nothing_from_a_node_that_it_acknowledged() {
     let _bob = alice.admit("bob");
     let mut ledger = Ledger::default();
     for _ in 0..10 {
-        ledger.several();
         let given: Vec<_> = (0..4).map(|_| Order::give_any(&alice.host, &mut chance)).collect();
         chance.pass(200);
         alice.node.freeze();
         alice.host.power_disk().cut();
         let _ = alice.node.kill9();
         given.into_iter().for_each(|given| drop(given.note(&mut ledger)));
+        ledger.several();
         alice.host.power_disk().again();
         ledger.check(&alice.host.state());
         alice.node = alice.host.up();

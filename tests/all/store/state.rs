@@ -1,12 +1,12 @@
 //! What `lanyard state` does with a real node.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::PathBuf;
 
 use lanyard_node::store::Store;
 use lanyard_protocol::record::Table;
-use lanyard_tests::{Host, Member, SOON, wait_for};
+use lanyard_tests::{Host, Member, SOON, is_root, wait_for};
 
 use super::ledger::{Chance, Order, fits_together};
 use crate::spine::chat_log;
@@ -79,6 +79,40 @@ fn authority_exports_itself_and_goes_on_from_it_after_bit_rot() {
     let _ = host.run(["state", "restore", export.to_str().unwrap()]).ok();
     let _node = host.up();
     assert_eq!(host.run(["status", "--json"]).ok().json()["role"], "authority");
+}
+
+/// F5: a state of a later version is refused with what to do, and left as it is.
+#[test]
+fn newer_state_is_refused_by_name() {
+    let Member { node, host } = Member::authority("alice");
+    let _ = node.stop();
+    let key = host.state().join("db/key");
+    let own = fs::read_to_string(&key).unwrap();
+    fs::write(&key, own.replace("store-key-1", "store-key-2")).unwrap();
+    let refused = host.run(host.up_arguments()).fails(7).says("format 2");
+    assert!(refused.stderr().contains("newer lanyard"), "{refused}");
+    let file = host.path("export");
+    let _ = host.run(["state", "export", file.to_str().unwrap()]).fails(7).says("format 2");
+    fs::write(&key, own).unwrap();
+    let _ = host.up().stop();
+}
+
+/// F6: a store of another user is refused, whichever part of it is, with the remedy.
+#[test]
+fn store_of_another_user_is_refused() {
+    if !is_root() {
+        return;
+    }
+    let Member { node, host } = Member::authority("alice");
+    let _ = node.stop();
+    for part in ["db", "db/key", "db/data", "db/tip", "db/lock"] {
+        let path = host.state().join(part);
+        chown(&path, Some(65_534), None).unwrap();
+        let refused = host.run(host.up_arguments()).fails(1).says("65534");
+        assert!(refused.stderr().contains(&format!("chown 0 {}", path.display())), "{refused}");
+        chown(&path, Some(0), None).unwrap();
+    }
+    let _ = host.up().stop();
 }
 
 /// F1: an export that is made while the node is at work is of one moment: no change is in it by half.
