@@ -26,6 +26,7 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 pub use self::batch::Batch;
 pub use self::receiver::Receiver;
 pub use self::sender::Sender;
+use crate::ambient::Clock;
 
 /// How many full records a buffer holds: a system call for each record costs a fifth of the throughput, more
 /// than four of them no longer fit the processor's cache beside the rest.
@@ -101,24 +102,34 @@ impl From<ChannelError> for io::Error {
 }
 
 /// Whether what opened a channel still holds: asked whenever one of its keys changes, which is at least once an
-/// hour while there is traffic.
+/// hour while there is traffic. With it comes the clock by which that is judged.
 #[derive(Clone)]
-pub struct Lease(Arc<dyn Fn(Timestamp) -> Result<(), ChannelReject> + Send + Sync>);
+pub struct Lease {
+    clock: Clock,
+    check: Arc<dyn Fn(Timestamp) -> Result<(), ChannelReject> + Send + Sync>,
+}
 
 impl Lease {
-    /// A lease that holds as long as `check` says so.
-    pub fn new(check: impl Fn(Timestamp) -> Result<(), ChannelReject> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(check))
+    /// A lease that holds as long as `check` says so, by `clock`.
+    pub fn new(
+        clock: Clock,
+        check: impl Fn(Timestamp) -> Result<(), ChannelReject> + Send + Sync + 'static,
+    ) -> Self {
+        Self { clock, check: Arc::new(check) }
     }
 
-    /// A lease that ends at `expires`.
+    /// A lease that ends when `clock` says `expires`.
     #[must_use]
-    pub fn until(expires: Timestamp) -> Self {
-        Self::new(move |now| if now < expires { Ok(()) } else { Err(ChannelReject::Expired) })
+    pub fn until(clock: Clock, expires: Timestamp) -> Self {
+        Self::new(clock, move |now| if now < expires { Ok(()) } else { Err(ChannelReject::Expired) })
     }
 
     fn check(&self, now: Timestamp) -> Result<(), ChannelError> {
-        (self.0)(now).map_err(ChannelError::Ended)
+        (self.check)(now).map_err(ChannelError::Ended)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 }
 

@@ -9,7 +9,10 @@ use lanyard_protocol::engine::{ChannelGrant, CommandId};
 use lanyard_protocol::identity::NodeId;
 use lanyard_protocol::snapshot::Snapshot;
 use lanyard_protocol::ticket::TicketId;
+use lanyard_protocol::time::Timestamp;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use crate::ambient::Clock;
 
 /// Commands that wait for the loop. 64: it takes them as they come, and who finds it full waits.
 const MAILBOX: usize = 64;
@@ -54,6 +57,7 @@ struct Shared {
     snapshot: watch::Receiver<Arc<Snapshot>>,
     listening: watch::Receiver<Option<Listening>>,
     certified: broadcast::WeakSender<NodeId>,
+    clock: Clock,
 }
 
 /// The loop's ends of what its handles hold.
@@ -64,6 +68,7 @@ pub(crate) struct Ends {
     pub(crate) snapshot: watch::Sender<Arc<Snapshot>>,
     pub(crate) listening: watch::Sender<Option<Listening>>,
     pub(crate) certified: broadcast::Sender<NodeId>,
+    pub(crate) clock: Clock,
 }
 
 /// A handle, and the ends for the loop that it is to.
@@ -75,13 +80,15 @@ pub(crate) fn handle(snapshot: Arc<Snapshot>) -> (Handle, Ends) {
     let (certified_end, _) = broadcast::channel(CERTIFIED);
     let certified = certified_end.downgrade();
     let next_id = AtomicU64::new(0);
-    let shared = Shared { mailbox, cancelled, next_id, snapshot, listening, certified };
+    let clock = Clock::default();
+    let shared = Shared { mailbox, cancelled, next_id, snapshot, listening, certified, clock: clock.clone() };
     let ends = Ends {
         mailbox: mailbox_end,
         cancelled: cancelled_end,
         snapshot: snapshot_end,
         listening: listening_end,
         certified: certified_end,
+        clock,
     };
     (Handle { shared: Arc::new(shared) }, ends)
 }
@@ -133,6 +140,18 @@ impl Handle {
     #[must_use]
     pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
         self.shared.snapshot.clone()
+    }
+
+    /// The node's clock.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.shared.clock.clone()
+    }
+
+    /// The time by the node's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.shared.clock.now()
     }
 
     /// Peers as they are authenticated, from now on. Whoever lags behind misses some and is told so. Closed
@@ -203,7 +222,6 @@ fn stopping() -> Failure {
 mod tests {
     use futures::FutureExt;
     use lanyard_protocol::engine::{Engine, Setup};
-    use lanyard_protocol::time::Timestamp;
 
     use super::*;
     use crate::ambient::OsRng;

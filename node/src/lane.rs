@@ -21,7 +21,7 @@ pub use self::dial::Dialled;
 pub(crate) use self::dial::open;
 use self::limits::{Origin, Proven, ProvenSlot, Unproven};
 pub use self::services::Services;
-use crate::ambient::{self, OsRng};
+use crate::ambient::OsRng;
 use crate::channel::handshake::{self, AcceptError};
 use crate::channel::{AnyWire, Channel, Lease};
 use crate::config::LaneLimits;
@@ -146,7 +146,7 @@ impl Gate {
     /// The ticket that is presented, and why it opens nothing all the same; nothing if it is no ticket here.
     fn present(&self, for_service: &[u8]) -> Option<(Arc<ValidTicket>, Option<ChannelReject>)> {
         let snapshot = self.handle.snapshot();
-        match ticket::validate(&snapshot, &self.cache, for_service, ambient::now()) {
+        match ticket::validate(&snapshot, &self.cache, for_service, self.handle.now()) {
             Ok(ticket) => Some((ticket, None)),
             Err(TicketError::Expired { ticket, .. }) => Some((ticket, Some(ChannelReject::Expired))),
             Err(TicketError::NotAllowed(ticket)) => Some((ticket, Some(ChannelReject::NotAllowed))),
@@ -173,7 +173,7 @@ impl Gate {
     /// Holds as long as the ticket would be let in again.
     fn lease(&self, ticket: &Arc<ValidTicket>) -> Lease {
         let (handle, ticket) = (self.handle.clone(), Arc::clone(ticket));
-        Lease::new(move |now| match ticket::recheck(&handle.snapshot(), Arc::clone(&ticket), now) {
+        Lease::new(self.handle.clock(), move |now| match ticket::recheck(&handle.snapshot(), Arc::clone(&ticket), now) {
             Ok(_) => Ok(()),
             Err(TicketError::NotAllowed(_)) => Err(ChannelReject::NotAllowed),
             Err(TicketError::Certificate(_)) => Err(ChannelReject::Revoked),

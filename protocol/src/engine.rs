@@ -21,6 +21,7 @@ mod peers;
 mod persist;
 mod reach;
 mod renewal;
+mod signed_time;
 
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
@@ -44,6 +45,8 @@ pub use self::output::{
 use self::peers::Peers;
 use self::persist::Pending;
 use self::renewal::Renewal;
+use self::signed_time::Clock;
+pub use self::signed_time::ClockFault;
 use crate::enrolment::Authority;
 use crate::hello::Addresses;
 use crate::identity::{NodeId, NodeKeys, ServiceName};
@@ -69,6 +72,7 @@ pub struct Engine {
     stretching: BTreeMap<WorkId, Stretching>,
     pending: BTreeMap<PersistId, Pending>,
     local: Local,
+    clock: Clock,
     wires: Wires,
     rng: Box<dyn CryptoRng + Send>,
 }

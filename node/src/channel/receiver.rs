@@ -11,7 +11,6 @@ use lanyard_protocol::time::Timestamp;
 use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf, ReadHalf};
 
 use super::{BUFFER, ChannelError, Lease, Wire};
-use crate::ambient;
 
 /// Reads from the stream and opens what comes, in place.
 ///
@@ -32,7 +31,8 @@ pub struct Receiver<S> {
 
 impl<S: Wire> Receiver<S> {
     pub(super) fn new(stream: ReadHalf<S>, opener: Opener, lease: Lease) -> Self {
-        let watch = Watch::new(lease, ambient::now());
+        let now = lease.now();
+        let watch = Watch::new(lease, now);
         // Zeroed by the system on first use: a channel that is quiet takes a few pages.
         Self { stream, opener, watch, buffer: vec![0; BUFFER], sealed: 0..0, plain: 0..0, ended: false }
     }
@@ -110,10 +110,10 @@ impl<S: Wire> Receiver<S> {
         match record {
             Record::Data(payload) => {
                 let plain = body..body + payload.len();
-                self.watch.data(ambient::now())?;
+                self.watch.data(self.watch.lease.now())?;
                 self.plain = plain;
             }
-            Record::Rekey => self.watch.rekey(ambient::now())?,
+            Record::Rekey => self.watch.rekey(self.watch.lease.now())?,
             Record::Close => self.ended = true,
         }
         Ok(())
@@ -160,7 +160,8 @@ impl Watch {
 
     fn data(&mut self, now: Timestamp) -> Result<(), ChannelError> {
         match self.held {
-            Some(held) if now.since(held) < REKEY_AFTER => Ok(()),
+            // A lease that was looked at in the future was so before the clock was set right.
+            Some(held) if held <= now && now.since(held) < REKEY_AFTER => Ok(()),
             Some(_) | None => self.rekey(now),
         }
     }
@@ -200,6 +201,7 @@ mod tests {
     use lanyard_protocol::channel::ChannelReject;
 
     use super::*;
+    use crate::ambient::Clock;
 
     const OPENED: Timestamp = Timestamp::from_secs(1_000_000);
 
@@ -207,7 +209,7 @@ mod tests {
     #[test]
     fn a_lease_is_looked_at_though_the_peer_keeps_its_key() {
         let expires = OPENED.after(REKEY_AFTER + Duration::from_secs(60));
-        let mut watch = Watch::new(Lease::until(expires), OPENED);
+        let mut watch = Watch::new(Lease::until(Clock::default(), expires), OPENED);
         let hour = OPENED.after(REKEY_AFTER);
         for now in [OPENED, hour, expires, hour.after(REKEY_AFTER).before(Duration::from_millis(1))] {
             watch.data(now).unwrap();
@@ -221,7 +223,7 @@ mod tests {
     /// C4: what comes after a change of keys that the lease did not survive is not taken.
     #[test]
     fn nothing_is_taken_after_the_lease_has_ended() {
-        let mut watch = Watch::new(Lease::until(OPENED), OPENED);
+        let mut watch = Watch::new(Lease::until(Clock::default(), OPENED), OPENED);
         watch.data(OPENED).unwrap();
         assert!(matches!(watch.rekey(OPENED), Err(ChannelError::Ended(_))));
         assert!(matches!(watch.data(OPENED), Err(ChannelError::Ended(_))));

@@ -78,7 +78,7 @@ async fn connect_to(
     };
     let (psk, key, suites) = (grant.ticket.psk(), snapshot.sealing_key(), snapshot.suites());
     let stream: AnyWire = Box::new(stream);
-    Requester { binding, psk, key, suites }.open(stream, Lease::until(terms.expires)).await
+    Requester { binding, psk, key, suites }.open(stream, Lease::until(handle.clock(), terms.expires)).await
 }
 
 fn failure(error: &OpenError, service: &ServiceRef) -> Failure {

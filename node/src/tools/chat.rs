@@ -23,7 +23,6 @@ use tokio::sync::{Notify, broadcast, watch};
 
 use self::journal::{Direction, Head, Journal, Line};
 use self::message::TEXT_MAX;
-use crate::ambient;
 use crate::handle::Handle;
 use crate::lane::Services;
 use crate::store::{Store, StoreError};
@@ -121,7 +120,7 @@ impl Chat {
         check_room(&conversation, &request.peer)?;
         let line = Line {
             direction: Direction::Sent,
-            at: ambient::now(),
+            at: self.handle.now(),
             name: peer.name.clone(),
             text: request.text,
         };

@@ -33,6 +33,20 @@ pub(super) struct Contacts {
     pub(super) answered: BTreeMap<SocketAddr, NodeId>,
 }
 
+impl Homing {
+    /// The clock was set back by `by`.
+    pub(super) fn set_back(&mut self, by: Duration) {
+        self.next = self.next.map(|next| next.before(by));
+    }
+}
+
+impl Contacts {
+    /// The clock was set back by `by`.
+    pub(super) fn set_back(&mut self, by: Duration) {
+        self.next = self.next.map(|next| next.before(by));
+    }
+}
+
 impl Engine {
     /// The authority's node, unless that is this one.
     fn distant_home(&self) -> Option<NodeId> {

@@ -97,7 +97,7 @@ impl Engine {
     /// The node has a new certificate: everyone is shown it.
     fn settle(&mut self, now: Timestamp) {
         self.publish();
-        self.schedule_renewal(now);
+        self.renewed(now);
         self.greet_everyone(now);
         self.go_home(now);
         self.dial_contacts_if_due(now);
@@ -133,6 +133,7 @@ fn refused(output: Output) -> Option<Output> {
         | Output::Persist { .. }
         | Output::Work { .. }
         | Output::Snapshot(_)
-        | Output::Certified { .. } => None,
+        | Output::Certified { .. }
+        | Output::SignedTime(_) => None,
     }
 }

@@ -113,6 +113,7 @@ impl Engine {
     /// A peer has proven its membership on the present connection.
     pub(super) fn authenticated(&mut self, proven: AuthenticatedPeer, addresses: Addresses, now: Timestamp) {
         let peer = proven.node_id();
+        self.saw_signed_time(proven.certificate().issued(), now);
         if let Some(write) = self.peers.authenticated(proven, addresses, now) {
             self.persist(vec![write], Vec::new());
         }
