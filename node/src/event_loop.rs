@@ -14,7 +14,9 @@ use std::time::Instant;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
 use lanyard_protocol::control::{Answer, Failure};
-use lanyard_protocol::engine::{ClockFault, CommandId, Engine, Finished, Output, PersistId, RequestId, Work, WorkId};
+use lanyard_protocol::engine::{
+    ClockFault, CommandId, Engine, Finished, Output, PersistId, RequestId, Work, WorkId,
+};
 use lanyard_protocol::enrolment::stretch;
 use lanyard_protocol::record::Write;
 use lanyard_protocol::time::Timestamp;

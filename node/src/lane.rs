@@ -19,13 +19,14 @@ use tokio::net::{TcpListener, TcpStream};
 
 pub use self::dial::Dialled;
 pub(crate) use self::dial::open;
-use self::limits::{Origin, Proven, ProvenSlot, Unproven};
+use self::limits::{Proven, ProvenSlot, Unproven};
 pub use self::services::Services;
 use crate::ambient::OsRng;
 use crate::channel::handshake::{self, AcceptError};
 use crate::channel::{AnyWire, Channel, Lease};
 use crate::config::LaneLimits;
 use crate::handle::Handle;
+use crate::origin::Origin;
 use crate::swarm;
 use crate::tasks::Tasks;
 
@@ -173,16 +174,18 @@ impl Gate {
     /// Holds as long as the ticket would be let in again.
     fn lease(&self, ticket: &Arc<ValidTicket>) -> Lease {
         let (handle, ticket) = (self.handle.clone(), Arc::clone(ticket));
-        Lease::new(self.handle.clock(), move |now| match ticket::recheck(&handle.snapshot(), Arc::clone(&ticket), now) {
-            Ok(_) => Ok(()),
-            Err(TicketError::NotAllowed(_)) => Err(ChannelReject::NotAllowed),
-            Err(TicketError::Certificate(_)) => Err(ChannelReject::Revoked),
-            Err(
-                TicketError::Expired { .. }
-                | TicketError::NoTicket(_)
-                | TicketError::Content
-                | TicketError::NotMember,
-            ) => Err(ChannelReject::Expired),
+        Lease::new(self.handle.clock(), move |now| {
+            match ticket::recheck(&handle.snapshot(), Arc::clone(&ticket), now) {
+                Ok(_) => Ok(()),
+                Err(TicketError::NotAllowed(_)) => Err(ChannelReject::NotAllowed),
+                Err(TicketError::Certificate(_)) => Err(ChannelReject::Revoked),
+                Err(
+                    TicketError::Expired { .. }
+                    | TicketError::NoTicket(_)
+                    | TicketError::Content
+                    | TicketError::NotMember,
+                ) => Err(ChannelReject::Expired),
+            }
         })
     }
 

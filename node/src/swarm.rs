@@ -35,6 +35,7 @@ use self::handshakes::Handshakes;
 use self::rates::Rates;
 use crate::ambient;
 use crate::config::NetworkLimits;
+use crate::origin::Origin;
 
 /// Streams of one connection that may be agreeing on their protocol at a time. 16: the requests that a peer of
 /// the default limits has open.
@@ -337,7 +338,8 @@ impl Network {
 
     /// Whether a request is worth an answer: whoever has proven nothing asks so often, whatever its node id.
     fn may_ask(&mut self, peer: &PeerId, address: IpAddr) -> bool {
-        self.swarm.behaviour().gate.is_proven(peer) || self.asked.charge(address, ambient::monotonic())
+        self.swarm.behaviour().gate.is_proven(peer)
+            || self.asked.charge(Origin::of(address, is_attached), ambient::monotonic())
     }
 
     fn take_inbound(&mut self, id: InboundId) -> Option<ResponseChannel<Vec<u8>>> {

@@ -19,6 +19,7 @@ use super::handshakes::Handshakes;
 use super::slots::Slots;
 use crate::ambient;
 use crate::config::NetworkLimits;
+use crate::origin::Origin;
 
 /// Refuses connections beyond the limits, and whoever is no node.
 pub(super) struct Gate {
@@ -128,8 +129,9 @@ impl NetworkBehaviour for Gate {
         _local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        let address = ip(remote).ok_or_else(|| ConnectionDenied::new(Refused::Address(remote.clone())))?;
-        let given_up = self.slots.take(id, address, ambient::monotonic()).map_err(ConnectionDenied::new)?;
+        let remote_ip = ip(remote).ok_or_else(|| ConnectionDenied::new(Refused::Address(remote.clone())))?;
+        let origin = Origin::of(remote_ip, address::is_attached);
+        let given_up = self.slots.take(id, origin, ambient::monotonic()).map_err(ConnectionDenied::new)?;
         if let Some(given_up) = given_up {
             self.close(given_up);
         }
