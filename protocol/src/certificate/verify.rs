@@ -7,7 +7,9 @@ use webpki::{EndEntityCert, KeyUsage};
 
 use super::issue::{write_ca, write_leaf};
 use super::profile::{LeafContents, ReadLeaf, key_identifier, read_ca, read_leaf};
-use super::{BACKDATE, CertificateDer, CertificateError, Moment, ProfileError, Role, Serial, Subject, Validity};
+use super::{
+    BACKDATE, CertificateDer, CertificateError, Moment, ProfileError, Role, Serial, Subject, Validity,
+};
 use crate::identity::{
     EntityName, Fingerprint, NetworkName, NodeId, NodeName, PublicKey, SealingPublicKey, Signature,
 };

@@ -205,6 +205,15 @@ impl Peers {
         }
     }
 
+    /// Whoever was refused, or refused this node, may be greeted again.
+    pub(super) fn forget_refusals(&mut self) {
+        for (_, peer) in self.0.values_mut() {
+            if matches!(peer.greeting, Greeting::Refused) {
+                peer.greeting = Greeting::None;
+            }
+        }
+    }
+
     pub(super) fn show_begins(&mut self, id: NodeId, certificate: Digest) {
         if let Some(peer) = self.get_mut(id) {
             peer.showing = Some(certificate);

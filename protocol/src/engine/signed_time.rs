@@ -161,7 +161,8 @@ impl Engine {
         }
     }
 
-    /// Everything that was to happen at a time still happens when as much time has passed.
+    /// Everything that was to happen at a time still happens when as much time has passed; and who was not believed for
+    /// a clock that was ahead gets another chance.
     fn clock_set_back(&mut self, by: Duration, now: Timestamp) {
         self.errands.set_back(by);
         self.homing.set_back(by);
@@ -170,6 +171,8 @@ impl Engine {
             joining.clock_set_back(by);
         }
         self.set_renewal_back(by, now);
+        self.peers.forget_refusals();
+        self.go_home(now);
         if self.ring.next_rotation() > now.after(ROTATION) {
             self.ring = std::sync::Arc::new(self.ring.rotated(now, &mut *self.rng));
             self.publish();

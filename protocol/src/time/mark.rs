@@ -49,7 +49,11 @@ mod tests {
         assert_eq!(mark.now(Timestamp::from_secs(5), HOUR * 3), signed.after(HOUR * 2));
         let ahead = signed.after(HOUR * 9000);
         assert_eq!(mark.now(ahead, HOUR * 3), ahead);
-        assert_eq!(mark.now(signed, HOUR * 4), signed.after(HOUR * 3), "as if the clock had never been ahead");
+        assert_eq!(
+            mark.now(signed, HOUR * 4),
+            signed.after(HOUR * 3),
+            "as if the clock had never been ahead"
+        );
     }
 
     #[test]

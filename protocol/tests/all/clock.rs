@@ -90,6 +90,7 @@ fn a_clock_set_forward_and_back_leaves_nothing_behind() {
 #[test]
 fn an_authority_set_forward_and_back_leaves_nothing_behind() {
     let mut lan = Lan::network(206, 2);
+    lan.pass(Duration::from_secs(1));
     lan.skew.insert(0, 400 * DAY);
     lan.pass(Duration::from_hours(1));
     let ahead = serial(&mut lan, 0);
@@ -202,11 +203,8 @@ fn a_clock_set_back_puts_no_deadline_off() {
     let (_, uri) = lan.invite(1);
     let begun = lan.now;
     lan.away.insert(0);
-    let join = lanyard_protocol::control::Join {
-        invite: Some(uri),
-        name: "till".parse().unwrap(),
-        network: None,
-    };
+    let join =
+        lanyard_protocol::control::Join { invite: Some(uri), name: "till".parse().unwrap(), network: None };
     let id = lan.give(1, Command::Join(join));
     lan.pass(Duration::from_secs(5));
     lan.skew.insert(1, -3600);
