@@ -152,6 +152,29 @@ async fn another_peer_than_the_one_looked_for_is_a_failed_dial() {
     assert!(matches!(event, Event::DialFailed { dial: DialId(1) }), "{event:?}");
 }
 
+/// E1: whoever else answers at the addresses that were announced for a peer, or takes the connection and says nothing,
+/// does not keep it from being reached at its own.
+#[tokio::test]
+async fn a_peer_is_reached_though_others_answer_for_it() {
+    let (mut alice, mut bob, mut mallory) = (node(1), node(2), node(3));
+    let place = listening(&mut bob).await;
+    let false_place = listening(&mut mallory).await;
+    let silent = TcpSocket::new_v4().unwrap();
+    silent.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let silent = silent.listen(16).unwrap();
+    let places = [false_place, silent.local_addr().unwrap(), nothing_there(), place];
+    alice.connect(DialId(1), Some(&id(2)), &places);
+    let answering = async {
+        loop {
+            mallory.next().await;
+        }
+    };
+    tokio::select! {
+        (there, _) = connected(&mut alice, &mut bob) => assert_eq!(there.remote, place),
+        () = answering => {}
+    }
+}
+
 #[tokio::test]
 async fn a_dial_to_nowhere_fails() {
     let mut alice = node(1);
