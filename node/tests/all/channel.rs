@@ -337,7 +337,8 @@ async fn a_long_channel_changes_keys_while_its_ticket_holds() {
     let ends = Ends::new();
     for revoked in [false, true] {
         let (near, far) = tokio::io::duplex(1 << 20);
-        let lease = if revoked { Lease::new(Clock::default(), |_| Err(ChannelReject::Revoked)) } else { forever() };
+        let lease =
+            if revoked { Lease::new(Clock::default(), |_| Err(ChannelReject::Revoked)) } else { forever() };
         let (near, far) = tokio::join!(ends.open(near, Suites::ALL), ends.accept(far, lease));
         let (mut near, mut far) = (near.unwrap(), far.unwrap());
         // One record is used up by the handshake; a batch of four straddles the last one that the key may seal.

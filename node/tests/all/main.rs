@@ -5,6 +5,7 @@
 mod channel;
 mod local_api;
 mod members;
+mod renewal;
 mod start;
 mod tools;
 
