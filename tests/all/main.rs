@@ -6,10 +6,12 @@
     reason = "a test reports by panicking, also in what its functions share"
 )]
 
+mod clock;
 mod demo;
 mod documents;
 mod hostile;
 mod lan;
+mod load;
 mod local;
 mod openssl;
 mod secrets;

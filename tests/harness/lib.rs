@@ -6,8 +6,10 @@
 
 #![expect(clippy::panic, clippy::expect_used, reason = "a harness reports a failed test by panicking")]
 
+mod applicants;
 mod attacker;
 mod binary;
+mod crowd;
 mod disk;
 mod host;
 mod lan;
@@ -17,9 +19,12 @@ mod process;
 mod shop;
 mod stranger;
 mod wait;
+mod wall;
 
+pub use applicants::Applicants;
 pub use attacker::{Attacker, noise};
 pub use binary::{binary, is_root, program, repository};
+pub use crowd::{Flood, crowd};
 pub use host::Host;
 pub use lan::Lan;
 pub use node::{DetachedNode, RunningNode};
@@ -28,3 +33,4 @@ pub use process::Process;
 pub use shop::Member;
 pub use stranger::Stranger;
 pub use wait::{SOON, wait_for};
+pub use wall::WallClock;

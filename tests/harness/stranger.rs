@@ -96,17 +96,17 @@ async fn answer(swarm: &mut Swarm<request_response::Behaviour<Raw>>) -> Option<V
     }
 }
 
-fn protocols() -> [(StreamProtocol, ProtocolSupport); 1] {
+pub(crate) fn protocols() -> [(StreamProtocol, ProtocolSupport); 1] {
     [(StreamProtocol::new("/lanyard/control/1"), ProtocolSupport::Full)]
 }
 
-fn configuration() -> request_response::Config {
+pub(crate) fn configuration() -> request_response::Config {
     request_response::Config::default().with_request_timeout(PATIENCE)
 }
 
 /// Bytes as they are, of any number.
 #[derive(Clone, Default)]
-struct Raw;
+pub(crate) struct Raw;
 
 impl Codec for Raw {
     type Protocol = StreamProtocol;
