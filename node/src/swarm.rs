@@ -365,7 +365,8 @@ impl Network {
             self.events.push_back(Event::Discovered { peer, addresses: addresses.into_iter().collect() });
         }
         let local = *self.swarm.local_peer_id();
-        self.swarm.behaviour_mut().bound_discovery(local);
+        let listening: Vec<_> = self.swarm.listeners().cloned().collect();
+        self.swarm.behaviour_mut().bound_discovery(local, &listening);
     }
 
     fn handle_listening(&mut self, address: &Multiaddr, new: bool) {
