@@ -42,7 +42,7 @@ use self::output::ids::Counter;
 pub use self::output::{
     ChannelGrant, CommandId, DialId, InboundId, Output, PersistId, RequestId, Work, WorkId,
 };
-use self::peers::Peers;
+use self::peers::{Courtesy, Peers};
 use self::persist::Pending;
 use self::renewal::Renewal;
 use self::signed_time::Clock;
@@ -101,6 +101,7 @@ struct Wires {
     outputs: VecDeque<Output>,
     sent: BTreeMap<RequestId, Sent>,
     dials: BTreeMap<DialId, Dialling>,
+    courtesy: Courtesy,
     next: Counter,
 }
 
@@ -217,7 +218,10 @@ impl Engine {
         }
         if self.joining.is_some() {
             self.ask_around(now);
-        } else if self.membership.member.is_some() && self.peers.wants_greeting(peer) {
+        } else if self.membership.member.is_some()
+            && self.peers.wants_greeting(peer)
+            && self.wires.courtesy.take(now)
+        {
             self.reach(peer, now);
         }
     }

@@ -42,6 +42,26 @@ pub(super) enum Greeting {
     Refused,
 }
 
+/// How many greetings nobody asked for have begun of late: [`GREETINGS_MAX`] in a second. Whoever announces peers that
+/// are not there would otherwise make this node dial without end.
+#[derive(Debug, Default)]
+pub(super) struct Courtesy {
+    since: Timestamp,
+    begun: usize,
+}
+
+impl Courtesy {
+    /// Counts one more greeting, if there is room for it.
+    pub(super) fn take(&mut self, now: Timestamp) -> bool {
+        if now < self.since || now.since(self.since) >= Duration::from_secs(1) {
+            *self = Self { since: now, begun: 0 };
+        }
+        let room = self.begun < GREETINGS_MAX;
+        self.begun += usize::from(room);
+        room
+    }
+}
+
 /// What is known of a peer.
 #[derive(Debug, Default)]
 pub(super) struct Peer {
