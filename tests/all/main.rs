@@ -8,6 +8,7 @@
 
 mod clock;
 mod demo;
+mod discovery;
 mod documents;
 mod hostile;
 mod lan;
