@@ -237,7 +237,7 @@ impl Network {
             }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 tracing::debug!(?error, "dial failed");
-                if let Some(dial) = self.dials.failed(&mut self.swarm, connection_id) {
+                if let Some(dial) = self.dials.failed(&mut self.swarm, connection_id, &error) {
                     self.events.push_back(Event::DialFailed { dial });
                 }
             }
