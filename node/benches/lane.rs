@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
-use lanyard_node::ambient::{self, OsRng};
+use lanyard_node::ambient::{self, Clock, OsRng};
 use lanyard_node::channel::handshake::{self, Requester};
 use lanyard_node::channel::{Channel, Lease};
 use lanyard_node::{Config, Node};
@@ -80,7 +80,7 @@ impl Ends {
 }
 
 fn forever() -> Lease {
-    Lease::until(Timestamp::from_millis(u64::MAX))
+    Lease::until(Clock::default(), Timestamp::from_millis(u64::MAX))
 }
 
 async fn tcp_pair() -> (TcpStream, TcpStream) {

@@ -4,9 +4,11 @@
 //! `clippy.toml` keeps it so.
 
 use core::convert::Infallible;
+use core::time::Duration;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use lanyard_protocol::time::Timestamp;
+use lanyard_protocol::time::{Mark, Timestamp};
 use rand_core::{TryCryptoRng, TryRng};
 
 /// The wall clock: it may jump either way. A clock before 1970 reads as 1970.
@@ -22,6 +24,39 @@ pub fn now() -> Timestamp {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
 pub fn monotonic() -> Instant {
     Instant::now()
+}
+
+/// The time since the system was started, with what it slept, for the [`Mark`]: a laptop that was shut for a week is a
+/// week older. It never goes back, and nobody sets it.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the clock that counts sleep")]
+pub fn steady() -> Duration {
+    #[cfg(target_os = "linux")]
+    let clock = rustix::time::ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    let clock = rustix::time::ClockId::Monotonic;
+    Duration::try_from(rustix::time::clock_gettime(clock)).unwrap_or_default()
+}
+
+/// A node's time: that of the wall clock, but never before what has been signed. Clones are one clock.
+///
+/// Everything that a node decides by the time, control and data plane alike, it decides by its clock. A node has one
+/// of its own, for what one network has signed is nothing to another node of the same process.
+#[derive(Clone, Debug, Default)]
+pub struct Clock(Arc<RwLock<Mark>>);
+
+impl Clock {
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        let mark = *self.0.read().unwrap_or_else(PoisonError::into_inner);
+        mark.now(now(), steady())
+    }
+
+    /// Takes note of a time that has been signed.
+    pub(crate) fn raise(&self, signed: Timestamp) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).raise(signed, steady());
+    }
 }
 
 /// The operating system's randomness, through `getrandom(2)` or what the system has instead.
@@ -91,6 +126,17 @@ mod tests {
         for half in [&a[..32], &a[32..]] {
             assert_ne!(half, [0; 32]);
         }
+    }
+
+    /// B5: a node's time is never before what has been signed, and goes on from there.
+    #[test]
+    fn a_clock_is_not_behind_what_was_signed() {
+        let (clock, other) = (Clock::default(), Clock::default());
+        let ahead = now().after(Duration::from_hours(1000));
+        clock.clone().raise(ahead);
+        let first = clock.now();
+        assert!(first >= ahead && clock.now() >= first, "{first}");
+        assert!(other.now() < ahead, "another node's clock is its own");
     }
 
     #[test]

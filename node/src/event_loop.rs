@@ -4,6 +4,7 @@
 
 mod pace;
 
+use core::mem::Discriminant;
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -13,9 +14,12 @@ use std::time::Instant;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
 use lanyard_protocol::control::{Answer, Failure};
-use lanyard_protocol::engine::{CommandId, Engine, Finished, Output, PersistId, RequestId, Work, WorkId};
+use lanyard_protocol::engine::{
+    ClockFault, CommandId, Engine, Finished, Output, PersistId, RequestId, Work, WorkId,
+};
 use lanyard_protocol::enrolment::stretch;
 use lanyard_protocol::record::Write;
+use lanyard_protocol::time::Timestamp;
 use tokio::sync::{Semaphore, oneshot};
 
 use self::pace::Pace;
@@ -44,6 +48,8 @@ pub(crate) struct EventLoop {
     works: FuturesUnordered<BoxFuture<'static, Option<(WorkId, Finished)>>>,
     workers: Arc<Semaphore>,
     pace: Pace,
+    /// What was last said to be wrong with the clock.
+    clock_fault: Option<Discriminant<ClockFault>>,
 }
 
 /// What others are told instead of where the node listens.
@@ -97,6 +103,7 @@ impl EventLoop {
             works: FuturesUnordered::new(),
             workers: Arc::new(Semaphore::new(WORKERS)),
             pace: Pace::default(),
+            clock_fault: None,
         }
     }
 
@@ -117,7 +124,7 @@ impl EventLoop {
 
     /// Waits for the next input. Dropping the future loses nothing.
     async fn next(&mut self) -> Input {
-        let (deadline, now) = (self.engine.poll_timeout(), ambient::now());
+        let (deadline, now) = (self.engine.poll_timeout(), self.ends.clock.now());
         if let Some((deadline, why)) = deadline
             && self.pace.is_due(deadline, now)
         {
@@ -137,10 +144,13 @@ impl EventLoop {
     }
 
     fn feed(&mut self, input: Input) {
-        let now = ambient::now();
+        self.engine.handle_clock(ambient::now(), ambient::steady());
+        self.carry_out();
+        self.watch_clock();
+        let now = self.ends.clock.now();
         match input {
-            Input::Network(event) => self.feed_network(event),
-            Input::Message(message) => self.feed_message(message),
+            Input::Network(event) => self.feed_network(event, now),
+            Input::Message(message) => self.feed_message(message, now),
             Input::Cancelled(id) => {
                 if self.waiting.remove(&id).is_some() {
                     self.engine.handle_cancel(id, now);
@@ -158,8 +168,19 @@ impl EventLoop {
         }
     }
 
-    fn feed_network(&mut self, event: Event) {
-        let now = ambient::now();
+    /// Says once that a clock is wrong, and once that it is right again.
+    fn watch_clock(&mut self) {
+        let fault = self.engine.clock_fault();
+        if fault.as_ref().map(core::mem::discriminant) != self.clock_fault {
+            match &fault {
+                Some(fault) => tracing::warn!("{fault}"),
+                None => tracing::info!("this host's clock is right again"),
+            }
+            self.clock_fault = fault.as_ref().map(core::mem::discriminant);
+        }
+    }
+
+    fn feed_network(&mut self, event: Event, now: Timestamp) {
         let engine = &mut self.engine;
         match event {
             Event::Listening(control) => {
@@ -186,8 +207,7 @@ impl EventLoop {
         }
     }
 
-    fn feed_message(&mut self, message: Message) {
-        let now = ambient::now();
+    fn feed_message(&mut self, message: Message, now: Timestamp) {
         match message {
             Message::Command { id, caller, command, reply } => {
                 self.waiting.insert(id, Waiting::Command(reply));
@@ -220,6 +240,7 @@ impl EventLoop {
                 Output::Snapshot(snapshot) => {
                     self.ends.snapshot.send_replace(snapshot);
                 }
+                Output::SignedTime(signed) => self.ends.clock.raise(signed),
                 Output::Certified { peer } => {
                     self.network.prove(&peer);
                     // Nobody has to listen.

@@ -9,8 +9,10 @@ use lanyard_protocol::engine::{ChannelGrant, CommandId};
 use lanyard_protocol::identity::NodeId;
 use lanyard_protocol::snapshot::Snapshot;
 use lanyard_protocol::ticket::TicketId;
+use lanyard_protocol::time::Timestamp;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use crate::ambient::Clock;
 use crate::lane::Detour;
 use crate::swarm::Streams;
 
@@ -58,6 +60,7 @@ struct Shared {
     listening: watch::Receiver<Option<Listening>>,
     certified: broadcast::WeakSender<NodeId>,
     detour: Detour,
+    clock: Clock,
 }
 
 /// The loop's ends of what its handles hold.
@@ -68,6 +71,7 @@ pub(crate) struct Ends {
     pub(crate) snapshot: watch::Sender<Arc<Snapshot>>,
     pub(crate) listening: watch::Sender<Option<Listening>>,
     pub(crate) certified: broadcast::Sender<NodeId>,
+    pub(crate) clock: Clock,
 }
 
 /// A handle, and the ends for the loop that it is to.
@@ -80,13 +84,16 @@ pub(crate) fn handle(snapshot: Arc<Snapshot>, streams: Streams) -> (Handle, Ends
     let certified = certified_end.downgrade();
     let next_id = AtomicU64::new(0);
     let detour = Detour::new(streams);
-    let shared = Shared { mailbox, cancelled, next_id, snapshot, listening, certified, detour };
+    let clock = Clock::default();
+    let shared =
+        Shared { mailbox, cancelled, next_id, snapshot, listening, certified, detour, clock: clock.clone() };
     let ends = Ends {
         mailbox: mailbox_end,
         cancelled: cancelled_end,
         snapshot: snapshot_end,
         listening: listening_end,
         certified: certified_end,
+        clock,
     };
     (Handle { shared: Arc::new(shared) }, ends)
 }
@@ -138,6 +145,18 @@ impl Handle {
     #[must_use]
     pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
         self.shared.snapshot.clone()
+    }
+
+    /// The node's clock.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.shared.clock.clone()
+    }
+
+    /// The time by the node's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.shared.clock.now()
     }
 
     /// Peers as they are authenticated, from now on. Whoever lags behind misses some and is told so. Closed
@@ -213,7 +232,6 @@ fn stopping() -> Failure {
 mod tests {
     use futures::FutureExt;
     use lanyard_protocol::engine::{Engine, Setup};
-    use lanyard_protocol::time::Timestamp;
 
     use super::*;
     use crate::ambient::OsRng;

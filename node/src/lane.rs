@@ -23,13 +23,14 @@ use tokio::net::{TcpListener, TcpStream};
 pub(crate) use self::detour::Detour;
 pub use self::dial::Dialled;
 pub(crate) use self::dial::open;
-use self::limits::{Origin, Proven, Unproven, UnprovenSlot};
+use self::limits::{Proven, Unproven, UnprovenSlot};
 pub use self::services::Services;
-use crate::ambient::{self, OsRng};
+use crate::ambient::OsRng;
 use crate::channel::handshake::{self, AcceptError};
 use crate::channel::{AnyWire, Channel, Lease, Wire};
 use crate::config::LaneLimits;
 use crate::handle::Handle;
+use crate::origin::Origin;
 use crate::swarm::{self, Incoming, Offered};
 use crate::tasks::Tasks;
 
@@ -221,7 +222,7 @@ impl Gate {
     /// The ticket that is presented, and why it opens nothing all the same; nothing if it is no ticket here.
     fn present(&self, for_service: &[u8]) -> Option<(Arc<ValidTicket>, Option<ChannelReject>)> {
         let snapshot = self.handle.snapshot();
-        match ticket::validate(&snapshot, &self.cache, for_service, ambient::now()) {
+        match ticket::validate(&snapshot, &self.cache, for_service, self.handle.now()) {
             Ok(ticket) => Some((ticket, None)),
             Err(TicketError::Expired { ticket, .. }) => Some((ticket, Some(ChannelReject::Expired))),
             Err(TicketError::NotAllowed(ticket)) => Some((ticket, Some(ChannelReject::NotAllowed))),
@@ -258,7 +259,7 @@ impl Gate {
             let held = ticket::recheck(&snapshot, Arc::clone(&ticket), now);
             held.map(drop).map_err(|error| error.ending())
         };
-        Lease::new(holds).ends_at(expires).follows(changes)
+        Lease::new(self.handle.clock(), holds).ends_at(expires).follows(changes)
     }
 
     async fn dispatch(&self, session: Session) {

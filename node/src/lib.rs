@@ -26,6 +26,7 @@ mod control;
 mod event_loop;
 mod handle;
 mod listen;
+mod origin;
 mod start;
 mod swarm;
 mod tasks;

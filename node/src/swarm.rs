@@ -43,6 +43,7 @@ pub(crate) use self::streams::MemberStream;
 pub(crate) use self::streams::{Incoming, Offered, Streams};
 use crate::ambient;
 use crate::config::NetworkLimits;
+use crate::origin::Origin;
 
 /// Streams of one connection that may be agreeing on their protocol at a time. 16: the requests that a peer of
 /// the default limits has open.
@@ -264,7 +265,7 @@ impl Network {
             }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 tracing::debug!(?error, "dial failed");
-                if let Some(dial) = self.dials.failed(&mut self.swarm, connection_id) {
+                if let Some(dial) = self.dials.failed(&mut self.swarm, connection_id, &error) {
                     self.events.push_back(Event::DialFailed { dial });
                 }
             }
@@ -365,7 +366,8 @@ impl Network {
 
     /// Whether a request is worth an answer: whoever has proven nothing asks so often, whatever its node id.
     fn may_ask(&mut self, peer: &PeerId, address: IpAddr) -> bool {
-        self.swarm.behaviour().gate.is_proven(peer) || self.asked.charge(address, ambient::monotonic())
+        self.swarm.behaviour().gate.is_proven(peer)
+            || self.asked.charge(Origin::of(address, is_attached), ambient::monotonic())
     }
 
     fn take_inbound(&mut self, id: InboundId) -> Option<ResponseChannel<Vec<u8>>> {
@@ -391,7 +393,8 @@ impl Network {
             self.events.push_back(Event::Discovered { peer, addresses: addresses.into_iter().collect() });
         }
         let local = *self.swarm.local_peer_id();
-        self.swarm.behaviour_mut().bound_discovery(local);
+        let listening: Vec<_> = self.swarm.listeners().cloned().collect();
+        self.swarm.behaviour_mut().bound_discovery(local, &listening);
     }
 
     fn handle_listening(&mut self, address: &Multiaddr, new: bool) {

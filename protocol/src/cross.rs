@@ -3,6 +3,8 @@
 //! **A new [`Label`] needs a row in [`ROWS`]**, which says what it is for. If what is made with it travels or is
 //! kept, its kind also needs an entry in [`kinds`]: the real bytes, and what takes them.
 
+use core::time::Duration;
+
 use chacha20poly1305::aead::{Aead as _, KeyInit as _};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
@@ -18,10 +20,12 @@ use crate::enrolment::{
 use crate::identity::{CaKey, IdentityKey, NodeKeys, SealingKey, Secret, Signature};
 use crate::keyring::KeyRing;
 use crate::label::Label;
-use crate::message;
+use crate::revocation::{Issuer, RevocationList, SignedHead, SignedRevocation, Update};
 use crate::seal::{self, Sealed};
+use crate::snapshot::{Member, Snapshot};
 use crate::ticket::{self, HeldTicket, SessionKeyCache, TicketGrant, vectors::World};
 use crate::time::Timestamp;
+use crate::{envelope, message};
 
 /// What is made with a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +61,15 @@ const ROWS: &[(Label, Use)] = &[
     (Label::ChannelPsk, Use::Keys),
     (Label::ChannelRecord, Use::Keys),
     (Label::ChannelRatchet, Use::Keys),
+    (Label::Revocation, Use::Signs),
+    (Label::RevocationHead, Use::Signs),
+    (Label::RevocationDigest, Use::Names),
+    (Label::StateExport, Use::Keys),
+    (Label::EnvelopeHeader, Use::Signs),
+    (Label::EnvelopeKey, Use::Seals),
+    (Label::EnvelopeCommitment, Use::Names),
+    (Label::EnvelopeContent, Use::Keys),
+    (Label::EnvelopeChunk, Use::Signs),
 ];
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_253_400);
@@ -221,6 +234,8 @@ fn kinds() -> Vec<Kind> {
     enrolments(&mut kinds);
     tickets(&mut kinds);
     channels(&mut kinds);
+    revocations(&mut kinds);
+    envelopes(&mut kinds);
     kinds
 }
 
@@ -268,6 +283,87 @@ fn certificates(kinds: &mut Vec<Kind>) {
     add(kinds, "libp2p signature", None, signature.to_vec(), move |bytes| {
         let signature = <[u8; 64]>::try_from(bytes).map(Signature::from);
         signature.is_ok_and(|bytes| keys.identity.public_key().verify_bytes(&libp2p_input(), &bytes).is_ok())
+    });
+}
+
+/// A network whose CA key is the identity key, and a member of it that is the same node.
+fn selfsame() -> (CaKey, TrustAnchor, VerifiedCertificate) {
+    let ca = CaKey::from_seed(&[20; 32]);
+    let network: crate::identity::NetworkName = "shop.lan".parse().unwrap();
+    let pin = crate::identity::Fingerprint::of(&ca.public_key());
+    let der = certificate::issue_ca(&ca, &network, NOW, &mut rng()).unwrap();
+    let anchor = TrustAnchor::new(der, pin, network.clone()).unwrap();
+    let keys = Enrolment::authority_keys();
+    let subject = certificate::Subject {
+        name: "nas".parse().unwrap(),
+        entity: network.default_entity(),
+        network,
+        role: certificate::Role::Member,
+        node: keys.node_id(),
+        sealing: keys.sealing.public_key(),
+    };
+    let validity = certificate::Validity::starting(NOW, LEAF_LIFE).unwrap();
+    let leaf = certificate::issue_leaf(&ca, &anchor, subject, validity, &mut rng()).unwrap();
+    let leaf = certificate::verify(&anchor, &leaf, NOW).unwrap();
+    (ca, anchor, leaf)
+}
+
+fn revocations(kinds: &mut Vec<Kind>) {
+    let (key, anchor, leaf) = selfsame();
+    let issuer = Issuer { key: &key, anchor: &anchor };
+    let list = issuer.revoke(&RevocationList::default(), &leaf, leaf.not_after(), NOW).unwrap().list;
+    let update = list.since(0);
+    let (entry, head) = (update.revocations[0], update.head.unwrap());
+    add(kinds, "revocation", Some(Label::Revocation), codec::encode(&entry), |bytes| {
+        let (_, anchor, _) = selfsame();
+        let update =
+            decode::<SignedRevocation>(bytes).map(|entry| Update { revocations: vec![entry], head: None });
+        update.is_some_and(|update| RevocationList::default().merge(&update, &anchor).is_ok())
+    });
+    add(kinds, "revocations' head", Some(Label::RevocationHead), codec::encode(&head), |bytes| {
+        let (_, anchor, _) = selfsame();
+        let update =
+            decode::<SignedHead>(bytes).map(|head| Update { revocations: Vec::new(), head: Some(head) });
+        update.is_some_and(|update| RevocationList::default().merge(&update, &anchor).is_ok())
+    });
+}
+
+/// A sealed file of the node to itself.
+fn sealed_file() -> (Snapshot, Vec<u8>, Vec<u8>) {
+    let (_, anchor, leaf) = selfsame();
+    let snapshot = Snapshot {
+        keys: std::sync::Arc::new(Enrolment::authority_keys()),
+        ring: std::sync::Arc::new(KeyRing::new(NOW, &mut rng())),
+        suites: Suites::PORTABLE,
+        member: Some(std::sync::Arc::new(Member::new(anchor, leaf.clone()))),
+    };
+    let sealed = envelope::seal(&snapshot, core::slice::from_ref(&leaf), NOW, &mut rng()).unwrap();
+    let mut chunk = [0; envelope::CHUNK_MAX];
+    let mut sealer = envelope::ContentSealer::new(&sealed.header, &sealed.key, sealed.signer);
+    let length = sealer.seal(&mut chunk, 0, true).unwrap();
+    (snapshot, sealed.header, chunk[..length].to_vec())
+}
+
+fn envelopes(kinds: &mut Vec<Kind>) {
+    let (_, header, chunk) = sealed_file();
+    let read: envelope::Header = decode(&header[envelope::PREFIX_LEN..]).unwrap();
+    let key = codec::encode(&read.terms.receivers[0].key);
+    add(kinds, "sealed file's header", Some(Label::EnvelopeHeader), header, |bytes| {
+        let (snapshot, ..) = sealed_file();
+        envelope::open(&snapshot, bytes, NOW).is_ok()
+    });
+    add(kinds, "sealed file's key", Some(Label::EnvelopeKey), key, move |bytes| {
+        let (keys, terms) = (Enrolment::authority_keys(), &read.terms);
+        let info = envelope::key_info(terms.network, keys.node_id(), keys.node_id(), &terms.content_key);
+        decode::<Sealed>(bytes).is_some_and(|key| seal::open(&keys.sealing, &key, &info, &[]).is_ok())
+    });
+    add(kinds, "sealed file's chunk", Some(Label::EnvelopeChunk), chunk, |bytes| {
+        let (snapshot, header, _) = sealed_file();
+        let (key, signer) = envelope::open(&snapshot, &header, NOW).unwrap().into_keys();
+        let mut opener = envelope::ContentOpener::new(&header, &key, signer);
+        bytes.split_first_chunk().is_some_and(|(head, body)| {
+            opener.head(*head).is_ok_and(|head| opener.open(head, &mut body.to_vec()).is_ok())
+        })
     });
 }
 
@@ -320,7 +416,7 @@ impl Enrolment {
     fn believe(self, answer: AuthorityKey) -> Option<(Authority, NodeKeys, Requested, EnrolRequest)> {
         let name = "till".parse().unwrap();
         let (requested, request) =
-            self.asked.answered(answer, &name, &self.candidate, NOW, &mut rng()).ok()?;
+            self.asked.answered(answer, &name, &self.candidate, (NOW, Duration::ZERO), &mut rng()).ok()?;
         Some((self.authority, self.candidate, requested, request))
     }
 

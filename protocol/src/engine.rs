@@ -22,6 +22,7 @@ mod persist;
 mod reach;
 mod renewal;
 mod revocation;
+mod signed_time;
 
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
@@ -42,10 +43,12 @@ use self::output::ids::Counter;
 pub use self::output::{
     ChannelGrant, CommandId, DialId, InboundId, Output, PersistId, RequestId, Work, WorkId,
 };
-use self::peers::Peers;
+use self::peers::{Courtesy, Peers};
 use self::persist::Pending;
 use self::renewal::Renewal;
 use self::revocation::Spread;
+use self::signed_time::Clock;
+pub use self::signed_time::ClockFault;
 use crate::enrolment::Authority;
 use crate::hello::Addresses;
 use crate::identity::{NodeId, NodeKeys, ServiceName};
@@ -72,6 +75,7 @@ pub struct Engine {
     stretching: BTreeMap<WorkId, Stretching>,
     pending: BTreeMap<PersistId, Pending>,
     local: Local,
+    clock: Clock,
     wires: Wires,
     rng: Box<dyn CryptoRng + Send>,
 }
@@ -100,6 +104,7 @@ struct Wires {
     outputs: VecDeque<Output>,
     sent: BTreeMap<RequestId, Sent>,
     dials: BTreeMap<DialId, Dialling>,
+    courtesy: Courtesy,
     next: Counter,
 }
 
@@ -228,6 +233,7 @@ impl Engine {
             self.ask_around(now);
         } else if self.active_member().is_some_and(|member| !member.denies(peer))
             && self.peers.wants_greeting(peer)
+            && self.wires.courtesy.take(now)
         {
             self.reach(peer, now);
         }

@@ -24,3 +24,5 @@ pub use self::content::{
 pub use self::header::{
     HEADER_MAX, HeaderError, OpenedHeader, PREFIX_LEN, RECEIVERS_MAX, SealedHeader, header_len, open, seal,
 };
+#[cfg(test)]
+pub(crate) use self::header::{Header, key_info};

@@ -1,11 +1,15 @@
 //! The one time type. Time is always an argument: nothing in this crate reads a clock.
 
+mod mark;
+
 use core::fmt;
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+
+pub use self::mark::Mark;
 
 /// Milliseconds since the Unix epoch, UTC, without leap seconds.
 ///

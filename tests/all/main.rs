@@ -7,10 +7,13 @@
 )]
 
 mod channels;
+mod clock;
 mod demo;
+mod discovery;
 mod documents;
 mod hostile;
 mod lan;
+mod load;
 mod local;
 mod openssl;
 mod revocation;

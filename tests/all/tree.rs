@@ -94,6 +94,15 @@ fn each_confined_thing_is_used_at_home_only() {
     }
 }
 
+/// B5: everything that a node decides by the time it decides by its clock, which is not behind what has been signed; the
+/// wall clock alone is looked at by the loop, which compares them, and for a node that is about to start.
+#[test]
+fn no_part_of_a_node_believes_the_wall_clock() {
+    let believers = production_sources().into_iter().filter(|(_, code)| names(code, "ambient::now"));
+    let files: Vec<_> = believers.map(|(path, _)| path).filter(|path| path.starts_with("node/")).collect();
+    assert_eq!(files, ["node/src/event_loop.rs", "node/src/start.rs"]);
+}
+
 /// Modules of the protocol build on what stands to their left in ARCHITECTURE.md, so that each can be read knowing
 /// those before it.
 #[test]

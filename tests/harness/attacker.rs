@@ -20,6 +20,14 @@ impl Attacker {
         Self(loopback_address())
     }
 
+    pub(crate) const fn at(address: Ipv4Addr) -> Self {
+        Self(address)
+    }
+
+    pub(crate) const fn address(&self) -> Ipv4Addr {
+        self.0
+    }
+
     /// A TCP connection to `target`.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::disk::{Disk, SmallDisk};
 use crate::wait::SOON;
-use crate::{DetachedNode, Output, PowerDisk, Process, RunningNode, binary};
+use crate::{DetachedNode, Output, PowerDisk, Process, RunningNode, WallClock, binary};
 
 /// The ports of every node: each host has an address of its own.
 const PORT: u16 = 4610;
@@ -26,6 +26,7 @@ pub struct Host {
     address: Ipv4Addr,
     namespace: Option<String>,
     log: Option<String>,
+    clock: Option<WallClock>,
 }
 
 impl Host {
@@ -41,7 +42,7 @@ impl Host {
     pub(crate) fn at(name: &str, address: Ipv4Addr, namespace: Option<String>) -> Self {
         let folder =
             tempfile::Builder::new().prefix("lanyard-").tempdir().expect("there is room for a folder");
-        Self { name: name.to_owned(), disk: None, folder, address, namespace, log: None }
+        Self { name: name.to_owned(), disk: None, folder, address, namespace, log: None, clock: None }
     }
 
     /// This host with its state on a disk of `mebibytes`, or nothing where there can be none and tests may be
@@ -83,6 +84,21 @@ impl Host {
     pub fn logging(mut self, level: &str) -> Self {
         self.log = Some(level.to_owned());
         self
+    }
+
+    /// This host with a wall clock of its own.
+    #[must_use]
+    pub fn with_clock(mut self, clock: WallClock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Sets its wall clock: see [`WallClock::set`].
+    ///
+    /// # Panics
+    /// When it has none of its own.
+    pub fn set_clock(&self, offset: &str) {
+        self.clock.as_ref().expect("the host has a clock of its own").set(offset);
     }
 
     /// Its name.
@@ -151,6 +167,9 @@ impl Host {
         command.env("NO_COLOR", "1").env("RUST_BACKTRACE", "1").env("HOME", self.folder.path());
         if let Some(level) = &self.log {
             command.env("RUST_LOG", level);
+        }
+        if let Some(clock) = &self.clock {
+            clock.apply(&mut command);
         }
         command
     }

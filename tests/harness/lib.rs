@@ -6,30 +6,38 @@
 
 #![expect(clippy::panic, clippy::expect_used, reason = "a harness reports a failed test by panicking")]
 
+mod applicants;
 mod attacker;
 mod binary;
+mod crowd;
 mod disk;
 mod faulty;
 mod frames;
 mod host;
 mod lan;
+mod mdns;
 mod node;
 mod output;
 mod process;
 mod shop;
 mod stranger;
 mod wait;
+mod wall;
 
+pub use applicants::Applicants;
 pub use attacker::{Attacker, noise};
 pub use binary::{binary, is_root, program, repository};
+pub use crowd::{Flood, crowd};
 pub use disk::PowerDisk;
 pub use faulty::FaultyNode;
 pub use frames::{Frames, frame};
 pub use host::Host;
 pub use lan::Lan;
+pub use mdns::Announcer;
 pub use node::{DetachedNode, RunningNode};
 pub use output::Output;
 pub use process::Process;
 pub use shop::Member;
 pub use stranger::Stranger;
 pub use wait::{SOON, wait_for};
+pub use wall::WallClock;

@@ -53,6 +53,18 @@ impl RunningNode {
         kib * 1024
     }
 
+    /// How many sockets it has open.
+    ///
+    /// # Panics
+    /// When it has ended.
+    #[must_use]
+    pub fn sockets(&self) -> usize {
+        let open = fs::read_dir(format!("/proc/{}/fd", self.id())).expect("it runs");
+        let is_socket =
+            |path| fs::read_link(path).is_ok_and(|to| to.to_string_lossy().starts_with("socket:"));
+        open.flatten().filter(|entry| is_socket(entry.path())).count()
+    }
+
     /// Asks it to stop, which it does cleanly.
     ///
     /// # Panics

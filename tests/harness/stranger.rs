@@ -107,17 +107,17 @@ async fn answer(swarm: &mut Swarm<request_response::Behaviour<Raw>>) -> Option<V
     }
 }
 
-fn protocols(protocol: &'static str) -> [(StreamProtocol, ProtocolSupport); 1] {
+pub(crate) fn protocols(protocol: &'static str) -> [(StreamProtocol, ProtocolSupport); 1] {
     [(StreamProtocol::new(protocol), ProtocolSupport::Full)]
 }
 
-fn configuration() -> request_response::Config {
+pub(crate) fn configuration() -> request_response::Config {
     request_response::Config::default().with_request_timeout(PATIENCE)
 }
 
 /// Bytes as they are, of any number.
 #[derive(Clone, Default)]
-struct Raw;
+pub(crate) struct Raw;
 
 impl Codec for Raw {
     type Protocol = StreamProtocol;

@@ -15,7 +15,7 @@ use lanyard_protocol::identity::SealingKey;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{Channel, Lease, Wire};
-use crate::ambient::{self, OsRng};
+use crate::ambient::OsRng;
 
 /// How long a handshake may take in all, on either side: a silent connection holds its slot no longer.
 pub const TIMEOUT: Duration = Duration::from_secs(3);
@@ -94,7 +94,7 @@ impl Requester<'_> {
             Reply::NoTicket => return Err(OpenError::NoTicket),
             Reply::Message2(message) => message,
         };
-        let opened = initiator.finish(&message_2, ambient::now())?;
+        let opened = initiator.finish(&message_2, lease.now())?;
         let mut channel = Channel::new(stream, opened, lease);
         channel.sender.send(&[]).await.map_err(io::Error::from)?;
         Ok(channel)
@@ -167,7 +167,7 @@ pub async fn confirm<S: Wire>(
     suites: Suites,
     lease: Lease,
 ) -> Result<Channel<S>, AcceptError> {
-    let (unconfirmed, message_2) = responder.accept(suites, ambient::now())?;
+    let (unconfirmed, message_2) = responder.accept(suites, lease.now())?;
     stream.write_all(&Reply::Message2(message_2).encode()).await?;
     stream.flush().await?;
     first_record(stream, unconfirmed, lease).await

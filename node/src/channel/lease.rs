@@ -9,7 +9,7 @@ use lanyard_protocol::snapshot::Snapshot;
 use lanyard_protocol::time::Timestamp;
 use tokio::sync::watch;
 
-use crate::ambient;
+use crate::ambient::Clock;
 
 /// The longest sleep until a lease is looked at by itself: its end is by the wall clock, which may be set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
@@ -23,22 +23,26 @@ const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 /// depends on ([`Lease::follows`]).
 #[derive(Clone)]
 pub struct Lease {
+    clock: Clock,
     holds: Arc<dyn Fn(Timestamp) -> Result<(), ChannelReject> + Send + Sync>,
     ends: Option<Timestamp>,
     snapshots: Option<watch::Receiver<Arc<Snapshot>>>,
 }
 
 impl Lease {
-    /// A lease that holds as long as `check` says so.
-    pub fn new(check: impl Fn(Timestamp) -> Result<(), ChannelReject> + Send + Sync + 'static) -> Self {
-        Self { holds: Arc::new(check), ends: None, snapshots: None }
+    /// A lease that holds as long as `check` says so, by `clock`.
+    pub fn new(
+        clock: Clock,
+        check: impl Fn(Timestamp) -> Result<(), ChannelReject> + Send + Sync + 'static,
+    ) -> Self {
+        Self { clock, holds: Arc::new(check), ends: None, snapshots: None }
     }
 
-    /// A lease that ends at `expires`.
+    /// A lease that ends when `clock` says `expires`.
     #[must_use]
-    pub fn until(expires: Timestamp) -> Self {
+    pub fn until(clock: Clock, expires: Timestamp) -> Self {
         let holds = move |now| if now < expires { Ok(()) } else { Err(ChannelReject::Expired) };
-        Self::new(holds).ends_at(expires)
+        Self::new(clock, holds).ends_at(expires)
     }
 
     /// This lease, which is also looked at when it is `expires`.
@@ -59,6 +63,11 @@ impl Lease {
         (self.holds)(now)
     }
 
+    /// The time by which the lease is judged.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Whether there is anything to wait for.
     pub(super) const fn is_watched(&self) -> bool {
         self.ends.is_some() || self.snapshots.is_some()
@@ -67,10 +76,10 @@ impl Lease {
     /// Waits until the lease no longer holds, and says why.
     pub(super) async fn over(mut self) -> ChannelReject {
         loop {
-            if let Err(reason) = self.check(ambient::now()) {
+            if let Err(reason) = self.check(self.now()) {
                 return reason;
             }
-            let end = sleep_until(self.ends);
+            let end = sleep_until(self.ends, self.now());
             tokio::select! {
                 () = changed(&mut self.snapshots) => {}
                 () = end => {}
@@ -96,7 +105,7 @@ async fn changed(snapshots: &mut Option<watch::Receiver<Arc<Snapshot>>>) {
     core::future::pending().await
 }
 
-async fn sleep_until(end: Option<Timestamp>) {
+async fn sleep_until(end: Option<Timestamp>, now: Timestamp) {
     let Some(end) = end else { return core::future::pending().await };
-    tokio::time::sleep(end.since(ambient::now()).clamp(SHORTEST_SLEEP, LONGEST_SLEEP)).await;
+    tokio::time::sleep(end.since(now).clamp(SHORTEST_SLEEP, LONGEST_SLEEP)).await;
 }

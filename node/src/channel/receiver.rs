@@ -13,7 +13,6 @@ use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 
 use super::line::Half;
 use super::{BUFFER, ChannelError, Lease, Wire};
-use crate::ambient;
 
 /// Reads from the stream and opens what comes, in place.
 ///
@@ -33,7 +32,8 @@ pub struct Receiver<S> {
 
 impl<S: Wire> Receiver<S> {
     pub(super) fn new(stream: Half<S>, opener: Opener, lease: Lease) -> Self {
-        let watch = Watch::new(lease, ambient::now());
+        let now = lease.now();
+        let watch = Watch::new(lease, now);
         // Zeroed by the system on first use: a channel that is quiet takes a few pages.
         Self { stream, opener, watch, buffer: vec![0; BUFFER], sealed: 0..0, plain: 0..0, ended: false }
     }
@@ -116,12 +116,12 @@ impl<S: Wire> Receiver<S> {
         match record {
             Record::Data(payload) => {
                 let plain = body..body + payload.len();
-                let held = self.watch.data(ambient::now());
+                let held = self.watch.data(self.watch.lease.now());
                 self.still(held)?;
                 self.plain = plain;
             }
             Record::Rekey => {
-                let held = self.watch.rekey(ambient::now());
+                let held = self.watch.rekey(self.watch.lease.now());
                 self.still(held)?;
             }
             Record::Close => self.ended = true,
@@ -188,7 +188,8 @@ impl Watch {
 
     fn data(&mut self, now: Timestamp) -> Result<(), ChannelReject> {
         match self.held {
-            Some(held) if now.since(held) < REKEY_AFTER => Ok(()),
+            // A lease that was looked at in the future was so before the clock was set right.
+            Some(held) if held <= now && now.since(held) < REKEY_AFTER => Ok(()),
             Some(_) | None => self.rekey(now),
         }
     }
@@ -226,6 +227,7 @@ mod tests {
     use core::time::Duration;
 
     use super::*;
+    use crate::ambient::Clock;
 
     const OPENED: Timestamp = Timestamp::from_secs(1_000_000);
 
@@ -233,7 +235,7 @@ mod tests {
     #[test]
     fn a_lease_is_looked_at_though_the_peer_keeps_its_key() {
         let expires = OPENED.after(REKEY_AFTER + Duration::from_secs(60));
-        let mut watch = Watch::new(Lease::until(expires), OPENED);
+        let mut watch = Watch::new(Lease::until(Clock::default(), expires), OPENED);
         let hour = OPENED.after(REKEY_AFTER);
         for now in [OPENED, hour, expires, hour.after(REKEY_AFTER).before(Duration::from_millis(1))] {
             watch.data(now).unwrap();
@@ -247,7 +249,7 @@ mod tests {
     /// C4: what comes after a change of keys that the lease did not survive is not taken.
     #[test]
     fn nothing_is_taken_after_the_lease_has_ended() {
-        let mut watch = Watch::new(Lease::until(OPENED), OPENED);
+        let mut watch = Watch::new(Lease::until(Clock::default(), OPENED), OPENED);
         watch.data(OPENED).unwrap();
         assert_eq!(watch.rekey(OPENED), Err(ChannelReject::Expired));
         assert_eq!(watch.data(OPENED), Err(ChannelReject::Expired));

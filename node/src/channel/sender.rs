@@ -11,7 +11,6 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 
 use super::line::Half;
 use super::{BUFFER, Batch, ChannelError, Lease, Wire};
-use crate::ambient;
 
 /// Seals what this side says and writes it to the stream.
 ///
@@ -125,12 +124,13 @@ impl<S: Wire> Sender<S> {
     }
 
     fn rekey_due(&mut self) -> Result<bool, ChannelError> {
-        Ok(self.sealer()?.rekey_due(ambient::now()))
+        let now = self.lease.now();
+        Ok(self.sealer()?.rekey_due(now))
     }
 
     /// Changes the key when it is time to, if the lease still holds.
     fn keep_fresh(&mut self) -> Result<(), ChannelError> {
-        let now = ambient::now();
+        let now = self.lease.now();
         let State::Open(sealer) = &mut self.state else { return Err(ChannelError::Closed) };
         if sealer.rekey_due(now) {
             self.lease.check(now).or_else(|reason| self.stream.cut(reason))?;

@@ -21,7 +21,7 @@ pub struct Limits {
 ///
 /// An incoming connection takes a slot until its peer has proven a certificate; proving one gives it back. A
 /// cap on the slots alone would let a few silent sockets keep everybody out, so each address has few of them,
-/// and when all are taken it is the busiest address that gives way.
+/// and when all are taken it is the busiest address that gives way. A routed IPv6 /64 counts as one address.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NetworkLimits {

@@ -4,7 +4,8 @@ use core::time::Duration;
 
 use lanyard_protocol::time::Timestamp;
 
-/// The longest sleep. The engine's deadlines are by the wall clock, which may be set while the loop sleeps.
+/// The longest sleep. The engine's deadlines are by the wall clock, which may be set while the loop sleeps; and the
+/// engine is to look at the clocks every few minutes.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// The shortest sleep: a timer that is a millisecond early must not spin.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(1);

@@ -174,7 +174,7 @@ fn lease(handle: &Handle, grant: &ChannelGrant) -> Lease {
         let snapshot = Arc::clone(&snapshots.borrow());
         ticket.check(&snapshot, now).map_err(|error| error.ending())
     };
-    Lease::new(holds).ends_at(expires).follows(changes)
+    Lease::new(handle.clock(), holds).ends_at(expires).follows(changes)
 }
 
 fn failure(error: &OpenError, service: &ServiceRef) -> Failure {

@@ -3,14 +3,10 @@
 //! A connection that has proven nothing holds a slot of its *address*; at the cap of all of them the busiest
 //! address gives way, so that no number of silent sockets keeps a newcomer out. A connection that has proven a
 //! ticket gives that slot back and is counted for its ticket and its peer.
-//!
-//! From afar, an IPv6 host is its /64: it may have every address in it. On the local network that would be
-//! everybody, and one host could keep all others out: there, each address counts for itself.
 
 use core::cmp::Reverse;
 use core::num::NonZeroU32;
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lanyard_protocol::identity::NodeId;
@@ -18,29 +14,7 @@ use lanyard_protocol::ticket::TicketId;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::LaneLimits;
-
-/// What shares one fate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Origin {
-    /// One host, as far as anyone can tell.
-    Address(IpAddr),
-    /// The /64 that one host may take all addresses of, and that several may share.
-    Network(Ipv6Addr),
-    /// A member, on connections on which it has proven that it is one.
-    Member(NodeId),
-}
-
-impl Origin {
-    /// The origin of what comes from `address`. `is_attached` says whether no router has passed it on.
-    pub(super) fn of(address: IpAddr, is_attached: impl FnOnce(IpAddr) -> bool) -> Self {
-        match address.to_canonical() {
-            IpAddr::V6(routed) if !is_attached(routed.into()) => {
-                Self::Network(Ipv6Addr::from_bits(routed.to_bits() & !u128::from(u64::MAX)))
-            }
-            address @ (IpAddr::V4(_) | IpAddr::V6(_)) => Self::Address(address),
-        }
-    }
-}
+use crate::origin::Origin;
 
 /// The slots of connections that have proven nothing.
 #[derive(Clone, Debug)]
@@ -218,6 +192,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use lanyard_protocol::identity::IdentityKey;
 
     use super::*;

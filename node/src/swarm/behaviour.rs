@@ -2,9 +2,11 @@
 
 use core::time::Duration;
 
+use libp2p::core::transport::ListenerId;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
-use libp2p::{PeerId, identify, identity, mdns, ping, request_response};
+use libp2p::swarm::behaviour::{FromSwarm, NewListenAddr};
+use libp2p::{Multiaddr, PeerId, identify, identity, mdns, ping, request_response};
 
 use super::frame::{self, Frames};
 use super::gate::Gate;
@@ -58,12 +60,20 @@ impl Behaviour {
         }
     }
 
-    /// E2: forgets whom multicast DNS has seen if that is more than a local network has.
-    pub(super) fn bound_discovery(&mut self, local: PeerId) {
+    /// E2: forgets whom multicast DNS has seen if that is more than a local network has. What starts afresh has to be
+    /// told where this node is `listening`: nobody would find it otherwise.
+    pub(super) fn bound_discovery(&mut self, local: PeerId, listening: &[Multiaddr]) {
         let discovered = self.discovery.as_ref().map_or(0, |mdns| mdns.discovered_nodes().len());
         if discovered > MAX_DISCOVERED {
             tracing::warn!(discovered, "too many peers by multicast DNS: it starts afresh");
-            self.discovery = start_mdns(local).into();
+            let mut discovery = start_mdns(local);
+            for addr in listening {
+                let known = NewListenAddr { listener_id: ListenerId::next(), addr };
+                if let Some(discovery) = &mut discovery {
+                    discovery.on_swarm_event(FromSwarm::NewListenAddr(known));
+                }
+            }
+            self.discovery = discovery.into();
         }
     }
 }

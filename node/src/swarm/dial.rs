@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 
 use lanyard_protocol::engine::DialId;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::swarm::{ConnectionId, NetworkBehaviour, Swarm};
+use libp2p::swarm::{ConnectionId, DialError, NetworkBehaviour, Swarm};
 use libp2p::{Multiaddr, PeerId};
 
-use super::address::{Transport, multiaddr};
+use super::address::{Transport, multiaddr, socket_addr};
 
 /// Places that are tried for one wish, at most: more are not the address list of one host.
 const MAX_PLACES: usize = 16;
@@ -26,6 +26,8 @@ pub(super) struct Dials {
 struct Wish {
     peer: Option<PeerId>,
     running: usize,
+    /// What is being tried.
+    places: Vec<Multiaddr>,
     /// What to try when everything that runs has failed.
     then: Vec<Multiaddr>,
 }
@@ -52,7 +54,7 @@ impl Dials {
     ) -> bool {
         let places = &places[..places.len().min(MAX_PLACES)];
         let all = |transport| places.iter().map(move |place| multiaddr(*place, transport)).collect();
-        self.wishes.insert(id, Wish { peer, running: 0, then: all(Transport::Quic) });
+        self.wishes.insert(id, Wish { peer, running: 0, places: Vec::new(), then: all(Transport::Quic) });
         self.attempt(swarm, id, peer, all(Transport::Tcp));
         self.settle(swarm, id).is_none()
     }
@@ -67,14 +69,28 @@ impl Dials {
     }
 
     /// A dialled connection has failed. Returns the wish if there is nothing left to try for it.
+    ///
+    /// Of several places libp2p takes the first that answers, and gives up all of them if that is not who was looked
+    /// for. Whoever is quick to answer for others would keep them from being reached, so the rest is tried again.
     pub(super) fn failed<B: NetworkBehaviour>(
         &mut self,
         swarm: &mut Swarm<B>,
         connection: ConnectionId,
+        error: &DialError,
     ) -> Option<DialId> {
         let id = self.attempts.remove(&connection)?;
         let wish = self.wishes.get_mut(&id)?;
         wish.running -= 1;
+        if let (DialError::WrongPeerId { address, .. }, Some(peer)) = (error, wish.peer) {
+            let false_place = socket_addr(address);
+            let mut others = core::mem::take(&mut wish.places);
+            let before = others.len();
+            others.retain(|place| socket_addr(place) != false_place);
+            // Each time there is one fewer, or it ends.
+            if others.len() < before {
+                self.attempt(swarm, id, Some(peer), others);
+            }
+        }
         self.settle(swarm, id)
     }
 
@@ -100,6 +116,9 @@ impl Dials {
         peer: Option<PeerId>,
         places: Vec<Multiaddr>,
     ) {
+        if let Some(wish) = self.wishes.get_mut(&id) {
+            wish.places.clone_from(&places);
+        }
         for options in dials(peer, places) {
             let connection = options.connection_id();
             if let Err(error) = swarm.dial(options) {

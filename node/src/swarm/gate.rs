@@ -20,6 +20,7 @@ use super::slots::Slots;
 use super::standing::Standing;
 use crate::ambient;
 use crate::config::NetworkLimits;
+use crate::origin::Origin;
 
 /// Refuses connections beyond the limits, and whoever is no node.
 pub(super) struct Gate {
@@ -83,7 +84,7 @@ impl Gate {
         if let Some(known) = self.peers.get_mut(peer) {
             known.proven = false;
             for remote in known.connections.values() {
-                self.slots.forget(remote.ip());
+                self.slots.forget(Origin::of(remote.ip(), address::is_attached));
             }
         }
     }
@@ -154,8 +155,9 @@ impl NetworkBehaviour for Gate {
         _local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        let address = ip(remote).ok_or_else(|| ConnectionDenied::new(Refused::Address(remote.clone())))?;
-        let given_up = self.slots.take(id, address, ambient::monotonic()).map_err(ConnectionDenied::new)?;
+        let remote_ip = ip(remote).ok_or_else(|| ConnectionDenied::new(Refused::Address(remote.clone())))?;
+        let origin = Origin::of(remote_ip, address::is_attached);
+        let given_up = self.slots.take(id, origin, ambient::monotonic()).map_err(ConnectionDenied::new)?;
         if let Some(given_up) = given_up {
             self.close(given_up);
         }

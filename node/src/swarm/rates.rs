@@ -1,10 +1,11 @@
 //! How often an address may do something: a table of token buckets without input or output.
 
-use core::net::IpAddr;
 use core::num::NonZeroU32;
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::time::Instant;
+
+use crate::origin::Origin;
 
 /// Addresses that are remembered. One that is forgotten starts with a full burst.
 const MAX_ADDRESSES: usize = 1024;
@@ -13,7 +14,7 @@ const MAX_ADDRESSES: usize = 1024;
 pub(super) struct Rates {
     per_second: f64,
     burst: f64,
-    buckets: BTreeMap<IpAddr, Bucket>,
+    buckets: BTreeMap<Origin, Bucket>,
 }
 
 struct Bucket {
@@ -29,7 +30,7 @@ impl Rates {
 
     /// Charges `address` for once more, and says whether it may.
     #[must_use]
-    pub(super) fn charge(&mut self, address: IpAddr, now: Instant) -> bool {
+    pub(super) fn charge(&mut self, address: Origin, now: Instant) -> bool {
         if self.buckets.len() >= MAX_ADDRESSES && !self.buckets.contains_key(&address) {
             self.forget(now);
         }
@@ -56,7 +57,7 @@ impl Rates {
 
 #[cfg(test)]
 mod tests {
-    use core::net::Ipv4Addr;
+    use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
     use super::*;
 
@@ -72,6 +73,16 @@ mod tests {
         let later = start + Duration::from_millis(50);
         assert!(rates.charge(ip(1), later));
         assert!(!rates.charge(ip(1), later));
+    }
+
+    /// D8: a host that takes all addresses of its routed IPv6 network is one.
+    #[test]
+    fn a_routed_network_has_one_rate() {
+        let (mut rates, start) = (rates(), now());
+        let of = |host: u128| Origin::of(Ipv6Addr::from_bits((0x2001_0db8 << 96) + host).into(), |_| false);
+        let charged = (0..1000).filter(|host| rates.charge(of(*host), start)).count();
+        assert_eq!(charged, 3);
+        assert!(rates.charge(of(1 << 64), start), "the next network is another one");
     }
 
     #[test]
@@ -105,8 +116,8 @@ mod tests {
         Rates::new(NonZeroU32::new(20).unwrap(), NonZeroU32::new(3).unwrap())
     }
 
-    fn ip(host: u32) -> IpAddr {
-        IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + host))
+    fn ip(host: u32) -> Origin {
+        Origin::Address(IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + host)))
     }
 
     fn now() -> Instant {

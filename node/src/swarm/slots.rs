@@ -5,12 +5,12 @@
 //! newcomer is not refused while some other address holds more slots than he does: the busiest gives one up.
 
 use core::cmp::Reverse;
-use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::rates::Rates;
 use crate::config::NetworkLimits;
+use crate::origin::Origin;
 
 /// Addresses that are remembered to have proven membership.
 const MAX_PROVEN: usize = 1024;
@@ -23,10 +23,10 @@ pub(super) type Id = libp2p::swarm::ConnectionId;
 pub(super) enum Refusal {
     /// Its address holds as many slots as an address may.
     #[error("{0} has {1} unproven connections already")]
-    Address(IpAddr, u32),
+    Address(Origin, u32),
     /// Its address has started too many handshakes of late.
     #[error("{0} starts more handshakes than {1} a second")]
-    Rate(IpAddr, u32),
+    Rate(Origin, u32),
     /// Every slot is taken, and nobody holds more of them than its own address.
     #[error("all {0} slots for unproven connections are taken")]
     Full(u32),
@@ -40,11 +40,11 @@ pub(super) struct Slots {
     limits: NetworkLimits,
     slots: BTreeMap<Id, Slot>,
     handshakes: Rates,
-    proven: BTreeSet<IpAddr>,
+    proven: BTreeSet<Origin>,
 }
 
 struct Slot {
-    address: IpAddr,
+    address: Origin,
     /// Given to another: it no longer counts, and is closed as soon as that is possible.
     given_away: bool,
 }
@@ -59,16 +59,24 @@ impl Slots {
     ///
     /// # Errors
     /// [`Refusal`], and the connection has to be closed before any handshake.
-    pub(super) fn take(&mut self, id: Id, address: IpAddr, now: Instant) -> Result<Option<Id>, Refusal> {
+    pub(super) fn take(&mut self, id: Id, address: Origin, now: Instant) -> Result<Option<Id>, Refusal> {
         let per_address = self.limits.pending_per_address.get();
         let own = self.held_by(address);
-        if own >= per_address {
+        let full = own >= per_address;
+        if full && matches!(address, Origin::Address(_)) {
             return Err(Refusal::Address(address, per_address));
         }
         if !self.handshakes.charge(address, now) {
             return Err(Refusal::Rate(address, self.limits.handshakes_per_second.get()));
         }
-        let given_up = if self.live() >= self.cap(address) { Some(self.give_up(own)?) } else { None };
+        let given_up = if full {
+            // A network may be several hosts: its oldest slot gives way, so that none keeps the others out.
+            Some(self.give_up(|origin| origin == address, 0)?)
+        } else if self.live() >= self.cap(address) {
+            Some(self.give_up(|_| true, own)?)
+        } else {
+            None
+        };
         self.slots.insert(id, Slot { address, given_away: false });
         Ok(given_up)
     }
@@ -95,7 +103,7 @@ impl Slots {
     }
 
     /// What was proven from `address` counts no longer.
-    pub(super) fn forget(&mut self, address: IpAddr) {
+    pub(super) fn forget(&mut self, address: Origin) {
         self.proven.remove(&address);
     }
 
@@ -108,26 +116,26 @@ impl Slots {
         count(self.slots.values().filter(|slot| !slot.given_away))
     }
 
-    fn held_by(&self, address: IpAddr) -> u32 {
+    fn held_by(&self, address: Origin) -> u32 {
         count(self.slots.values().filter(|slot| !slot.given_away && slot.address == address))
     }
 
-    fn cap(&self, address: IpAddr) -> u32 {
+    fn cap(&self, address: Origin) -> u32 {
         let all = self.limits.pending.get();
         let reserved = self.limits.pending_reserved.get().min(all / 2);
         if self.proven.contains(&address) { all } else { all - reserved }
     }
 
-    /// Takes the oldest slot of the address that holds most, if that is more than `own`. Of several, it is the
-    /// one whose slot is oldest: nobody chooses an address for which others give way.
-    fn give_up(&mut self, own: u32) -> Result<Id, Refusal> {
+    /// Takes the oldest slot of the address that holds most, of those that `may` give one up, if that is more than
+    /// `own`. Of several, it is the one whose slot is oldest: nobody chooses an address for which others give way.
+    fn give_up(&mut self, may: impl Fn(Origin) -> bool, own: u32) -> Result<Id, Refusal> {
         let full = Refusal::Full(self.limits.pending.get());
         // A slot that was given away is a socket until it is closed: those are bounded, too.
         if self.slots.len() >= 2 * self.limits.pending.get() as usize {
             return Err(full);
         }
-        let mut held: BTreeMap<IpAddr, (u32, Id)> = BTreeMap::new();
-        for (id, slot) in self.slots.iter().filter(|(_, slot)| !slot.given_away) {
+        let mut held: BTreeMap<Origin, (u32, Id)> = BTreeMap::new();
+        for (id, slot) in self.slots.iter().filter(|(_, slot)| !slot.given_away && may(slot.address)) {
             held.entry(slot.address).or_insert((0, *id)).0 += 1;
         }
         let (most, oldest) =
@@ -148,7 +156,7 @@ fn count<T>(items: impl Iterator<Item = T>) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use core::net::Ipv4Addr;
+    use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
     use core::num::NonZeroU32;
     use core::time::Duration;
 
@@ -241,12 +249,26 @@ mod tests {
         assert_eq!(slots.take(conn(5), ip(1), start + Duration::from_millis(50)), Ok(None));
     }
 
+    /// D7: a host that takes all addresses of its routed IPv6 network has the slots of one, and keeps no other host of
+    /// that network out.
+    #[test]
+    fn a_routed_network_has_the_slots_of_one_address() {
+        let mut slots = Slots::new(limits());
+        let of = |host: u128| Origin::of(Ipv6Addr::from_bits((0x2001_0db8 << 96) + host).into(), |_| false);
+        assert_eq!(slots.take(conn(0), of(1), now()), Ok(None));
+        assert_eq!(slots.take(conn(1), of(2), now()), Ok(None));
+        assert_eq!(slots.take(conn(2), of(3), now()), Ok(Some(conn(0))), "the oldest of the network goes");
+        assert_eq!(slots.held_by(of(9)), 2);
+        assert_eq!(slots.take(conn(3), of(1 << 64), now()), Ok(None), "the next network is another one");
+    }
+
     /// D8: the table is bounded, whatever comes.
     #[test]
     fn a_flood_from_everywhere_fills_a_bounded_table() {
         let mut slots = Slots::new(limits());
         for id in 0..10_000 {
-            let address = IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + u32::try_from(id / 2).unwrap()));
+            let host = Ipv4Addr::from_bits(0x0a00_0000 + u32::try_from(id / 2).unwrap());
+            let address = Origin::Address(host.into());
             let _ = slots.take(conn(id), address, now());
         }
         assert!(slots.slots.len() <= 12, "{}", slots.slots.len());
@@ -267,8 +289,8 @@ mod tests {
         Id::new_unchecked(id)
     }
 
-    fn ip(host: u8) -> IpAddr {
-        IpAddr::V4(Ipv4Addr::new(10, 0, 0, host))
+    fn ip(host: u8) -> Origin {
+        Origin::Address(IpAddr::V4(Ipv4Addr::new(10, 0, 0, host)))
     }
 
     fn now() -> Instant {

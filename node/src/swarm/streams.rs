@@ -44,11 +44,14 @@ const TURN: Duration = Duration::from_secs(10);
 /// Peers whose turns are remembered before it is looked whether somebody still wants one.
 const REMEMBERED: usize = 64;
 
+/// Streams that members have opened, and who.
+type Arriving = mpsc::Receiver<(PeerId, libp2p::Stream)>;
+
 /// Opens streams to members, and takes theirs. Clones are the same.
 #[derive(Clone)]
 pub(crate) struct Streams {
     wishes: mpsc::Sender<(PeerId, Reply)>,
-    incoming: Arc<Mutex<Option<mpsc::Receiver<(PeerId, libp2p::Stream)>>>>,
+    incoming: Arc<Mutex<Option<Arriving>>>,
     standing: Standing,
     turns: Arc<Mutex<BTreeMap<NodeId, Arc<Turns>>>>,
 }

@@ -153,6 +153,34 @@ async fn another_peer_than_the_one_looked_for_is_a_failed_dial() {
     assert!(matches!(event, Event::DialFailed { dial: DialId(1) }), "{event:?}");
 }
 
+/// E1: whoever else answers at the addresses that were announced for a peer, and sooner than the peer, or takes the
+/// connection and says nothing, does not keep it from being reached at its own.
+#[tokio::test]
+async fn a_peer_is_reached_though_others_answer_for_it() {
+    let (mut alice, mut bob) = (node(1), node(2));
+    let place = listening(&mut bob).await;
+    let silent = TcpSocket::new_v4().unwrap();
+    silent.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let silent = silent.listen(16).unwrap();
+    let mut places = vec![silent.local_addr().unwrap(), nothing_there()];
+    for seed in 3..6 {
+        let mut mallory = node(seed);
+        places.push(listening(&mut mallory).await);
+        tokio::spawn(async move {
+            loop {
+                mallory.next().await;
+            }
+        });
+    }
+    places.push(place);
+    // Bob answers nobody before all the others have answered for him.
+    alice.connect(DialId(1), Some(&id(2)), &places);
+    let late = tokio::time::timeout(Duration::from_millis(200), alice.next()).await;
+    assert!(late.is_err(), "{late:?}");
+    let (there, _) = connected(&mut alice, &mut bob).await;
+    assert_eq!(there.remote, place);
+}
+
 #[tokio::test]
 async fn a_dial_to_nowhere_fails() {
     let mut alice = node(1);

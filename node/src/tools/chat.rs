@@ -24,7 +24,6 @@ use tokio::sync::{Notify, broadcast, watch};
 pub(crate) use self::journal::is_head;
 use self::journal::{Direction, Head, Journal, Line};
 use self::message::TEXT_MAX;
-use crate::ambient;
 use crate::handle::Handle;
 use crate::lane::Services;
 use crate::store::{Store, StoreError};
@@ -127,7 +126,7 @@ impl Chat {
         check_room(&conversation, &request.peer)?;
         let line = Line {
             direction: Direction::Sent,
-            at: ambient::now(),
+            at: self.handle.now(),
             name: peer.name.clone(),
             text: request.text,
         };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lanyard_node::ambient::{self, OsRng};
+use lanyard_node::ambient::{self, Clock, OsRng};
 use lanyard_node::channel::handshake::{self, AcceptError, OpenError, Requester};
 use lanyard_node::channel::{Batch, Channel, ChannelError, Lease, Wire};
 use lanyard_protocol::channel::{
@@ -88,7 +88,7 @@ impl Ends {
 }
 
 pub(crate) fn forever() -> Lease {
-    Lease::until(Timestamp::from_millis(u64::MAX))
+    Lease::until(Clock::default(), Timestamp::from_millis(u64::MAX))
 }
 
 fn pattern(length: usize) -> Vec<u8> {
@@ -350,7 +350,8 @@ async fn a_long_channel_changes_keys_while_its_ticket_holds() {
     let ends = Ends::new();
     for revoked in [false, true] {
         let (near, far) = tokio::io::duplex(1 << 20);
-        let lease = if revoked { Lease::new(|_| Err(ChannelReject::Revoked)) } else { forever() };
+        let lease =
+            if revoked { Lease::new(Clock::default(), |_| Err(ChannelReject::Revoked)) } else { forever() };
         let (near, far) = tokio::join!(ends.open(near, Suites::ALL), ends.accept(far, lease));
         let (mut near, mut far) = (near.unwrap(), far.unwrap());
         // One record is used up by the handshake; a batch of four straddles the last one that the key may seal.

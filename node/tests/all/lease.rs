@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lanyard_node::ambient::{self, OsRng};
+use lanyard_node::ambient::{self, Clock, OsRng};
 use lanyard_node::channel::{Channel, ChannelError, Lease};
 use lanyard_protocol::channel::{ChannelReject, Suites};
 use lanyard_protocol::engine::{Engine, Setup};
@@ -32,7 +32,7 @@ impl Ground {
         let stands = Arc::clone(&self.stands);
         let holds =
             move |_| if stands.load(Ordering::Relaxed) { Ok(()) } else { Err(ChannelReject::NotAllowed) };
-        Lease::new(holds).follows(self.snapshots.subscribe())
+        Lease::new(Clock::default(), holds).follows(self.snapshots.subscribe())
     }
 
     /// What is published is the same, and says nothing about what stands: everybody has to look again.
@@ -140,7 +140,7 @@ async fn a_blocked_write_ends() {
 async fn a_lease_ends_by_the_clock_without_a_record_or_a_change() {
     for of_requester in [true, false] {
         let expires = ambient::now().after(Duration::from_millis(300));
-        let [mut own, mut peer] = pair(Lease::until(expires), of_requester).await;
+        let [mut own, mut peer] = pair(Lease::until(Clock::default(), expires), of_requester).await;
         own.sender.send(b"in time").await.unwrap();
         assert_eq!(peer.receiver.recv().await.unwrap(), Some(&b"in time"[..]));
         let (own_end, peer_end) =

@@ -8,6 +8,7 @@ mod fallback;
 mod lease;
 mod local_api;
 mod members;
+mod renewal;
 mod start;
 mod tools;
 

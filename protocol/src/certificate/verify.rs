@@ -7,7 +7,9 @@ use webpki::{EndEntityCert, KeyUsage};
 
 use super::issue::{write_ca, write_leaf};
 use super::profile::{LeafContents, ReadLeaf, key_identifier, read_ca, read_leaf};
-use super::{CertificateDer, CertificateError, Moment, ProfileError, Role, Serial, Subject, Validity};
+use super::{
+    BACKDATE, CertificateDer, CertificateError, Moment, ProfileError, Role, Serial, Subject, Validity,
+};
 use crate::identity::{
     EntityName, Fingerprint, NetworkName, NodeId, NodeName, PublicKey, SealingPublicKey, Signature,
 };
@@ -246,6 +248,13 @@ impl VerifiedCertificate {
     #[must_use]
     pub const fn not_after(&self) -> Timestamp {
         self.contents.validity.not_after()
+    }
+
+    /// When the authority issued it, by the authority's clock. It may seem up to [`BACKDATE`] later for a
+    /// certificate as old as the network.
+    #[must_use]
+    pub const fn issued(&self) -> Timestamp {
+        self.not_before().after(BACKDATE)
     }
 
     /// Looks at the time again, for a certificate that was verified earlier.

@@ -86,7 +86,8 @@ impl Sealer {
     /// again whether the channel's ticket still holds, and then to call [`Sealer::rekey`].
     #[must_use]
     pub fn rekey_due(&self, now: Timestamp) -> bool {
-        self.sequence.is_key_worn() || now.since(self.key_since) >= REKEY_AFTER
+        // A key from the future is from before the clock was set right.
+        self.sequence.is_key_worn() || now < self.key_since || now.since(self.key_since) >= REKEY_AFTER
     }
 
     /// Appends the record that announces the next key to `out`, and goes on to that key. The old one is erased.

@@ -244,7 +244,8 @@ impl Engine {
         });
         let ended =
             self.membership.member.as_ref().and_then(|member| member.certificate.check_time(now).err());
-        damaged.chain(ended.map(|error| error.to_string())).collect()
+        let clock = self.clock_fault().map(|fault| fault.to_string());
+        damaged.chain(ended.map(|error| error.to_string())).chain(clock).collect()
     }
 
     /// The peer as a user is shown it.

@@ -104,6 +104,13 @@ impl Errands {
         self.running.values().map(|errand| errand.deadline).min()
     }
 
+    /// The clock was set back by `by`.
+    pub(super) fn set_back(&mut self, by: Duration) {
+        for errand in self.running.values_mut() {
+            errand.deadline = errand.deadline.before(by);
+        }
+    }
+
     fn numbers(&self) -> Vec<u64> {
         self.running.keys().copied().collect()
     }

@@ -5,6 +5,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
+use super::peers::Greeting;
 use super::reach::Reach;
 use super::{Dialling, Engine};
 use crate::identity::NodeId;
@@ -33,6 +34,20 @@ pub(super) struct Contacts {
     pub(super) answered: BTreeMap<SocketAddr, NodeId>,
 }
 
+impl Homing {
+    /// The clock was set back by `by`.
+    pub(super) fn set_back(&mut self, by: Duration) {
+        self.next = self.next.map(|next| next.before(by));
+    }
+}
+
+impl Contacts {
+    /// The clock was set back by `by`.
+    pub(super) fn set_back(&mut self, by: Duration) {
+        self.next = self.next.map(|next| next.before(by));
+    }
+}
+
 impl Engine {
     /// The authority's node, unless that is this one.
     fn distant_home(&self) -> Option<NodeId> {
@@ -51,7 +66,12 @@ impl Engine {
             return;
         };
         match self.reach(home, now) {
-            Reach::Ready | Reach::Refused => self.homing = Homing::default(),
+            Reach::Ready => self.homing = Homing::default(),
+            Reach::Refused => {
+                // One of the two clocks may be wrong, which does not last: it is greeted again in a while.
+                self.peers.set_greeting(home, Greeting::None);
+                self.homing = Homing { next: Some(now.after(RETRY_MAX)), tries: 0 };
+            }
             Reach::Working | Reach::Nowhere => {
                 let wait = RETRY.saturating_mul(1 << self.homing.tries.min(6)).min(RETRY_MAX);
                 self.homing.next = Some(now.after(wait));

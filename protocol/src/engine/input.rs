@@ -25,6 +25,8 @@ pub struct Setup {
     pub leaf_life: Option<Duration>,
     /// Whether this processor has AES instructions.
     pub has_aes: bool,
+    /// What the steady clock says now: see [`Engine::handle_clock`](super::Engine::handle_clock).
+    pub steady: Duration,
 }
 
 /// A record that was written and cannot be read.

@@ -77,6 +77,15 @@ impl Joining {
         self.alarm.map_or(self.deadline, |alarm| alarm.min(self.deadline))
     }
 
+    /// The clock was set back by `by`.
+    pub(super) fn clock_set_back(&mut self, by: Duration) {
+        self.deadline = self.deadline.before(by);
+        self.alarm = self.alarm.map(|alarm| alarm.before(by));
+        for asked in self.asked.values_mut() {
+            *asked = asked.before(by);
+        }
+    }
+
     fn fits(&self, network: &NetworkName) -> bool {
         self.network.as_ref().is_none_or(|wanted| wanted == network)
     }
@@ -438,7 +447,8 @@ impl Engine {
 
     fn key_answered(&mut self, asked: Asked, answer: AuthorityKey, peer: NodeId, now: Timestamp) {
         let Some(joining) = &mut self.joining else { return };
-        match asked.answered(answer, &joining.name, &self.keys, now, &mut *self.rng) {
+        let time = (now, self.clock.lead());
+        match asked.answered(answer, &joining.name, &self.keys, time, &mut *self.rng) {
             Ok((requested, request)) => {
                 let id = self.request(peer, &Request::Enrol(request), Sent::Join(peer));
                 self.stand(Stage::Requested(id, Box::new(requested)), now);
@@ -473,7 +483,8 @@ impl Engine {
 
     fn install(&mut self, enrolled: Enrolled, now: Timestamp) {
         let Some(joining) = self.joining.take() else { return };
-        let Enrolled { leaf, anchor, authority, pinned } = enrolled;
+        let Enrolled { leaf, anchor, authority, pinned, told } = enrolled;
+        self.told_the_time(told);
         let home = authority.node_id();
         let mut writes = load::member_writes(&self.keys, &anchor, &leaf, home, now);
         writes.extend(self.forget_network());

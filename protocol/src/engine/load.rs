@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::peers::{Peers, Remembered};
-use super::{Damaged, Engine, Local, Membership, Setup, Wires};
+use super::{Clock, Damaged, Engine, Local, Membership, Setup, Wires};
 use crate::certificate::{
     self, CertificateDer, LEAF_LIFE, LEAF_LIFE_MAX, LEAF_LIFE_MIN, TrustAnchor, VerifiedCertificate,
 };
@@ -44,6 +44,7 @@ const RESTORED: &[u8] = b"restored";
 pub fn restored_mark(exported: Timestamp) -> Write {
     Write::set(Table::Membership, RESTORED, codec::encode(&exported))
 }
+const TIME: &[u8] = b"time";
 
 #[derive(Serialize, Deserialize)]
 struct KeptKeys {
@@ -84,6 +85,11 @@ pub(super) fn member_writes(
         home,
     };
     vec![keep_keys(keys), Write::set(Table::Membership, MEMBER, codec::encode(&kept))]
+}
+
+/// The write that keeps the latest signed time.
+pub(super) fn keep_time(signed: Timestamp) -> Write {
+    Write::set(Table::Membership, TIME, codec::encode(&signed))
 }
 
 fn ticket_key((provider, service): &(NodeId, ServiceName)) -> Vec<u8> {
@@ -131,6 +137,7 @@ pub(super) fn engine(
     mut rng: Box<dyn CryptoRng + Send>,
 ) -> Result<Engine, SetupError> {
     let mut loading = Loading { records: setup.records, damaged: setup.damaged };
+    let (kept, now) = kept_time(&mut loading, now);
     let (keys, mut first) = keys(&loading, &mut *rng)?;
     let leaf_life = setup.leaf_life.unwrap_or(LEAF_LIFE).clamp(LEAF_LIFE_MIN, LEAF_LIFE_MAX);
     let membership = membership(&mut loading, &keys, leaf_life, now, &mut *rng)?;
@@ -160,13 +167,29 @@ pub(super) fn engine(
             leaf_life,
             damaged: loading.damaged,
         },
+        clock: Clock::new(now, setup.steady),
         wires: Wires::default(),
         rng,
     };
     engine.persist(first, Vec::new());
     engine.publish();
+    engine.load_signed_time(kept);
     engine.schedule_renewal(now);
     Ok(engine)
+}
+
+/// The signed time that was kept, and the time that it is at least.
+fn kept_time(loading: &mut Loading, wall: Timestamp) -> (Option<Timestamp>, Timestamp) {
+    let record = loading.find(Table::Membership, TIME).map(|record| codec::decode::<_, 16>(&record.value));
+    let kept = match record {
+        Some(Ok(kept)) => Some(kept),
+        Some(Err(_)) => {
+            loading.damage(Table::Membership, TIME);
+            None
+        }
+        None => None,
+    };
+    (kept, kept.map_or(wall, |kept: Timestamp| kept.max(wall)))
 }
 
 fn keys(loading: &Loading, rng: &mut dyn CryptoRng) -> Result<(NodeKeys, Vec<Write>), SetupError> {
@@ -179,7 +202,7 @@ fn keys(loading: &Loading, rng: &mut dyn CryptoRng) -> Result<(NodeKeys, Vec<Wri
     if loading.is_damaged(Table::Keys) {
         return Err(SetupError::Damaged(Table::Keys));
     }
-    if loading.of(Table::Membership).next().is_some() {
+    if loading.find(Table::Membership, MEMBER).is_some() {
         return Err(SetupError::KeysLost);
     }
     let keys = NodeKeys::generate(rng);
@@ -195,7 +218,9 @@ fn membership(
     rng: &mut dyn CryptoRng,
 ) -> Result<Membership, SetupError> {
     let damaged = SetupError::Damaged(Table::Membership);
-    if loading.is_damaged(Table::Membership) {
+    // Without the time that was kept the node is who it is.
+    let is_time = |record: &Damaged| record.key.as_bytes() == TIME;
+    if loading.damaged.iter().any(|record| record.table == Table::Membership && !is_time(record)) {
         return Err(damaged);
     }
     let Some(record) = loading.find(Table::Membership, MEMBER) else { return Ok(Membership::default()) };

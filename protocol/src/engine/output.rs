@@ -10,6 +10,7 @@ use crate::identity::{NodeId, NodeName};
 use crate::record::Write;
 use crate::snapshot::Snapshot;
 use crate::ticket::HeldTicket;
+use crate::time::Timestamp;
 
 pub(super) mod ids {
     /// Numbers that never come twice from one engine.
@@ -133,6 +134,9 @@ pub enum Output {
         /// The peer.
         peer: NodeId,
     },
+    /// It is at least this late, as somebody has signed who must know: [`Mark::raise`](crate::time::Mark::raise) the
+    /// mark by which the node, control and data plane, is told the time.
+    SignedTime(Timestamp),
 }
 
 /// Something too slow for the engine's loop.

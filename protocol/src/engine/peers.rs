@@ -48,6 +48,26 @@ pub(super) enum Greeting {
     Refused,
 }
 
+/// How many greetings nobody asked for have begun of late: [`GREETINGS_MAX`] in a second. Whoever announces peers that
+/// are not there would otherwise make this node dial without end.
+#[derive(Debug, Default)]
+pub(super) struct Courtesy {
+    since: Timestamp,
+    begun: usize,
+}
+
+impl Courtesy {
+    /// Counts one more greeting, if there is room for it.
+    pub(super) fn take(&mut self, now: Timestamp) -> bool {
+        if now < self.since || now.since(self.since) >= Duration::from_secs(1) {
+            *self = Self { since: now, begun: 0 };
+        }
+        let room = self.begun < GREETINGS_MAX;
+        self.begun += usize::from(room);
+        room
+    }
+}
+
 /// What is known of a peer.
 #[derive(Debug, Default)]
 pub(super) struct Peer {
@@ -260,6 +280,15 @@ impl Peers {
     /// The peer's membership was taken away, or this node's own.
     pub(super) fn refuse(&mut self, id: NodeId) {
         self.set_greeting(id, Greeting::Refused);
+    }
+
+    /// Whoever was refused, or refused this node, may be greeted again.
+    pub(super) fn forget_refusals(&mut self) {
+        for (_, peer) in self.known.values_mut() {
+            if matches!(peer.greeting, Greeting::Refused) {
+                peer.greeting = Greeting::None;
+            }
+        }
     }
 
     pub(super) fn show_begins(&mut self, id: NodeId, certificate: Digest) {

@@ -129,7 +129,7 @@ impl Engine {
     /// The node has a new certificate: everyone is shown it.
     fn settle(&mut self, now: Timestamp) {
         self.publish();
-        self.schedule_renewal(now);
+        self.renewed(now);
         self.greet_everyone(now);
         self.go_home(now);
         self.dial_contacts_if_due(now);
@@ -168,6 +168,7 @@ fn refused(output: Output) -> Option<Output> {
         | Output::Work { .. }
         | Output::Snapshot(_)
         | Output::Certified { .. }
-        | Output::Disconnect { .. } => None,
+        | Output::Disconnect { .. }
+        | Output::SignedTime(_) => None,
     }
 }

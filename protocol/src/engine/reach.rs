@@ -125,6 +125,7 @@ impl Engine {
         now: Timestamp,
     ) {
         let peer = proven.node_id();
+        self.saw_signed_time(proven.certificate().issued(), now);
         let writes = self.peers.authenticated(proven, addresses, now);
         self.persist(writes, Vec::new());
         self.output(Output::Certified { peer });

@@ -8,7 +8,7 @@ use core::time::Duration;
 use super::persist::not_kept;
 use super::reach::Reach;
 use super::{CommandId, Engine, RequestId, Sent, load};
-use crate::certificate::{BACKDATE, VerifiedCertificate};
+use crate::certificate::{SKEW, VerifiedCertificate};
 use crate::control::{Answer, Code, Failure};
 use crate::enrolment::{Asked, Hope, Issued, Prospect, Requested};
 use crate::identity::NodeId;
@@ -54,22 +54,55 @@ impl Engine {
         self.renewal.due.into_iter().chain(waiting).min()
     }
 
-    /// Plans the renewal of the present certificate: a third into its life, and up to a sixth later, so that nodes
-    /// which were enrolled together do not come back together. What is overdue waits a moment at the most.
-    pub(super) fn schedule_renewal(&mut self, now: Timestamp) {
+    /// Plans the renewal of the present certificate, which this node has had since `since` by its own clock: a third
+    /// into its life, and up to a sixth later, so that nodes which were enrolled together do not come back together.
+    /// What is overdue waits a moment at the most.
+    fn plan_renewal(&mut self, since: Timestamp, now: Timestamp) {
         let Some(member) = self.active_member() else { return };
-        let issued = member.certificate.not_before().after(BACKDATE);
-        let life = member.certificate.not_after().since(issued);
-        let late = now.since(issued) > life / 3;
-        let (from, spread) = if late { (now, RETRY) } else { (issued.after(life / 3), life / 6) };
+        let life = member.certificate.not_after().since(member.certificate.issued());
+        // One that begins later was issued by a clock that has been set back since.
+        let early = now.after(SKEW) < member.certificate.not_before();
+        let late = early || now.since(since) > life / 3;
+        let (from, spread) = if late { (now, RETRY) } else { (since.after(life / 3), life / 6) };
         let spread = u64::try_from(spread.as_millis()).unwrap_or(u64::MAX).max(1);
         let jitter = Duration::from_millis(self.rng.next_u64() % spread);
         self.renewal.due = Some(from.after(jitter));
         self.renewal.tries = 0;
+    }
+
+    /// Plans the renewal of the certificate that the store held.
+    pub(super) fn schedule_renewal(&mut self, now: Timestamp) {
+        let issued = self.membership.member.as_ref().map(|member| member.certificate.issued());
+        self.plan_renewal(issued.unwrap_or(now), now);
+    }
+
+    /// The node has a new certificate. Its life is counted from now on: by a clock that is ahead of the authority's it
+    /// may seem old already, and would be renewed without end.
+    pub(super) fn renewed(&mut self, now: Timestamp) {
+        self.plan_renewal(now, now);
         self.renewal.stage = Stage::Idle;
         for (command, _) in core::mem::take(&mut self.renewal.waiting) {
             let shown = self.certificates().map(|shown| Answer::Certificates(Box::new(shown)));
             self.answer(command, shown);
+        }
+    }
+
+    /// The clock was set back by `by`.
+    pub(super) fn set_renewal_back(&mut self, by: Duration, now: Timestamp) {
+        for (_, until) in &mut self.renewal.waiting {
+            *until = until.before(by);
+        }
+        if self.renewal.tries > 0 || !matches!(self.renewal.stage, Stage::Idle) {
+            self.renewal.due = self.renewal.due.map(|due| due.before(by));
+        } else {
+            self.schedule_renewal(now);
+        }
+    }
+
+    /// The authority is turned to at once, to hear from it what time it is.
+    pub(super) fn renew_soon(&mut self, now: Timestamp) {
+        if self.membership.member.is_some() && self.membership.authority.is_none() {
+            self.renewal.due = Some(now);
         }
     }
 
@@ -193,7 +226,8 @@ impl Engine {
         match (core::mem::take(&mut self.renewal.stage), response) {
             (Stage::Asked(_, asked), Some(Response::AuthorityKey(answer))) => {
                 let name = member.certificate.name().clone();
-                match asked.answered(*answer, &name, &self.keys, now, &mut *self.rng) {
+                let time = (now, self.clock.lead());
+                match asked.answered(*answer, &name, &self.keys, time, &mut *self.rng) {
                     Ok((requested, request)) => {
                         let id = self.request(home, &Request::Enrol(request), Sent::Renewal(home));
                         self.renewal.stage = Stage::Requested(id, Box::new(requested));
@@ -203,7 +237,10 @@ impl Engine {
             }
             (Stage::Requested(_, requested), Some(Response::Enrolled(answer))) => {
                 match requested.answered(&answer, &self.keys, now) {
-                    Ok(enrolled) => self.install_renewed(&member, enrolled.leaf, Vec::new(), now),
+                    Ok(enrolled) => {
+                        self.told_the_time(enrolled.told);
+                        self.install_renewed(&member, enrolled.leaf, Vec::new(), now);
+                    }
                     Err(_) => self.renewal_failed(now),
                 }
             }

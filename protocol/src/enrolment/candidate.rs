@@ -1,5 +1,7 @@
 //! The side that wants a certificate. Each step consumes the one before.
 
+use core::time::Duration;
+
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
@@ -115,6 +117,9 @@ impl Asked {
 
     /// Judges the authority's answer, and if that is the authority, asks it for a certificate in the name `name`.
     ///
+    /// It is judged by the time that the authority has signed if that is later than `now`, but by at most `lead`: what
+    /// issues the certificates also says when.
+    ///
     /// # Errors
     /// [`JoinError`]; the other side then knows nothing but what the [`KeyRequest`] said.
     pub fn answered(
@@ -122,12 +127,13 @@ impl Asked {
         answer: AuthorityKey,
         name: &NodeName,
         keys: &NodeKeys,
-        now: Timestamp,
+        (now, lead): (Timestamp, Duration),
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(Requested, EnrolRequest), JoinError> {
         let Prospect { network, root, node } = self.prospect;
         let anchor = TrustAnchor::new(answer.ca.clone(), root, network)?;
-        let leaf = certificate::verify(&anchor, &answer.leaf, now)?.prove(node)?;
+        let told = answer.now.min(now.after(lead));
+        let leaf = certificate::verify(&anchor, &answer.leaf, now.max(told))?.prove(node)?;
         let leaf = leaf.certificate();
         if leaf.role() != Role::Authority {
             return Err(JoinError::NotAuthority(leaf.name().clone()));
@@ -149,7 +155,7 @@ impl Asked {
         )
         .map_err(|_| JoinError::Answer("a key that nothing can be sealed to"))?;
         let requested =
-            Requested { anchor, authority: leaf.clone(), key, name: name.clone(), pinned: self.pinned };
+            Requested { anchor, authority: leaf.clone(), key, name: name.clone(), pinned: self.pinned, told };
         Ok((requested, EnrolRequest { token: answer.token, sealed }))
     }
 }
@@ -184,6 +190,7 @@ pub struct Requested {
     key: Secret,
     name: NodeName,
     pinned: bool,
+    told: Timestamp,
 }
 
 /// What a candidate has become.
@@ -196,6 +203,8 @@ pub struct Enrolled {
     pub authority: VerifiedCertificate,
     /// Whether the authority was known beforehand; otherwise it was trusted on first use.
     pub pinned: bool,
+    /// The time that the authority signed just now, as far as it is believed.
+    pub told: Timestamp,
 }
 
 impl Requested {
@@ -213,14 +222,14 @@ impl Requested {
             .map_err(|_| JoinError::Answer("something that does not open"))?;
         let admitted: Admitted = codec::decode::<_, ADMITTED_MAX>(&opened)
             .map_err(|_| JoinError::Answer("something that is no certificate"))?;
-        let leaf = certificate::verify(&self.anchor, &admitted.leaf, now)?;
+        let leaf = certificate::verify(&self.anchor, &admitted.leaf, now.max(self.told))?;
         if leaf.node_id() != keys.node_id() || *leaf.sealing_key() != keys.sealing.public_key() {
             return Err(JoinError::Answer("a certificate for another key"));
         }
         if *leaf.name() != self.name {
             return Err(JoinError::Answer("a certificate for another name"));
         }
-        let Self { anchor, authority, pinned, .. } = self;
-        Ok(Enrolled { leaf, anchor, authority, pinned })
+        let Self { anchor, authority, pinned, told, .. } = self;
+        Ok(Enrolled { leaf, anchor, authority, pinned, told })
     }
 }

@@ -25,35 +25,35 @@ pub const RECEIVERS_MAX: usize = 64;
 
 /// A header, as it stands behind its prefix.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Header {
-    pub(super) terms: Terms,
+pub(crate) struct Header {
+    pub(crate) terms: Terms,
     /// By the sender's identity key, over the terms.
-    pub(super) signature: Signature,
+    pub(crate) signature: Signature,
 }
 
 /// What the sender signs.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Terms {
+pub(crate) struct Terms {
     /// The pin of the network's CA key.
-    pub(super) network: Fingerprint,
+    pub(crate) network: Fingerprint,
     /// The sender's certificate.
-    pub(super) sender: CertificateDer,
+    pub(crate) sender: CertificateDer,
     /// When it was sealed, by the sender's clock: nobody else vouches for it.
-    pub(super) sealed_at: Timestamp,
+    pub(crate) sealed_at: Timestamp,
     /// The public half of the key that signs the chunks.
-    pub(super) content_key: PublicKey,
+    pub(crate) content_key: PublicKey,
     /// The commitment to the key that encrypts them: all receivers have the same one.
     commitment: Digest,
     /// For whom.
-    pub(super) receivers: Vec<Receiver>,
+    pub(crate) receivers: Vec<Receiver>,
 }
 
 /// One of those that may open a file.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Receiver {
-    pub(super) node: NodeId,
+pub(crate) struct Receiver {
+    pub(crate) node: NodeId,
     /// The key that encrypts the content, sealed to the sealing key in the node's certificate.
-    pub(super) key: Sealed,
+    pub(crate) key: Sealed,
 }
 
 /// Why a header was not made or not believed.
@@ -329,7 +329,7 @@ fn unwrap_key(
 }
 
 /// The HPKE info of a wrapped key: whoever copies it into a header of his own makes it useless.
-pub(super) fn key_info(
+pub(crate) fn key_info(
     network: Fingerprint,
     sender: NodeId,
     receiver: NodeId,

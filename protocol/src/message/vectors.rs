@@ -22,7 +22,7 @@ fn hello() -> Hello {
         control: vec!["10.77.0.1:4610".parse().unwrap(), "[fe80::1]:4610".parse().unwrap()],
         lane: vec!["10.77.0.1:4611".parse().unwrap()],
     };
-    Hello { certificate: certificate(), addresses }
+    Hello { certificate: certificate(), addresses, revocations: 3 }
 }
 
 fn key_request(credential: Credential) -> Request {

@@ -6,12 +6,13 @@ use std::time::Duration;
 use lanyard_protocol::channel::ChannelReject;
 use lanyard_protocol::control::{Admission, Answer, Code, Command, PeerState, RoleName};
 use lanyard_protocol::engine::{Engine, OnlineCheck, Output, Setup};
+use lanyard_protocol::identity::IdentityKey;
 use lanyard_protocol::ticket::{SessionKeyCache, TicketError, validate};
 
 use lanyard_protocol::message::{self, Request, Response};
 use lanyard_protocol::reject::Reject;
 
-use crate::pair::{self, Lan};
+use crate::pair::{Lan, START, rng};
 
 fn ticket_id(answer: Result<Answer, lanyard_protocol::control::Failure>) -> String {
     match answer {
@@ -420,8 +421,8 @@ fn a_certificate_that_is_not_kept_is_not_shown() {
 #[test]
 fn a_key_ring_is_never_written() {
     let setup = Setup { has_aes: true, ..Setup::default() };
-    let mut now = pair::START;
-    let mut engine = Engine::new(setup, now, Box::new(pair::rng(36))).unwrap();
+    let mut now = START;
+    let mut engine = Engine::new(setup, now, Box::new(rng(36))).unwrap();
     let mut rotations = 0;
     let mut first = true;
     while rotations < 5 {
@@ -550,6 +551,63 @@ fn false_addresses_do_not_push_out_the_true_one() {
     lan.drain(1);
     lan.restart(0, 1000);
     lan.pass(Duration::from_secs(5));
+    lan.command(1, Command::Ping("office".parse().unwrap())).unwrap();
+}
+
+/// Announces so many peers that are not there to a host, and adds false addresses to those of its authority.
+fn flood_with_announcements(lan: &mut Lan, host: usize, many: u32) {
+    let office = lan.id(0);
+    let fakes: Vec<_> = (1..=64).map(|host| format!("10.66.0.{host}:4610").parse().unwrap()).collect();
+    let now = lan.time(host);
+    lan.hosts[host].engine.handle_discovered(office, fakes, now);
+    let mut rng = rng(4300);
+    for number in 0..many {
+        let fake = IdentityKey::generate(&mut rng).node_id();
+        let [_, high, low, _] = (number << 8).to_be_bytes();
+        let address = format!("10.67.{high}.{low}:4610").parse().unwrap();
+        lan.hosts[host].engine.handle_discovered(fake, vec![address], now);
+        lan.drain(host);
+    }
+}
+
+/// E2: ten thousand peers that are not there fill a bounded table, and push out nobody whom a member knows.
+#[test]
+fn false_peers_push_out_nobody_who_is_known() {
+    let mut lan = Lan::network(43, 3);
+    for peer in ["office", "till-2", "till-3"] {
+        lan.command(1, Command::Ping(peer.parse().unwrap())).unwrap();
+    }
+    flood_with_announcements(&mut lan, 1, 10_000);
+    let Ok(Answer::Peers(rows)) = lan.command(1, Command::Peers) else { panic!() };
+    assert!(rows.len() <= 4096, "{}", rows.len());
+    for peer in ["office", "till-2", "till-3"] {
+        assert!(rows.iter().any(|row| row.name.as_ref().is_some_and(|name| name.as_str() == peer)), "{peer}");
+        lan.command(1, Command::Ping(peer.parse().unwrap())).unwrap();
+    }
+    let newcomer = lan.hosts.len();
+    lan.start(newcomer, 4301, Vec::new(), OnlineCheck::Never);
+    let (_, uri) = lan.invite(1);
+    lan.join(newcomer, "till-4", Some(uri)).unwrap();
+    lan.command(1, Command::Ping("till-4".parse().unwrap())).unwrap();
+}
+
+/// E3: no announcement ends a connection that stands, and when everything but the announcements is lost, the authority
+/// is found at the address that was proven.
+#[test]
+fn announcements_neither_cut_nor_eclipse() {
+    let mut lan = Lan::network(44, 2);
+    let held = lan.open(1, "chat@till-2").unwrap().ticket.terms().id;
+    flood_with_announcements(&mut lan, 1, 4100);
+    let Ok(Answer::Peers(rows)) = lan.command(1, Command::Peers) else { panic!() };
+    let connected = rows.iter().filter(|row| row.state == PeerState::Connected).count();
+    assert_eq!(connected, 2, "the authority and the other member");
+    assert_eq!(lan.open(1, "chat@till-2").unwrap().ticket.terms().id, held);
+    lan.restart(1, 4400);
+    flood_with_announcements(&mut lan, 1, 4100);
+    lan.pass(Duration::from_secs(10));
+    lan.command(1, Command::Ping("office".parse().unwrap())).unwrap();
+    lan.restart(0, 4401);
+    lan.pass(Duration::from_secs(10));
     lan.command(1, Command::Ping("office".parse().unwrap())).unwrap();
 }
 

@@ -13,7 +13,7 @@ use lanyard_protocol::enrolment::stretch;
 use lanyard_protocol::identity::NodeId;
 use lanyard_protocol::message::{self, Request, Response};
 use lanyard_protocol::record::{Record, Table};
-use lanyard_protocol::time::Timestamp;
+use lanyard_protocol::time::{Mark, Timestamp};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
@@ -38,6 +38,7 @@ pub(crate) struct Host {
     pub(crate) channels: BTreeMap<CommandId, Result<Box<ChannelGrant>, Failure>>,
     /// Whether the store takes writes.
     pub(crate) store_works: bool,
+    mark: Mark,
     inbound: BTreeMap<InboundId, (usize, RequestId)>,
     connected: BTreeSet<NodeId>,
 }
@@ -49,6 +50,8 @@ pub(crate) type Tamper = Box<dyn FnMut(usize, usize, Vec<u8>) -> Option<Vec<u8>>
 pub(crate) struct Lan {
     pub(crate) hosts: Vec<Host>,
     pub(crate) now: Timestamp,
+    /// By how many seconds hosts' wall clocks are wrong.
+    pub(crate) skew: BTreeMap<usize, i64>,
     pub(crate) wire: Vec<u8>,
     /// Hosts that answer nothing.
     pub(crate) away: BTreeSet<usize>,
@@ -74,6 +77,7 @@ impl Lan {
         let mut lan = Self {
             hosts: Vec::new(),
             now: START,
+            skew: BTreeMap::new(),
             wire: Vec::new(),
             away: BTreeSet::new(),
             tamper: None,
@@ -103,8 +107,8 @@ impl Lan {
             .iter()
             .map(|record| ((record.table as u8, record.key.clone()), (record.table, record.value.clone())))
             .collect();
-        let mut engine = Engine::new(setup, self.now, Box::new(rng(seed))).unwrap();
-        engine.handle_listening(vec![address], vec![lane], self.now);
+        let setup = Setup { steady: self.steady(), ..setup };
+        let engine = Engine::new(setup, self.wall(host), Box::new(rng(seed))).unwrap();
         let started = Host {
             engine,
             address,
@@ -112,6 +116,7 @@ impl Lan {
             answers: BTreeMap::new(),
             channels: BTreeMap::new(),
             store_works: true,
+            mark: Mark::default(),
             inbound: BTreeMap::new(),
             connected: BTreeSet::new(),
         };
@@ -121,6 +126,44 @@ impl Lan {
             self.hosts.push(started);
         }
         self.drain(host);
+        let now = self.time(host);
+        self.hosts[host].engine.handle_listening(vec![address], vec![lane], now);
+        self.drain(host);
+    }
+
+    /// What the host's wall clock says.
+    fn wall(&self, host: usize) -> Timestamp {
+        let skew = self.skew.get(&host).copied().unwrap_or_default();
+        let by = Duration::from_secs(skew.unsigned_abs());
+        if skew < 0 { self.now.before(by) } else { self.now.after(by) }
+    }
+
+    /// What everybody's steady clock says.
+    fn steady(&self) -> Duration {
+        self.now.since(START)
+    }
+
+    /// The time as the host takes it, who has just looked at its clocks.
+    pub(crate) fn time(&mut self, host: usize) -> Timestamp {
+        let (wall, steady) = (self.wall(host), self.steady());
+        let host = &mut self.hosts[host];
+        host.engine.handle_clock(wall, steady);
+        host.mark.now(wall, steady)
+    }
+
+    /// What every host does within half a minute, whatever happens.
+    fn look_at_clocks(&mut self) {
+        for host in 0..self.hosts.len() {
+            let _ = self.time(host);
+            self.drain(host);
+        }
+    }
+
+    /// When the host has to be called again at the latest.
+    fn deadline(&self, host: usize) -> Option<Timestamp> {
+        let now = self.hosts[host].mark.now(self.wall(host), self.steady());
+        let (deadline, _) = self.hosts[host].engine.poll_timeout()?;
+        Some(self.now.after(deadline.since(now)))
     }
 
     /// Stops a host and starts it again with what its store holds.
@@ -135,9 +178,10 @@ impl Lan {
             })
             .collect();
         let id = self.hosts[host].engine.node_id();
-        for (other, peer) in self.hosts.iter_mut().enumerate() {
-            if other != host && peer.connected.remove(&id) {
-                peer.engine.handle_disconnected(id, self.now);
+        for other in 0..self.hosts.len() {
+            if other != host && self.hosts[other].connected.remove(&id) {
+                let now = self.time(other);
+                self.hosts[other].engine.handle_disconnected(id, now);
             }
         }
         self.start(host, seed, records, OnlineCheck::Never);
@@ -174,7 +218,7 @@ impl Lan {
         for host in 0..self.hosts.len() {
             for other in (0..self.hosts.len()).filter(|other| *other != host) {
                 let (id, address) = (self.id(other), self.hosts[other].address);
-                let now = self.now;
+                let now = self.time(host);
                 self.hosts[host].engine.handle_discovered(id, vec![address], now);
                 self.drain(host);
             }
@@ -191,7 +235,7 @@ impl Lan {
     pub(crate) fn give(&mut self, host: usize, command: Command) -> CommandId {
         self.next += 1;
         let id = CommandId(self.next);
-        let now = self.now;
+        let now = self.time(host);
         self.hosts[host].engine.handle_command(id, Caller::Owner, command, now);
         self.drain(host);
         id
@@ -200,7 +244,7 @@ impl Lan {
     pub(crate) fn open(&mut self, host: usize, service: &str) -> Result<Box<ChannelGrant>, Failure> {
         self.next += 1;
         let id = CommandId(self.next);
-        let now = self.now;
+        let now = self.time(host);
         self.hosts[host].engine.handle_open(id, service.parse().unwrap(), now);
         self.drain(host);
         self.run_until(|lan| lan.hosts[host].channels.contains_key(&id));
@@ -232,17 +276,20 @@ impl Lan {
     }
 
     pub(crate) fn run_until(&mut self, done: impl Fn(&Self) -> bool) {
+        self.look_at_clocks();
         let end = self.now.after(Duration::from_secs(40));
         while !done(self) && self.now < end && self.step() {}
     }
 
     /// Lets `time` pass.
     pub(crate) fn pass(&mut self, time: Duration) {
+        self.look_at_clocks();
         let end = self.now.after(time);
         while self.next_time().is_some_and(|next| next <= end) && self.step() {}
         self.now = end;
         for host in 0..self.hosts.len() {
-            self.hosts[host].engine.handle_timeout(end);
+            let now = self.time(host);
+            self.hosts[host].engine.handle_timeout(now);
             self.drain(host);
         }
     }
@@ -252,12 +299,7 @@ impl Lan {
             return Some(self.now.after(LATENCY));
         }
         let late = self.late.iter().map(|(time, _)| *time);
-        self.hosts
-            .iter()
-            .filter_map(|host| host.engine.poll_timeout())
-            .map(|(time, _)| time)
-            .chain(late)
-            .min()
+        (0..self.hosts.len()).filter_map(|host| self.deadline(host)).chain(late).min()
     }
 
     /// The next thing that happens; false if nothing ever will.
@@ -275,10 +317,11 @@ impl Lan {
         let Some(next) = self.next_time() else { return false };
         self.now = self.now.max(next);
         for host in 0..self.hosts.len() {
-            if self.hosts[host].engine.poll_timeout().is_some_and(|(time, _)| time <= self.now) {
-                self.hosts[host].engine.handle_timeout(self.now);
+            let now = self.time(host);
+            if self.hosts[host].engine.poll_timeout().is_some_and(|(time, _)| time <= now) {
+                self.hosts[host].engine.handle_timeout(now);
                 let again = self.hosts[host].engine.poll_timeout();
-                assert!(again.is_none_or(|(time, _)| time > self.now), "{again:?} was not acted on");
+                assert!(again.is_none_or(|(time, _)| time > now), "{again:?} was not acted on");
                 self.drain(host);
             }
         }
@@ -286,12 +329,12 @@ impl Lan {
     }
 
     fn deliver(&mut self, event: Event) {
-        let now = self.now;
         match event {
             Event::Dial { from, dial, peer, addresses } => self.dial(from, dial, peer, &addresses),
             Event::Request { from, to, request, bytes } => {
                 let there = self.host_of(to).filter(|host| !self.away.contains(host));
                 let Some(host) = there else {
+                    let now = self.time(from);
                     self.hosts[from].engine.handle_request_failed(request, now);
                     self.drain(from);
                     return;
@@ -302,11 +345,12 @@ impl Lan {
                 let inbound = InboundId(self.next);
                 self.hosts[host].inbound.insert(inbound, (from, request));
                 let source = Connection { remote: self.hosts[from].address, attached: true, dialled: None };
-                let sender = self.id(from);
+                let (sender, now) = (self.id(from), self.time(host));
                 self.hosts[host].engine.handle_request(sender, source, inbound, &bytes, now);
                 self.drain(host);
             }
             Event::Response { to, request, bytes } => {
+                let now = self.time(to);
                 match bytes {
                     Some(bytes) => {
                         self.wire.extend(&bytes);
@@ -320,13 +364,13 @@ impl Lan {
     }
 
     fn dial(&mut self, from: usize, dial: DialId, peer: Option<NodeId>, addresses: &[SocketAddr]) {
-        let now = self.now;
         let there = (0..self.hosts.len()).find(|host| {
             addresses.contains(&self.hosts[*host].address)
                 && !self.away.contains(host)
                 && peer.is_none_or(|peer| peer == self.id(*host))
         });
         let Some(to) = there else {
+            let now = self.time(from);
             self.hosts[from].engine.handle_dial_failed(dial, now);
             self.drain(from);
             return;
@@ -336,8 +380,10 @@ impl Lan {
         let (near, far) = (self.hosts[from].address, self.hosts[to].address);
         self.hosts[from].connected.insert(there);
         self.hosts[to].connected.insert(here);
+        let now = self.time(to);
         self.hosts[to].engine.handle_connected(here, connection(near, None), now);
         self.drain(to);
+        let now = self.time(from);
         self.hosts[from].engine.handle_connected(there, connection(far, Some(dial)), now);
         self.drain(from);
     }
@@ -345,7 +391,7 @@ impl Lan {
     /// Carries out what a host's engine wants done.
     pub(crate) fn drain(&mut self, host: usize) {
         while let Some(output) = self.hosts[host].engine.poll_output() {
-            let now = self.now;
+            let now = self.hosts[host].mark.now(self.wall(host), self.steady());
             match output {
                 Output::Request { id, to, message } => {
                     self.events.push_back(Event::Request { from: host, to, request: id, bytes: message });
@@ -376,6 +422,10 @@ impl Lan {
                 Output::Channel { to, result } => {
                     self.hosts[host].channels.insert(to, result);
                 }
+                Output::SignedTime(signed) => {
+                    let steady = self.steady();
+                    self.hosts[host].mark.raise(signed, steady);
+                }
                 Output::Snapshot(_) | Output::Certified { .. } => {}
                 Output::Disconnect { peer } => self.disconnect(host, peer),
             }
@@ -395,7 +445,7 @@ impl Lan {
     pub(crate) fn ask(&mut self, from: usize, to: usize, request: &Request) -> Response {
         self.next += 1;
         let inbound = InboundId(self.next);
-        let (sender, now) = (self.id(from), self.now);
+        let (sender, now) = (self.id(from), self.time(to));
         let source = Connection { remote: self.hosts[from].address, attached: true, dialled: None };
         // No engine waits for the answer: it knows no such request.
         self.hosts[to].inbound.insert(inbound, (from, RequestId(u64::MAX)));
@@ -404,7 +454,7 @@ impl Lan {
         self.drain(to);
         let answer = self.events.iter().skip(before).find_map(|event| match event {
             Event::Response { request: RequestId(u64::MAX), bytes: Some(bytes), .. } => Some(bytes.clone()),
-            _ => None,
+            Event::Response { .. } | Event::Request { .. } | Event::Dial { .. } => None,
         });
         message::parse(&answer.expect("the request is answered at once")).unwrap()
     }

@@ -11,6 +11,7 @@ use lanyard_protocol::record::Table;
 use lanyard_protocol::reject::Reject;
 use lanyard_protocol::revocation::Update;
 use lanyard_protocol::ticket::{SessionKeyCache, TicketError, validate};
+use lanyard_protocol::time::Timestamp;
 
 use crate::pair::Lan;
 
@@ -43,6 +44,14 @@ fn acquainted(seed: u64, members: usize) -> Lan {
         }
     }
     lan
+}
+
+/// The last that a host was told of revocations.
+fn told(lan: &Lan, host: usize, since: usize) -> Update {
+    let mut requests = lan.requests_to(host, since).into_iter();
+    requests
+        .find_map(|request| if let Request::Revocations(update) = request { Some(update) } else { None })
+        .unwrap()
 }
 
 /// The records of revocations that a host's store holds.
@@ -170,46 +179,35 @@ fn refuses_forged_foreign_and_old_revocations() {
     revoke(&mut lan, 0, "till-1", 10_000).unwrap();
     let since = lan.wire.len();
     revoke(&mut lan, 0, "till-3", 10_000).unwrap();
-    let update = lan.requests_to(2, since).into_iter().find_map(|request| match request {
-        Request::Revocations(update) => Some(update),
-        _ => None,
-    });
-    let update = update.unwrap();
+    let update = told(&lan, 2, since);
     let mut other = acquainted(608, 3);
-    for (change, expected) in [
-        (Update { head: None, revocations: Vec::new() }, Some(0)),
-        (Update { head: None, ..update.clone() }, None),
-        (update.clone(), None),
-    ] {
-        let foreign = expected.is_none();
-        let answer = other.ask(1, 2, &Request::Revocations(change));
-        match answer {
-            Response::Revocations(epoch) => assert_eq!(Some(epoch), expected),
-            Response::Reject(Reject::Invalid) => assert!(foreign),
-            other => panic!("{other:?}"),
-        }
+    let nothing = Update { head: None, revocations: Vec::new() };
+    assert_eq!(other.ask(1, 2, &Request::Revocations(nothing)), Response::Revocations(0));
+    for foreign in [Update { head: None, ..update.clone() }, update.clone()] {
+        let answer = other.ask(1, 2, &Request::Revocations(foreign));
+        assert_eq!(answer, Response::Reject(Reject::Invalid));
     }
-    for forge in [
-        (|update: &mut Update| update.revocations[0].revocation.node = update.revocations[0].revocation.node)
-            as fn(&mut Update),
+    let forge: [fn(&mut Update); 5] = [
         |update| update.revocations[0].revocation.epoch += 1,
         |update| update.revocations[0].revocation.until = update.revocations[0].revocation.at,
+        |update| update.revocations[0].revocation.serial = update.revocations[1].revocation.serial,
         |update| update.head.as_mut().unwrap().head.epoch += 10,
-        |update| update.head.as_mut().unwrap().head.issued = lanyard_protocol::time::Timestamp::from_secs(0),
-    ] {
-        let mut forged = update.clone();
-        forge(&mut forged);
-        let unchanged = forged == update;
+        |update| update.head.as_mut().unwrap().head.issued = Timestamp::from_secs(0),
+    ];
+    for forge in forge {
         let mut lan = acquainted(607, 3);
         revoke(&mut lan, 0, "till-1", 10_000).unwrap();
-        let answer = lan.ask(3, 2, &Request::Revocations(forged));
-        if unchanged {
-            assert_eq!(answer, Response::Revocations(2));
-        } else {
-            assert_eq!(answer, Response::Reject(Reject::Invalid));
-            assert_eq!(status(&mut lan, 2).epochs.revocations, 1);
-        }
+        let mut forged = update.clone();
+        forged
+            .revocations
+            .push(*lan.hosts[0].engine.snapshot().revocations().unwrap().get(lan.id(1)).unwrap());
+        forge(&mut forged);
+        assert_eq!(lan.ask(3, 2, &Request::Revocations(forged)), Response::Reject(Reject::Invalid));
+        assert_eq!(status(&mut lan, 2).epochs.revocations, 1);
     }
+    let mut lan = acquainted(607, 3);
+    revoke(&mut lan, 0, "till-1", 10_000).unwrap();
+    assert_eq!(lan.ask(3, 2, &Request::Revocations(update)), Response::Revocations(2));
 }
 
 /// B8: only members may tell of revocations.
@@ -342,12 +340,8 @@ fn a_withheld_revocation_is_noticed() {
     lan.away.insert(2);
     revoke(&mut lan, 0, "till-1", 0).unwrap();
     lan.pass(Duration::from_secs(1));
-    let update = lan.requests_to(3, since).into_iter().find_map(|request| match request {
-        Request::Revocations(update) => Some(update),
-        _ => None,
-    });
     lan.away.remove(&2);
-    let withheld = Update { revocations: Vec::new(), ..update.unwrap() };
+    let withheld = Update { revocations: Vec::new(), ..told(&lan, 3, since) };
     assert_eq!(lan.ask(3, 2, &Request::Revocations(withheld)), Response::Revocations(0));
     assert_eq!(status(&mut lan, 2).epochs.revocations, 0);
 }

@@ -83,8 +83,8 @@ impl Enrolments {
 
     /// When every certificate will have ended that the key of this one was ever given.
     pub(super) fn ends(&self, certificate: &VerifiedCertificate) -> Timestamp {
-        let record = self.by_node(certificate.node_id());
-        record.map_or(certificate.not_after(), |record| record.ends.max(certificate.not_after()))
+        let end = certificate.not_after();
+        self.by_node(certificate.node_id()).map_or(end, |record| record.ends.max(end))
     }
 
     fn take(&mut self, name: &NodeName) -> Option<EnrolmentRecord> {
