@@ -6,6 +6,7 @@
 use core::convert::Infallible;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use lanyard_protocol::control::MachineId;
 use lanyard_protocol::time::Timestamp;
 use rand_core::{TryCryptoRng, TryRng};
 
@@ -22,6 +23,15 @@ pub fn now() -> Timestamp {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
 pub fn monotonic() -> Instant {
     Instant::now()
+}
+
+/// What tells this machine from every other, where the system says so.
+#[must_use]
+pub fn machine() -> MachineId {
+    let text = ["/etc/machine-id", "/var/lib/dbus/machine-id"]
+        .iter()
+        .find_map(|path| std::fs::read_to_string(path).ok());
+    MachineId::new(&text.unwrap_or_default())
 }
 
 /// The operating system's randomness, through `getrandom(2)` or what the system has instead.

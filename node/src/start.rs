@@ -156,6 +156,7 @@ fn engine(config: &Config, store: &Store) -> Result<Engine, StartError> {
         contacts: config.peers.clone(),
         leaf_life: config.certificate_life,
         has_aes: ambient::has_aes(),
+        machine: ambient::machine(),
     };
     Ok(Engine::new(setup, ambient::now(), Box::new(OsRng))?)
 }

@@ -56,11 +56,19 @@ pub enum Label {
     ChannelRecord,
     /// The next record key after a ratchet.
     ChannelRatchet,
+    /// A machine, as one network knows it.
+    Guid,
+    /// The salt with which a network's password is stretched.
+    Password,
+    /// A candidate's commitment to its nonce, keys and certificate request.
+    ApprovalCommitment,
+    /// The words that two people compare, and the id of the request.
+    ApprovalWords,
 }
 
 impl Label {
     /// Every label, in order.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 24] = [
         Self::AuthorityKey,
         Self::CertificateRequest,
         Self::CertificateAnswer,
@@ -81,6 +89,10 @@ impl Label {
         Self::ChannelPsk,
         Self::ChannelRecord,
         Self::ChannelRatchet,
+        Self::Guid,
+        Self::Password,
+        Self::ApprovalCommitment,
+        Self::ApprovalWords,
     ];
 
     /// The context string, always `lanyard/<purpose>/<version>`.
@@ -107,6 +119,10 @@ impl Label {
             Self::ChannelPsk => "lanyard/channel-psk/1",
             Self::ChannelRecord => "lanyard/channel-record/1",
             Self::ChannelRatchet => "lanyard/channel-ratchet/1",
+            Self::Guid => "lanyard/guid/1",
+            Self::Password => "lanyard/password/1",
+            Self::ApprovalCommitment => "lanyard/approval-commitment/1",
+            Self::ApprovalWords => "lanyard/approval-words/1",
         }
     }
 

@@ -233,5 +233,10 @@ fn body(answer: Answer) -> Response {
         Answer::Ticket(ticket) => json(ticket),
         Answer::Tickets(tickets) => json(tickets),
         Answer::Certificates(certificates) => json(certificates),
+        Answer::Admission(admission) => json(&admission),
+        Answer::Guids(guids) => json(guids),
+        Answer::Requests(requests) => json(requests),
+        Answer::Decided(request) => json(request),
+        Answer::Confirmed(pending) => json(&pending),
     }
 }

@@ -56,6 +56,18 @@ impl Engine {
                 let result = self.certificates().map(|shown| Answer::Certificates(Box::new(shown)));
                 self.answer(id, result);
             }
+            Command::Admission
+            | Command::SetAdmission(_)
+            | Command::SetPassword(_)
+            | Command::Guids
+            | Command::AddGuid(_)
+            | Command::RemoveGuid(_)
+            | Command::Requests
+            | Command::Decide(_)
+            | Command::ConfirmJoin(_) => {
+                let failure = Failure::new(Code::Failed, "that cannot be done yet", "use invites");
+                self.answer(id, Err(failure));
+            }
         }
     }
 
@@ -121,7 +133,7 @@ impl Engine {
             self.answer(id, Err(failure));
             return;
         }
-        let Init { network, name, admission } = init;
+        let Init { network, name, admission, .. } = init;
         match Authority::create(
             network,
             name,
@@ -188,6 +200,7 @@ impl Engine {
             pending: Vec::new(),
             warnings: if owner { self.warnings(now) } else { Vec::new() },
             addresses: if owner { self.local.addresses.control.clone() } else { Vec::new() },
+            guid: None,
         }
     }
 

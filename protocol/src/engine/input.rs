@@ -6,6 +6,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::DialId;
+use crate::control::MachineId;
 use crate::identity::Secret;
 use crate::record::{Record, Table};
 
@@ -25,6 +26,8 @@ pub struct Setup {
     pub leaf_life: Option<Duration>,
     /// Whether this processor has AES instructions.
     pub has_aes: bool,
+    /// What tells this machine from every other.
+    pub machine: MachineId,
 }
 
 /// A record that was written and cannot be read.

@@ -25,7 +25,7 @@ use crate::certificate::{
     request,
 };
 use crate::codec::{self, DecodeError};
-use crate::control::Admission;
+use crate::control::{Admission, Mode, Modes};
 use crate::identity::{
     CaKey, Fingerprint, NetworkName, NodeId, NodeKeys, NodeName, SealingPublicKey, Signature,
 };
@@ -356,10 +356,10 @@ impl Authority {
     }
 
     fn check_open(&self, origin: Origin) -> Result<(), Reject> {
-        match self.admission {
-            Admission::Open if origin.attached => Ok(()),
-            Admission::Open => Err(Reject::NotLocal),
-            Admission::Invite => Err(Reject::InviteNeeded),
+        match self.admission.allows(Modes::of(&[Mode::Open])) {
+            true if origin.attached => Ok(()),
+            true => Err(Reject::NotLocal),
+            false => Err(Reject::InviteNeeded),
         }
     }
 
