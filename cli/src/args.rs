@@ -101,7 +101,7 @@ pub(crate) struct Init {
     /// This node's name in it [default: the hostname]
     #[arg(long, value_name = "NODE")]
     pub(crate) name: Option<NodeName>,
-    /// How strangers get in: invite or open
+    /// How strangers get in: '+' is all of, ',' any of open, guid, password, invite and approval
     #[arg(long, value_name = "EXPR", default_value_t)]
     pub(crate) admission: Admission,
 }

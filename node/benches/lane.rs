@@ -267,10 +267,11 @@ fn sends(c: &mut Criterion) {
     let nodes = runtime.block_on(async {
         let (office, till) = (start(&office_state).await, start(&till_state).await);
         let (network, name) = ("shop.lan".parse().unwrap(), "office".parse().unwrap());
-        command(&office, Command::Init(Init { network, name, admission: Admission::Invite })).await;
+        let init = Init { network, name, admission: Admission::default(), password: None, weak: false };
+        command(&office, Command::Init(init)).await;
         let invite = Command::Invite(InviteRequest { uses: 1, ttl_s: 600 });
         let Answer::Invite(invite) = command(&office, invite).await else { panic!("no invite") };
-        let join = Join { invite: Some(invite.uri), name: "till".parse().unwrap(), network: None };
+        let join = Join::new(Some(invite.uri), "till".parse().unwrap(), None);
         command(&till, Command::Join(join)).await;
         Arc::new((office, till))
     });

@@ -8,6 +8,7 @@ use core::time::Duration;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use lanyard_protocol::control::MachineId;
 use lanyard_protocol::time::{Mark, Timestamp};
 use rand_core::{TryCryptoRng, TryRng};
 
@@ -57,6 +58,15 @@ impl Clock {
     pub(crate) fn raise(&self, signed: Timestamp) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).raise(signed, steady());
     }
+}
+
+/// What tells this machine from every other, where the system says so.
+#[must_use]
+pub fn machine() -> MachineId {
+    let text = ["/etc/machine-id", "/var/lib/dbus/machine-id"]
+        .iter()
+        .find_map(|path| std::fs::read_to_string(path).ok());
+    MachineId::new(&text.unwrap_or_default())
 }
 
 /// The operating system's randomness, through `getrandom(2)` or what the system has instead.

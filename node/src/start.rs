@@ -162,6 +162,7 @@ fn engine(config: &Config, store: &Store) -> Result<Engine, StartError> {
         leaf_life: config.certificate_life,
         has_aes: ambient::has_aes(),
         steady: ambient::steady(),
+        machine: ambient::machine(),
     };
     Ok(Engine::new(setup, ambient::now(), Box::new(OsRng))?)
 }

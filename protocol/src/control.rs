@@ -2,24 +2,27 @@
 //!
 //! The shapes are a contract with scripts: fields may be added, never renamed. Times are RFC 3339 in UTC.
 
+mod admission;
 mod envelope;
 mod reference;
 mod state;
 mod tool;
 
-use core::fmt;
 use core::net::SocketAddr;
-use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+pub use self::admission::{
+    AddGuid, Admission, AdmissionError, AdmissionStatus, ConfirmJoin, Decision, Guid, GuidRow, MachineId,
+    Mode, Modes, Password, PasswordError, PasswordStatus, RequestRow, STRENGTH_MIN, SetPassword,
+};
 pub use self::envelope::{HeaderToOpen, HeaderToSeal, OpenedHeader, SealedHeader};
 pub use self::reference::{PeerRef, ServiceRef};
 pub use self::state::{ExportState, Exported, Passphrase};
 pub use self::tool::{ChatLine, ChatSend, ChatSent, ChatState, Decide, Receive, SendFile, TransferEvent};
-use crate::identity::{EntityName, Fingerprint, NameError, NetworkName, NodeId, NodeName, ServiceName};
+use crate::identity::{EntityName, Fingerprint, NetworkName, NodeId, NodeName, ServiceName};
 use crate::time::Timestamp;
 
 /// A time that is written as RFC 3339 text in UTC.
@@ -141,6 +144,24 @@ pub enum Command {
     /// A certificate of a peer's, or of this node itself, that holds now: as it is known here, or else got from the
     /// authority.
     CertificateOf(PeerRef),
+    /// How strangers get in.
+    Admission,
+    /// From now on they get in by this rule.
+    SetAdmission(Admission),
+    /// Set the network's password, and forget the wrong guesses at the old one.
+    SetPassword(SetPassword),
+    /// The machines on the list.
+    Guids,
+    /// Put a machine on the list.
+    AddGuid(AddGuid),
+    /// Take a machine off the list. A node that it has joined as stays a member.
+    RemoveGuid(Guid),
+    /// The nodes that wait for a person.
+    Requests,
+    /// Approve or deny one of them.
+    Decide(Decision),
+    /// On the joining node: whether both screens show the same words.
+    ConfirmJoin(ConfirmJoin),
 }
 
 /// Asks for a new network.
@@ -151,39 +172,14 @@ pub struct Init {
     /// This node's name in it.
     pub name: NodeName,
     /// How strangers get in.
+    #[serde(default)]
     pub admission: Admission,
-}
-
-/// How strangers get in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Admission {
-    /// Being on the local network is enough.
-    Open,
-    /// A one-time invite, as a code or as a URI.
-    #[default]
-    Invite,
-}
-
-impl fmt::Display for Admission {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Open => "open",
-            Self::Invite => "invite",
-        })
-    }
-}
-
-impl FromStr for Admission {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        match text {
-            "open" => Ok(Self::Open),
-            "invite" => Ok(Self::Invite),
-            other => Err(NameError::Admission(other.chars().take(80).collect())),
-        }
-    }
+    /// The network's password, which a rule with `password` in it needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Password>,
+    /// Takes the password also if it is weak.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub weak: bool,
 }
 
 /// The answer to [`Command::Init`].
@@ -211,6 +207,28 @@ pub struct Join {
     pub name: NodeName,
     /// The network to join, where several are in sight.
     pub network: Option<NetworkName>,
+    /// The network's password. It admits; it does not say who the authority is, for every member knows it. So it
+    /// wants a URI or a code beside it, or `trust_first`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Password>,
+    /// Tries the password at the one network in sight, without a pin.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub trust_first: bool,
+    /// Takes the words that are to be compared for the same.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub yes: bool,
+    /// Asks to take the place of the node that has the name, as a machine does that was set up anew. The authority's
+    /// owner has to approve that, whatever the rule.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub replace: bool,
+}
+
+impl Join {
+    /// Asks for a certificate with what was given, and for nothing out of the ordinary.
+    #[must_use]
+    pub const fn new(invite: Option<String>, name: NodeName, network: Option<NetworkName>) -> Self {
+        Self { invite, name, network, password: None, trust_first: false, yes: false, replace: false }
+    }
 }
 
 /// The answer to [`Command::Join`]: the certificate is installed.
@@ -224,7 +242,8 @@ pub struct Joined {
     pub id: NodeId,
     /// The pin of the network's CA key.
     pub fingerprint: Fingerprint,
-    /// Whether the pin was known beforehand, by a URI or a code; otherwise it was trusted on first use.
+    /// Whether the pin was known beforehand, by a URI or a code, or people have compared the words; otherwise it was
+    /// trusted on first use.
     pub pinned: bool,
     /// When the certificate ends.
     pub not_after: Time,
@@ -278,6 +297,9 @@ pub struct Status {
     /// Where the node listens.
     #[serde(default)]
     pub addresses: Vec<SocketAddr>,
+    /// This machine, as the network knows it that the node is a member of, is joining, or has in sight alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guid: Option<Guid>,
 }
 
 /// What a node is in its network.
@@ -336,7 +358,7 @@ pub struct Epochs {
 /// Something that waits for a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
-    /// What it is: `offer`.
+    /// What it is: `offer` (a file), `request` (a node that asks this authority), `join` (this node's own request).
     pub kind: String,
     /// Its id.
     pub id: String,
@@ -494,6 +516,16 @@ pub enum Answer {
     Revoked(Revoked),
     /// To [`Command::CertificateOf`].
     CertificateOf(PeerCertificate),
+    /// To [`Command::Admission`], and to what changes it.
+    Admission(AdmissionStatus),
+    /// To [`Command::Guids`], and to what changes them.
+    Guids(Vec<GuidRow>),
+    /// To [`Command::Requests`].
+    Requests(Vec<RequestRow>),
+    /// To [`Command::Decide`]: the request as it is now.
+    Decided(Box<RequestRow>),
+    /// To [`Command::ConfirmJoin`]: the words that were confirmed or refused.
+    Confirmed(Pending),
 }
 
 #[cfg(test)]

@@ -13,9 +13,10 @@ use zeroize::Zeroizing;
 use crate::certificate::{self, CertificateDer, LEAF_LIFE, TrustAnchor, VerifiedCertificate, request};
 use crate::channel::{Binding, Initiator, MESSAGE_1_LEN, MESSAGE_2_LEN, Psk, Responder, Suites};
 use crate::codec;
-use crate::control::Admission;
+use crate::control::{Admission, Guid, MachineId, Mode};
 use crate::enrolment::{
-    Asked, Authority, AuthorityKey, EnrolAnswer, EnrolRequest, Hope, KeyRequest, Origin, Prospect, Requested,
+    Answered, Asked, Authority, AuthorityKey, EnrolAnswer, EnrolRequest, Hope, KeyRequest, Origin, Prospect,
+    Requested, Verdict,
 };
 use crate::identity::{CaKey, IdentityKey, NodeKeys, SealingKey, Secret, Signature};
 use crate::keyring::KeyRing;
@@ -70,6 +71,10 @@ const ROWS: &[(Label, Use)] = &[
     (Label::EnvelopeCommitment, Use::Names),
     (Label::EnvelopeContent, Use::Keys),
     (Label::EnvelopeChunk, Use::Signs),
+    (Label::Guid, Use::Names),
+    (Label::Password, Use::Names),
+    (Label::ApprovalCommitment, Use::Names),
+    (Label::ApprovalWords, Use::Names),
 ];
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_253_400);
@@ -367,6 +372,21 @@ fn envelopes(kinds: &mut Vec<Kind>) {
     });
 }
 
+/// A stranger that has nothing.
+fn hope(keys: &NodeKeys) -> Hope {
+    let network = "shop.lan".parse().unwrap();
+    Hope {
+        name: "till".parse().unwrap(),
+        pinned: false,
+        invite: None,
+        password: None,
+        guid: Guid::of(&MachineId::default(), keys.node_id(), &network),
+        replace: false,
+        own: None,
+        confirmed: false,
+    }
+}
+
 /// A candidate on its way into a network: made anew for each attempt, for every step consumes the one before.
 struct Enrolment {
     authority: Authority,
@@ -389,14 +409,14 @@ impl Enrolment {
             sealing: SealingKey::from_bytes(&[11; 32]),
         };
         let (network, name) = ("shop.lan".parse().unwrap(), "office".parse().unwrap());
-        let how = (Admission::Open, LEAF_LIFE);
+        let how = (Admission::only(Mode::Open), LEAF_LIFE);
         let (authority, issued) = Authority::create(network, name, how, &keys, NOW, &mut rng()).unwrap();
         let prospect = Prospect {
             network: authority.anchor().network().clone(),
             root: authority.anchor().fingerprint(),
             node: keys.node_id(),
         };
-        let (asked, key_request) = Asked::new(&candidate, Hope::Open, prospect, &mut rng());
+        let (asked, key_request) = Asked::stranger(&candidate, hope(&candidate), prospect, &mut rng());
         Self { authority, leaf: issued.answer, candidate, asked, key_request }
     }
 
@@ -414,9 +434,8 @@ impl Enrolment {
 
     /// What the candidate makes of an answer to its request for the key.
     fn believe(self, answer: AuthorityKey) -> Option<(Authority, NodeKeys, Requested, EnrolRequest)> {
-        let name = "till".parse().unwrap();
-        let (requested, request) =
-            self.asked.answered(answer, &name, &self.candidate, (NOW, Duration::ZERO), &mut rng()).ok()?;
+        let Answered { requested, request, .. } =
+            self.asked.answered(answer, &self.candidate, (NOW, Duration::ZERO), &mut rng()).ok()?;
         Some((self.authority, self.candidate, requested, request))
     }
 
@@ -428,7 +447,8 @@ impl Enrolment {
             None => request,
         };
         let issued = authority.enrol(&request, origin, &Self::authority_keys(), NOW, &mut rng()).ok()?;
-        Some((request, issued.answer, requested, candidate))
+        let Verdict::Admitted(answer) = issued.answer else { return None };
+        Some((request, answer, requested, candidate))
     }
 }
 

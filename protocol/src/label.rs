@@ -74,11 +74,19 @@ pub enum Label {
     EnvelopeContent,
     /// A chunk, signed by the key that the header names.
     EnvelopeChunk,
+    /// A machine, as one network knows it.
+    Guid,
+    /// The salt with which a network's password is stretched.
+    Password,
+    /// A candidate's commitment to its nonce, keys and certificate request.
+    ApprovalCommitment,
+    /// The words that two people compare, and the id of the request.
+    ApprovalWords,
 }
 
 impl Label {
     /// Every label, in order.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 33] = [
         Self::AuthorityKey,
         Self::CertificateRequest,
         Self::CertificateAnswer,
@@ -108,6 +116,10 @@ impl Label {
         Self::EnvelopeCommitment,
         Self::EnvelopeContent,
         Self::EnvelopeChunk,
+        Self::Guid,
+        Self::Password,
+        Self::ApprovalCommitment,
+        Self::ApprovalWords,
     ];
 
     /// The context string, always `lanyard/<purpose>/<version>`.
@@ -143,6 +155,10 @@ impl Label {
             Self::EnvelopeCommitment => "lanyard/envelope-commitment/1",
             Self::EnvelopeContent => "lanyard/envelope-content/1",
             Self::EnvelopeChunk => "lanyard/envelope-chunk/1",
+            Self::Guid => "lanyard/guid/1",
+            Self::Password => "lanyard/password/1",
+            Self::ApprovalCommitment => "lanyard/approval-commitment/1",
+            Self::ApprovalWords => "lanyard/approval-words/1",
         }
     }
 

@@ -117,6 +117,8 @@ pub enum Response {
     Revocations(u64),
     /// To [`Request::Hello`], from a node whose membership was taken away: the proof.
     Revoked(SignedRevocation),
+    /// To [`Request::Enrol`]: two people have yet to confirm it, so ask again.
+    Waiting,
 }
 
 /// The frame of a message.

@@ -1,6 +1,6 @@
 //! `init`, `join` and `invite`: how a network begins and grows.
 
-use lanyard_protocol::control::{Admission, Code, Init, Initialised, Invite, InviteRequest, Join, Joined};
+use lanyard_protocol::control::{Code, Init, Initialised, Invite, InviteRequest, Join, Joined, Mode, Modes};
 use lanyard_protocol::identity::{Fingerprint, NameError, NetworkName, NodeName};
 
 use super::{Context, node};
@@ -18,7 +18,8 @@ pub(super) async fn init(context: &Context, init: args::Init) -> Result {
     };
     let anywhere = Anywhere::find(&context.state, &context.client()).await?;
     let running = matches!(anywhere, Anywhere::Running(_));
-    let done = anywhere.init(Init { network, name, admission: init.admission }).await;
+    let done =
+        anywhere.init(Init { network, name, admission: init.admission, password: None, weak: false }).await;
     anywhere.close().await;
     say_initialised(context, &done?, running)
 }
@@ -43,12 +44,11 @@ fn say_initialised(context: &Context, done: &Initialised, running: bool) -> Resu
     if !running {
         printer.say(&format!("run it:               {}", context.command("up -d")));
     }
-    match done.admission {
-        Admission::Invite => printer.say(&format!("let another node in:  {}", context.command("invite"))),
-        Admission::Open => {
-            printer.stress("anybody on the local network gets in without being asked");
-            printer.say("on another machine:   lanyard join");
-        }
+    if done.admission.allows(Modes::of(&[Mode::Open])) {
+        printer.stress("anybody on the local network gets in without being asked");
+        printer.say("on another machine:   lanyard join");
+    } else {
+        printer.say(&format!("let another node in:  {}", context.command("invite")));
     }
     Ok(())
 }
@@ -84,7 +84,7 @@ pub(super) fn wish(
     name: Option<NodeName>,
     network: Option<NetworkName>,
 ) -> Result<Join> {
-    Ok(Join { invite, name: name.map_or_else(hostname, Ok)?, network })
+    Ok(Join::new(invite, name.map_or_else(hostname, Ok)?, network))
 }
 
 /// Says what came of joining; a network that was trusted at first sight is told loudly.

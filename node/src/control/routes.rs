@@ -250,5 +250,10 @@ fn body(answer: Answer) -> Response {
         Answer::Certificates(certificates) => json(certificates),
         Answer::Revoked(report) => json(report),
         Answer::CertificateOf(certificate) => json(certificate),
+        Answer::Admission(admission) => json(&admission),
+        Answer::Guids(guids) => json(guids),
+        Answer::Requests(requests) => json(requests),
+        Answer::Decided(request) => json(request),
+        Answer::Confirmed(pending) => json(&pending),
     }
 }

@@ -37,14 +37,16 @@ impl Members {
         let init = Init {
             network: "shop.lan".parse().unwrap(),
             name: "office".parse().unwrap(),
-            admission: Admission::Invite,
+            admission: Admission::default(),
+            password: None,
+            weak: false,
         };
         office.handle().command(Caller::Owner, Command::Init(init)).await.unwrap();
         let request = Command::Invite(InviteRequest { uses: 1, ttl_s: 60 });
         let Answer::Invite(invite) = office.handle().command(Caller::Owner, request).await.unwrap() else {
             panic!("expected an invite")
         };
-        let join = Join { invite: Some(invite.uri), name: "till".parse().unwrap(), network: None };
+        let join = Join::new(Some(invite.uri), "till".parse().unwrap(), None);
         till.handle().command(Caller::Owner, Command::Join(join)).await.unwrap();
         let called = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&called);

@@ -36,8 +36,13 @@ async fn owner(node: &Node, command: Command) -> Answer {
 
 /// Makes `node` the authority of a new network.
 async fn init(node: &Node) -> Initialised {
-    let init =
-        Init { network: "shop.lan".parse().unwrap(), name: name("office"), admission: Admission::Invite };
+    let init = Init {
+        network: "shop.lan".parse().unwrap(),
+        name: name("office"),
+        admission: Admission::default(),
+        password: None,
+        weak: false,
+    };
     let Answer::Initialised(initialised) = owner(node, Command::Init(init)).await else {
         panic!("expected a new network")
     };
@@ -53,5 +58,5 @@ async fn invite(node: &Node) -> Invite {
 }
 
 fn join(uri: String, as_name: &str) -> Command {
-    Command::Join(Join { invite: Some(uri), name: name(as_name), network: None })
+    Command::Join(Join::new(Some(uri), name(as_name), None))
 }

@@ -6,7 +6,7 @@ use super::errand::{Origin, Target, Want, this_node};
 use super::{CommandId, Engine, Membership, Output, load};
 use crate::certificate::{Role, VerifiedCertificate};
 use crate::control::{
-    Answer, AuthorityStatus, Caller, CertificateStatus, Certificates, Code, Command, Epochs, Failure, Init,
+    Answer, AuthorityStatus, Caller, CertificateStatus, Certificates, Code, Command, Epochs, Failure,
     Initialised, Peer, PeerCertificate, PeerRef, RoleName, ServiceRef, State, Status, Time,
 };
 use crate::enrolment::{Authority, Issued};
@@ -57,6 +57,15 @@ impl Engine {
                 self.answer(id, result);
             }
             Command::CertificateOf(peer) => self.certificate_of(id, peer, now),
+            Command::Admission => self.show_admission(id, now),
+            Command::SetAdmission(admission) => self.set_admission(id, admission, now),
+            Command::SetPassword(set) => self.stretch_password(id, &set),
+            Command::Guids => self.show_guids(id, Vec::new()),
+            Command::AddGuid(add) => self.add_guid(id, add, now),
+            Command::RemoveGuid(guid) => self.remove_guid(id, &guid),
+            Command::Requests => self.show_requests(id, now),
+            Command::Decide(decision) => self.decide(id, &decision, now),
+            Command::ConfirmJoin(confirm) => self.confirm_join(id, confirm, now),
         }
     }
 
@@ -140,29 +149,7 @@ impl Engine {
         named == Some(peer.as_str()) || self.node_id().to_string() == peer.as_str()
     }
 
-    fn init(&mut self, id: CommandId, init: Init, now: Timestamp) {
-        if let Err(failure) = self.check_free_to_found(now) {
-            self.answer(id, Err(failure));
-            return;
-        }
-        let Init { network, name, admission } = init;
-        match Authority::create(
-            network,
-            name,
-            (admission, self.local.leaf_life),
-            &self.keys,
-            now,
-            &mut *self.rng,
-        ) {
-            Ok((authority, issued)) => self.install_authority(id, authority, issued, now),
-            Err(error) => {
-                let failure = Failure::new(Code::Failed, error.to_string(), "set this host's clock right");
-                self.answer(id, Err(failure));
-            }
-        }
-    }
-
-    fn install_authority(
+    pub(super) fn install_authority(
         &mut self,
         id: CommandId,
         authority: Authority,
@@ -214,9 +201,10 @@ impl Engine {
                 policy: member.map_or(0, |member| member.policy.epoch()),
                 revocations: member.map_or(0, |member| member.revocations.epoch()),
             },
-            pending: Vec::new(),
+            pending: if owner { self.waiting(now) } else { Vec::new() },
             warnings: if owner { self.warnings(now) } else { Vec::new() },
             addresses: if owner { self.local.addresses.control.clone() } else { Vec::new() },
+            guid: self.guid().filter(|_| owner),
         }
     }
 

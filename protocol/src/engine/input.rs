@@ -6,6 +6,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::DialId;
+use crate::control::MachineId;
 use crate::identity::Secret;
 use crate::record::{Record, Table};
 
@@ -27,6 +28,8 @@ pub struct Setup {
     pub has_aes: bool,
     /// What the steady clock says now: see [`Engine::handle_clock`](super::Engine::handle_clock).
     pub steady: Duration,
+    /// What tells this machine from every other.
+    pub machine: MachineId,
 }
 
 /// A record that was written and cannot be read.

@@ -14,7 +14,7 @@ use crate::certificate::{
     self, CertificateDer, LEAF_LIFE, LEAF_LIFE_MAX, LEAF_LIFE_MIN, TrustAnchor, VerifiedCertificate,
 };
 use crate::codec;
-use crate::enrolment::Authority;
+use crate::enrolment::{Authority, OwnRequest};
 use crate::hello::Addresses;
 use crate::identity::{Fingerprint, IdentityKey, NetworkName, NodeId, NodeKeys, SealingKey, ServiceName};
 use crate::keyring::KeyRing;
@@ -45,6 +45,7 @@ pub fn restored_mark(exported: Timestamp) -> Write {
     Write::set(Table::Membership, RESTORED, codec::encode(&exported))
 }
 const TIME: &[u8] = b"time";
+const REQUEST: &[u8] = b"request";
 
 #[derive(Serialize, Deserialize)]
 struct KeptKeys {
@@ -146,6 +147,7 @@ pub(super) fn engine(
         None => Default::default(),
     };
     first.extend(spent);
+    let request = own_request(&loading).filter(|_| membership.member.is_none());
     let mut engine = Engine {
         ring: Arc::new(KeyRing::new(now, &mut *rng)),
         keys: Arc::new(keys),
@@ -166,6 +168,9 @@ pub(super) fn engine(
             has_aes: setup.has_aes,
             leaf_life,
             damaged: loading.damaged,
+            machine: setup.machine,
+            own: request,
+            in_sight: None,
         },
         clock: Clock::new(now, setup.steady),
         wires: Wires::default(),
@@ -190,6 +195,20 @@ fn kept_time(loading: &mut Loading, wall: Timestamp) -> (Option<Timestamp>, Time
         None => None,
     };
     (kept, kept.map_or(wall, |kept: Timestamp| kept.max(wall)))
+}
+
+/// The write that keeps this node's own request to be admitted.
+pub(super) fn keep_request(request: &OwnRequest) -> Write {
+    Write::set(Table::Keys, REQUEST, codec::encode(request))
+}
+
+/// The write that forgets it.
+pub(super) fn erase_request() -> Write {
+    Write::erase(Table::Keys, REQUEST)
+}
+
+fn own_request(loading: &Loading) -> Option<OwnRequest> {
+    codec::decode::<_, 512>(&loading.find(Table::Keys, REQUEST)?.value).ok()
 }
 
 fn keys(loading: &Loading, rng: &mut dyn CryptoRng) -> Result<(NodeKeys, Vec<Write>), SetupError> {

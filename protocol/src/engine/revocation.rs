@@ -139,6 +139,28 @@ impl Engine {
         }
     }
 
+    /// The name of `old` was given to another key: its membership ends with the answer that says so.
+    pub(super) fn take_away_replaced(
+        &mut self,
+        old: &VerifiedCertificate,
+        inbound: InboundId,
+        writes: Vec<Write>,
+        response: &Response,
+        now: Timestamp,
+    ) {
+        let (Some(authority), Some(member)) = (&mut self.membership.authority, &self.membership.member)
+        else {
+            return;
+        };
+        let Ok(mut merged) = authority.revoke(old, "replaced", &member.revocations, now) else {
+            self.respond(inbound, &Response::Reject(Reject::Unavailable));
+            return;
+        };
+        merged.writes.extend(writes);
+        let respond = Output::Respond { to: inbound, message: message::frame(response) };
+        self.adopt(merged, vec![respond], None, now);
+    }
+
     fn wait_for_confirmations(&mut self, command: CommandId, node: NodeId, revoke: &Revoke, now: Timestamp) {
         let members: Vec<NodeId> = self
             .peers

@@ -28,9 +28,9 @@ pub enum NameError {
     /// Not `NAME@PEER`.
     #[error("{0:?} is no service: use NAME@PEER, as in chat@till")]
     Service(String),
-    /// Not an admission rule.
-    #[error("{0:?} is no admission rule: use invite or open")]
-    Admission(String),
+    /// Not 64 hexadecimal digits.
+    #[error("{0:?} is no machine: `lanyard status` there shows 64 hexadecimal digits")]
+    Guid(String),
 }
 
 /// The longest network name: with a node's label and a dot in front it still is a DNS name (RFC 1035: 253 bytes).

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::enrolment::{Credential, Share};
+use crate::enrolment::{Credentials, InviteOffer, Offer, Share};
 use crate::hello::Addresses;
 use crate::identity::{IdentityKey, SealingKey};
 use crate::seal::Sealed;
@@ -25,19 +25,27 @@ fn hello() -> Hello {
     Hello { certificate: certificate(), addresses, revocations: 3 }
 }
 
-fn key_request(credential: Credential) -> Request {
+fn key_request(offer: Offer) -> Request {
     Request::KeyRequest(KeyRequest {
         network: "shop.lan".parse().unwrap(),
-        credential,
+        offer,
         nonce: [7; 32],
         identity: node(),
         sealing: SealingKey::from_bytes(&[3; 32]).public_key(),
     })
 }
 
-fn code() -> Credential {
-    let share: Share = codec::decode::<_, 64>(&[&[0x41], &[9; 32][..]].concat()).unwrap();
-    Credential::Code { nameplate: 7, share }
+fn share() -> Share {
+    codec::decode::<_, 64>(&[&[0x41], &[9; 32][..]].concat()).unwrap()
+}
+
+fn stranger(invite: Option<InviteOffer>, password: bool, replace: bool) -> Offer {
+    let password = password.then(share);
+    Offer::Stranger(Credentials { invite, password, replace, commitment: Digest([8; 32]) })
+}
+
+fn code() -> Offer {
+    stranger(Some(InviteOffer::Code { nameplate: 7, share: share() }), false, false)
 }
 
 fn ticket_request() -> Request {
@@ -99,16 +107,18 @@ fn request_frames_with_one_fault_are_refused_for_it() {
     );
     for (name, request) in [
         ("WhoIs", Request::WhoIs),
-        ("KeyRequest, open", key_request(Credential::Open)),
-        ("KeyRequest, invite", key_request(Credential::Invite)),
+        ("KeyRequest, open", key_request(stranger(None, false, false))),
+        ("KeyRequest, invite", key_request(stranger(Some(InviteOffer::Secret), false, false))),
+        ("KeyRequest, password in the place of another", key_request(stranger(None, true, true))),
         ("KeyRequest, code", key_request(code())),
-        ("KeyRequest, renewal", key_request(Credential::Renewal)),
+        ("KeyRequest, renewal", key_request(Offer::Renewal)),
         ("Enrol", enrol()),
         ("Hello", Request::Hello(hello())),
         ("Lookup", Request::Lookup(Lookup { peer: "till".into() })),
         ("Status", Request::Status(StatusRequest { node: node(), certificate: certificate().digest() })),
         ("Ticket", ticket_request()),
         ("Ping", Request::Ping),
+        ("Revocations", Request::Revocations(Update { revocations: Vec::new(), head: None })),
     ] {
         family.accept(name, input(&frame(&request)));
     }
@@ -116,7 +126,7 @@ fn request_frames_with_one_fault_are_refused_for_it() {
     tickets(&mut family);
     hellos(&mut family);
     key_requests(&mut family);
-    family.check((43, 11), judge::<Request>);
+    family.check((43, 13), judge::<Request>);
 }
 
 fn tickets(family: &mut Family) {
@@ -172,8 +182,8 @@ fn hellos(family: &mut Family) {
 }
 
 fn key_requests(family: &mut Family) {
-    let good = frame(&key_request(Credential::Open));
-    // version, kind, network (1 + 8), credential (1), nonce (32), identity (32), sealing (32)
+    let good = frame(&key_request(Offer::Renewal));
+    // version, kind, network (1 + 8), offer (1), nonce (32), identity (32), sealing (32)
     let identity = 2 + 9 + 1 + 32;
     let with_identity = |key: &[u8; 32]| [&good[..identity], key, &good[identity + 32..]].concat();
     let (mut one, mut sign) = ([0; 32], [0; 32]);
@@ -187,7 +197,7 @@ fn key_requests(family: &mut Family) {
         family.refuse(name, "B10", input(&with_identity(&key)), "malformed");
     }
     let unknown = [&good[..11], &[4], &good[12..]].concat();
-    family.refuse("a credential that there is not", "A10", input(&unknown), "malformed");
+    family.refuse("an offer that there is not", "A10", input(&unknown), "malformed");
     for (name, network) in [
         ("a network in capitals", b"SHOP.lan"),
         ("a network that is an address", b"10.0.0.1"),
@@ -198,11 +208,12 @@ fn key_requests(family: &mut Family) {
         family.refuse(name, "B10", input(&altered), "malformed");
     }
     let code = frame(&key_request(code()));
-    let cut = [&code[..13], &code[14..]].concat();
+    // version, kind, network (9), offer, invite (2), nameplate, share
+    let cut = [&code[..15], &code[16..]].concat();
     family.refuse("a share of 32 bytes", "D11", input(&cut), "malformed");
-    let padded = [&code[..12], &[251, 7, 0], &code[13..]].concat();
+    let padded = [&code[..14], &[251, 7, 0], &code[15..]].concat();
     family.refuse("a nameplate that is padded", "B10", input(&padded), "not the canonical encoding");
-    let large = [&code[..12], &[253, 0, 0, 0, 0, 1, 0, 0, 0], &code[13..]].concat();
+    let large = [&code[..14], &[253, 0, 0, 0, 0, 1, 0, 0, 0], &code[15..]].concat();
     family.refuse("a nameplate of 2^32", "D4", input(&large), "malformed");
 }
 
@@ -224,6 +235,8 @@ fn response_frames_with_one_fault_are_refused_for_it() {
         ("Status", Response::Status(true)),
         ("Grant", Response::Grant(grant.clone())),
         ("Pong", Response::Pong),
+        ("Revocations", Response::Revocations(3)),
+        ("Waiting", Response::Waiting),
         ("Reject", Response::Reject(Reject::NotMember)),
     ] {
         family.accept(name, input(&frame(&response)));

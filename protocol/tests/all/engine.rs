@@ -25,7 +25,7 @@ fn ticket_id(answer: Result<Answer, lanyard_protocol::control::Failure>) -> Stri
 #[test]
 fn enrols_by_uri() {
     let mut lan = Lan::new(1, 2);
-    lan.init(Admission::Invite);
+    lan.init("invite");
     let (_, uri) = lan.invite(1);
     let Ok(Answer::Joined(joined)) = lan.join(1, "till-name-on-no-wire", Some(uri)) else { panic!() };
     assert!(joined.pinned);
@@ -43,7 +43,7 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
 #[test]
 fn enrols_by_code() {
     let mut lan = Lan::new(2, 2);
-    lan.init(Admission::Invite);
+    lan.init("invite");
     lan.discover();
     let (code, _) = lan.invite(1);
     let Ok(Answer::Joined(joined)) = lan.join(1, "till", Some(code.clone())) else { panic!() };
@@ -57,7 +57,7 @@ fn enrols_by_code() {
 #[test]
 fn enrols_in_the_open() {
     let mut lan = Lan::new(3, 2);
-    lan.init(Admission::Open);
+    lan.init("open");
     lan.discover();
     let Ok(Answer::Joined(joined)) = lan.join(1, "till", None) else { panic!() };
     assert!(!joined.pinned);
@@ -67,7 +67,7 @@ fn enrols_in_the_open() {
 #[test]
 fn refuses_open_enrolment_where_an_invite_is_needed() {
     let mut lan = Lan::new(4, 2);
-    lan.init(Admission::Invite);
+    lan.init("invite");
     lan.discover();
     assert_eq!(lan.join(1, "till", None).unwrap_err().code, Code::Denied);
 }
@@ -76,7 +76,7 @@ fn refuses_open_enrolment_where_an_invite_is_needed() {
 #[test]
 fn an_invite_admits_once() {
     let mut lan = Lan::new(5, 3);
-    lan.init(Admission::Invite);
+    lan.init("invite");
     let (_, uri) = lan.invite(1);
     lan.join(1, "till-1", Some(uri.clone())).unwrap();
     assert_eq!(lan.join(2, "till-2", Some(uri.clone())).unwrap_err().code, Code::Denied);
@@ -88,7 +88,7 @@ fn an_invite_admits_once() {
 #[test]
 fn three_wrong_guesses_burn_a_code() {
     let mut lan = Lan::new(6, 2);
-    lan.init(Admission::Invite);
+    lan.init("invite");
     lan.discover();
     let (code, uri) = lan.invite(1);
     let nameplate = code.split('-').next().unwrap();
@@ -106,7 +106,7 @@ fn three_wrong_guesses_burn_a_code() {
 #[test]
 fn wrong_guesses_are_counted_across_restarts() {
     let mut lan = Lan::new(7, 2);
-    lan.init(Admission::Invite);
+    lan.init("invite");
     let (code, _) = lan.invite(1);
     let wrong = format!("{}-violet-violet", code.split('-').next().unwrap());
     for seed in 0..3 {
@@ -122,15 +122,11 @@ fn wrong_guesses_are_counted_across_restarts() {
 #[test]
 fn refuses_another_authority_than_the_pinned_one() {
     let mut lan = Lan::new(8, 3);
-    lan.init(Admission::Invite);
+    lan.init("invite");
     let (_, uri) = lan.invite(1);
     let rogue = lan.hosts[2].address.to_string();
     let genuine = lan.hosts[0].address.to_string();
-    let init = lanyard_protocol::control::Init {
-        network: "shop.lan".parse().unwrap(),
-        name: "office".parse().unwrap(),
-        admission: Admission::Open,
-    };
+    let init = found("open");
     lan.command(2, Command::Init(init)).unwrap();
     let failure = lan.join(1, "till", Some(uri.replace(&genuine, &rogue))).unwrap_err();
     assert_eq!(failure.code, Code::Denied);
@@ -141,12 +137,8 @@ fn refuses_another_authority_than_the_pinned_one() {
 #[test]
 fn joins_neither_of_two_that_claim_one_name() {
     let mut lan = Lan::new(9, 3);
-    lan.init(Admission::Open);
-    let init = lanyard_protocol::control::Init {
-        network: "shop.lan".parse().unwrap(),
-        name: "office".parse().unwrap(),
-        admission: Admission::Open,
-    };
+    lan.init("open");
+    let init = found("open");
     lan.command(2, Command::Init(init)).unwrap();
     lan.discover();
     let failure = lan.join(1, "till", None).unwrap_err();
@@ -370,7 +362,7 @@ fn the_online_check_asks_the_authority() {
 #[test]
 fn a_store_that_fails_acknowledges_nothing() {
     let mut lan = Lan::new(22, 2);
-    lan.init(Admission::Invite);
+    lan.init("invite");
     let (_, uri) = lan.invite(1);
     lan.hosts[0].store_works = false;
     assert_eq!(lan.join(1, "till", Some(uri.clone())).unwrap_err().code, Code::Failed);
@@ -521,7 +513,7 @@ fn late_answers_of_others_do_not_end_a_join() {
     // The authority is chosen 700 ms after the first network was found, and answers within a few more.
     for lag in [100, 700, 701, 702, 703, 704, 705, 706, 1500] {
         let mut lan = Lan::new(40, 4);
-        lan.init(Admission::Open);
+        lan.init("open");
         lan.discover();
         lan.slow.insert(2, Duration::from_millis(lag));
         let joined = lan.join(1, "till", None);
@@ -534,7 +526,7 @@ fn late_answers_of_others_do_not_end_a_join() {
 fn a_newcomer_finds_the_authority_among_many_newcomers() {
     let mut lan = Lan::new(41, 24);
     lan.discover();
-    lan.init(Admission::Open);
+    lan.init("open");
     for host in [3, 23] {
         lan.join(host, &format!("pc-{host}"), None).unwrap();
     }
@@ -696,13 +688,9 @@ fn names_are_not_told_to_who_is_not_admitted() {
 #[test]
 fn a_node_founds_or_joins_one_network_at_a_time() {
     let mut lan = Lan::new(49, 1);
-    let join = lanyard_protocol::control::Join { invite: None, name: "till".parse().unwrap(), network: None };
+    let join = lanyard_protocol::control::Join::new(None, "till".parse().unwrap(), None);
     let joining = lan.give(0, Command::Join(join));
-    let init = lanyard_protocol::control::Init {
-        network: "shop.lan".parse().unwrap(),
-        name: "office".parse().unwrap(),
-        admission: Admission::Open,
-    };
+    let init = found("open");
     assert_eq!(lan.command(0, Command::Init(init)).unwrap_err().code, Code::Failed);
     lan.run_until(|lan| lan.hosts[0].answers.contains_key(&joining));
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use lanyard_protocol::control::{Admission, Answer, Caller, Command, Failure, Init, InviteRequest, Join};
+use lanyard_protocol::control::{Answer, Caller, Command, Failure, Init, InviteRequest, Join};
 use lanyard_protocol::engine::{
     ChannelGrant, CommandId, Connection, DialId, Engine, Finished, InboundId, OnlineCheck, Output, RequestId,
     Setup, Work,
@@ -65,6 +65,17 @@ pub(crate) struct Lan {
     requests: Vec<(usize, usize, Vec<u8>)>,
     events: VecDeque<Event>,
     next: u64,
+}
+
+/// A wish for the network `shop.lan`.
+pub(crate) fn found(admission: &str) -> Init {
+    Init {
+        network: "shop.lan".parse().unwrap(),
+        name: "office".parse().unwrap(),
+        admission: admission.parse().unwrap(),
+        password: None,
+        weak: false,
+    }
 }
 
 pub(crate) fn rng(seed: u64) -> ChaCha20Rng {
@@ -487,9 +498,8 @@ impl Lan {
     }
 
     /// Host 0 makes a network.
-    pub(crate) fn init(&mut self, admission: Admission) {
-        let init = Init { network: "shop.lan".parse().unwrap(), name: "office".parse().unwrap(), admission };
-        self.command(0, Command::Init(init)).unwrap();
+    pub(crate) fn init(&mut self, admission: &str) {
+        self.command(0, Command::Init(found(admission))).unwrap();
     }
 
     /// A code and a URI that host 0 gives out.
@@ -505,13 +515,13 @@ impl Lan {
         name: &str,
         invite: Option<String>,
     ) -> Result<Answer, Failure> {
-        self.command(host, Command::Join(Join { invite, name: name.parse().unwrap(), network: None }))
+        self.command(host, Command::Join(Join::new(invite, name.parse().unwrap(), None)))
     }
 
     /// A network of an authority, `office`, and members `till-1` and so on.
     pub(crate) fn network(seed: u64, members: usize) -> Self {
         let mut lan = Self::new(seed, members + 1);
-        lan.init(Admission::Invite);
+        lan.init("invite");
         for host in 1..=members {
             let (_, uri) = lan.invite(1);
             lan.join(host, &format!("till-{host}"), Some(uri)).unwrap();

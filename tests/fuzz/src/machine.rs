@@ -228,7 +228,7 @@ fn pass(node: &mut Node, input: &mut Input<'_>) {
 fn command(node: &mut Node, input: &mut Input<'_>) {
     let id = CommandId(node.id());
     let world = World::get();
-    let join = |invite| Command::Join(Join { invite, name: "nas".parse().unwrap(), network: None });
+    let join = |invite| Command::Join(Join::new(invite, "nas".parse().unwrap(), None));
     let command = match input.byte() % 12 {
         0 => Command::Status,
         1 => Command::Peers,

@@ -67,7 +67,16 @@ impl World {
     fn new() -> Self {
         let mut lan = Lan::new();
         let (network, name) = ("shop.lan".parse().unwrap(), "office".parse().unwrap());
-        lan.command(0, Command::Init(Init { network, name, admission: Admission::Invite }));
+        lan.command(
+            0,
+            Command::Init(Init {
+                network,
+                name,
+                admission: Admission::default(),
+                password: None,
+                weak: false,
+            }),
+        );
         let mut invite = || match lan.command(0, Command::Invite(InviteRequest { uses: 1, ttl_s: 86_400 })) {
             Answer::Invite(invite) => invite,
             other => panic!("{other:?}"),
@@ -77,10 +86,9 @@ impl World {
         lan.see_each_other();
         let name: lanyard_protocol::identity::NodeName = "till".parse().unwrap();
         let wrong = format!("{}-violet-violet", used.code.split('-').next().unwrap());
-        let refused =
-            lan.give(1, Command::Join(Join { invite: Some(wrong), name: name.clone(), network: None }));
+        let refused = lan.give(1, Command::Join(Join::new(Some(wrong), name.clone(), None)));
         assert!(refused.is_err());
-        lan.command(1, Command::Join(Join { invite: Some(used.uri), name, network: None }));
+        lan.command(1, Command::Join(Join::new(Some(used.uri), name, None)));
         let id = CommandId(99);
         lan.hosts[1].engine.handle_open(id, "chat@office".parse().unwrap(), lan.now);
         lan.drain(1);

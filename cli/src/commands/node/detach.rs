@@ -156,7 +156,7 @@ mod tests {
             "--no-mdns",
         ];
         let Parsed::Up(up) = Cli::try_parse_from(given).unwrap().command else { panic!("not up") };
-        let wish = Join { invite: Some("7-a-b".into()), name: "till".parse().unwrap(), network: None };
+        let wish = Join::new(Some("7-a-b".into()), "till".parse().unwrap(), None);
         let passed = arguments(&up, Some(&wish));
         assert!(passed.iter().all(|argument| !argument.to_string_lossy().contains("7-a-b")));
         let parsed =

@@ -212,7 +212,13 @@ impl Shop {
         let store = Store::open(&state.path().join("state")).unwrap();
         let mut engine = Engine::new(Setup::default(), NOW, Box::new(OsRng)).unwrap();
         let (network, name) = ("shop.lan".parse().unwrap(), "office".parse().unwrap());
-        let init = Command::Init(Init { network, name, admission: Admission::Invite });
+        let init = Command::Init(Init {
+            network,
+            name,
+            admission: Admission::default(),
+            password: None,
+            weak: false,
+        });
         engine.handle_command(CommandId(1), Caller::Owner, init, NOW);
         while let Some(output) = engine.poll_output() {
             if let Output::Persist { id, writes } = output {

@@ -85,6 +85,11 @@ impl Authority {
         Ok(merged)
     }
 
+    /// The node whose name the last answer gave to another key, once: its membership has to be taken away.
+    pub fn take_replaced(&mut self) -> Option<VerifiedCertificate> {
+        self.replaced.take()
+    }
+
     /// Ends the record of a node, and keeps its keys from ever being admitted again.
     fn expel(&mut self, certificate: &VerifiedCertificate, reason: &str, now: Timestamp) -> Vec<Write> {
         let denied = self.denied.add(certificate, reason, now);

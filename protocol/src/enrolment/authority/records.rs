@@ -87,6 +87,11 @@ impl Enrolments {
         self.by_node(certificate.node_id()).map_or(end, |record| record.ends.max(end))
     }
 
+    /// Ends the record of another node that has `name`, which goes to a new key: the one place where that happens.
+    pub(super) fn end_replaced(&mut self, name: &NodeName) -> Option<EnrolmentRecord> {
+        self.take(name)
+    }
+
     fn take(&mut self, name: &NodeName) -> Option<EnrolmentRecord> {
         let old = self.records.remove(name)?;
         self.names.remove(old.certificate.node_id().as_bytes());
@@ -104,6 +109,16 @@ impl Enrolments {
     /// The records that are live.
     pub(super) fn live(&self, now: Timestamp) -> impl Iterator<Item = &EnrolmentRecord> {
         self.records.values().filter(move |record| record.live(now))
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether the node has a record.
+    pub(super) fn has(&self, node: NodeId) -> bool {
+        self.names.contains_key(node.as_bytes())
     }
 
     /// Refuses a node that has no live record under these keys.
