@@ -14,6 +14,7 @@ use lanyard_protocol::control::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::admission;
 use super::error::{ApiError, Input};
 use crate::handle::Handle;
 use crate::tasks::Tasks;
@@ -25,16 +26,20 @@ const STATUS: &str = "/v1/status";
 
 /// What the routes act on.
 #[derive(Clone)]
-struct Node {
+pub(super) struct Node {
     handle: Handle,
     tasks: Tasks,
 }
 
 /// Every route: those of the engine and those of `tools`, behind one gate.
 pub(crate) fn router(handle: Handle, tasks: Tasks, patience: Duration, tools: Router) -> Router {
+    let node = Node { handle, tasks };
     engine()
-        .with_state(Node { handle, tasks })
+        .merge(admission::routes())
+        .with_state(node.clone())
         .layer(middleware::from_fn_with_state(patience, in_time))
+        // It waits for people, as long as whoever asked does.
+        .merge(Router::new().route("/v1/join", post(join)).with_state(node))
         .merge(tools)
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
@@ -47,7 +52,6 @@ fn engine() -> Router<Node> {
         .route(STATUS, get(status))
         .route("/v1/peers", get(peers))
         .route("/v1/init", post(init))
-        .route("/v1/join", post(join))
         .route("/v1/invites", post(invite))
         .route("/v1/ping", post(ping))
         .route("/v1/whois/{peer}", get(whois))
@@ -214,7 +218,8 @@ async fn down(State(node): State<Node>) -> Response {
     Json(serde_json::json!({})).into_response()
 }
 
-async fn run(node: &Node, caller: Caller, command: Command) -> Result<Response, ApiError> {
+/// Has the engine do something, and passes on what it answers.
+pub(super) async fn run(node: &Node, caller: Caller, command: Command) -> Result<Response, ApiError> {
     Ok(body(node.handle.command(caller, command).await?))
 }
 
