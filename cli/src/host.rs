@@ -6,7 +6,7 @@ use std::time::Instant;
 use lanyard_node::config::{self, Config, ConfigError};
 use lanyard_node::{Listening, Node, StartError, ambient};
 use lanyard_protocol::control::{
-    Answer, Caller, Certificates, Code, Command, Init, Initialised, Join, Joined, Status,
+    Answer, Caller, Certificates, Code, Command, ConfirmJoin, Init, Initialised, Join, Joined, Status,
 };
 use lanyard_protocol::time::Timestamp;
 
@@ -55,11 +55,11 @@ impl Anywhere {
         }
     }
 
-    /// Gets it a certificate.
-    pub(crate) async fn join(&self, join: Join) -> Result<Joined> {
+    /// The same node, where it joins a network.
+    pub(crate) fn joiner(&self) -> Joiner<'_> {
         match self {
-            Self::Running(client) => client.post("/v1/join", &join).await,
-            Self::Hosted(hosted, client) => client.in_time(hosted.join(join)).await,
+            Self::Running(client) => Joiner::Running(client),
+            Self::Hosted(hosted, _) => Joiner::Hosted(hosted),
         }
     }
 
@@ -83,6 +83,50 @@ impl Anywhere {
     pub(crate) async fn close(self) {
         if let Self::Hosted(hosted, _) = self {
             hosted.stop().await;
+        }
+    }
+}
+
+/// A node that joins a network, or is about to.
+#[derive(Clone, Copy)]
+pub(crate) enum Joiner<'a> {
+    /// A node in another process.
+    Running(&'a Client),
+    /// A node in this process.
+    Hosted(&'a Hosted),
+}
+
+impl Joiner<'_> {
+    /// Gets it a certificate.
+    pub(crate) async fn join(self, join: Join) -> Result<Joined> {
+        match self {
+            Self::Running(client) => client.post("/v1/join", &join).await,
+            Self::Hosted(hosted) => hosted.join(join).await,
+        }
+    }
+
+    /// How it is.
+    pub(crate) async fn status(self) -> Result<Status> {
+        match self {
+            Self::Running(client) => client.get("/v1/status").await,
+            Self::Hosted(hosted) => hosted.status().await,
+        }
+    }
+
+    /// Its certificate and its network's.
+    pub(crate) async fn certificates(self) -> Result<Certificates> {
+        match self {
+            Self::Running(client) => client.get("/v1/certificates").await,
+            Self::Hosted(hosted) => hosted.certificates(Command::Certificates).await,
+        }
+    }
+
+    /// Tells it whether both screens show the same words.
+    pub(crate) async fn confirm(self, accept: bool) -> Result {
+        let confirm = ConfirmJoin { accept };
+        match self {
+            Self::Running(client) => client.order("/v1/join/confirm", &confirm).await,
+            Self::Hosted(hosted) => hosted.command(Command::ConfirmJoin(confirm)).await.map(drop),
         }
     }
 }
@@ -119,8 +163,7 @@ impl Hosted {
         if let Answer::Status(status) = answer { Ok(*status) } else { Err(unexpected(&answer)) }
     }
 
-    /// Gets it a certificate.
-    pub(crate) async fn join(&self, join: Join) -> Result<Joined> {
+    async fn join(&self, join: Join) -> Result<Joined> {
         let answer = self.command(Command::Join(join)).await?;
         if let Answer::Joined(joined) = answer { Ok(joined) } else { Err(unexpected(&answer)) }
     }
