@@ -8,6 +8,7 @@
 //! What is acknowledged, to a peer or to a user, has been persisted before: the answer waits in the engine until
 //! the caller reports the writes durable.
 
+mod admission;
 mod commands;
 mod errand;
 mod home;
@@ -35,7 +36,7 @@ use self::home::{Contacts, Homing};
 use self::input::Damaged as DamagedRecord;
 pub use self::input::{Connection, Damaged, Finished, OnlineCheck, Setup};
 use self::invite::Stretching;
-use self::join::Joining;
+use self::join::{Joining, Stretched};
 pub use self::load::SetupError;
 use self::output::ids::Counter;
 pub use self::output::{
@@ -44,9 +45,10 @@ pub use self::output::{
 use self::peers::Peers;
 use self::persist::Pending;
 use self::renewal::Renewal;
-use crate::enrolment::Authority;
+use crate::control::MachineId;
+use crate::enrolment::{Authority, OwnRequest};
 use crate::hello::Addresses;
-use crate::identity::{NodeId, NodeKeys, ServiceName};
+use crate::identity::{NetworkName, NodeId, NodeKeys, ServiceName};
 use crate::keyring::KeyRing;
 use crate::label::Digest;
 use crate::message::{self, Request};
@@ -89,6 +91,11 @@ struct Local {
     has_aes: bool,
     leaf_life: Duration,
     damaged: Vec<DamagedRecord>,
+    machine: MachineId,
+    /// This node's own request to be admitted, if one is under way.
+    own: Option<OwnRequest>,
+    /// The network that a node without one has seen last.
+    in_sight: Option<NetworkName>,
 }
 
 /// What goes out, and what is on its way.
@@ -171,7 +178,8 @@ impl Engine {
     pub fn poll_timeout(&self) -> Option<(Timestamp, &'static str)> {
         let ring = Some((self.ring.next_rotation(), "rotate the key ring"));
         let errands = self.errands.next_deadline().map(|time| (time, "give up an errand"));
-        let joining = self.joining.as_ref().map(|joining| (joining.next_deadline(), "go on joining"));
+        let joining =
+            self.joining.as_ref().and_then(Joining::next_deadline).map(|time| (time, "go on joining"));
         let homing = self.next_homing().map(|time| (time, "turn to the authority"));
         let member = self.membership.member.is_some();
         let contacts = self.contacts.next.filter(|_| member).map(|time| (time, "dial the named addresses"));
@@ -296,7 +304,10 @@ impl Engine {
         let Finished::Stretched(secret) = finished;
         match self.stretching.remove(&id) {
             Some(Stretching::Invite(invite)) => self.add_invite(invite, secret, now),
-            Some(Stretching::Join) => self.join_stretched(id, secret, now),
+            Some(Stretching::JoinCode) => self.join_stretched(id, Stretched::Code(secret), now),
+            Some(Stretching::JoinPassword) => self.join_stretched(id, Stretched::Password(secret), now),
+            Some(Stretching::Network(founding)) => self.begin_network(*founding, Some(secret), now),
+            Some(Stretching::Password(command)) => self.set_password(command, secret, now),
             None => {}
         }
     }

@@ -2,20 +2,23 @@
 //!
 //! ```text
 //! candidate                                              authority
-//!    │  KeyRequest {credential, nonce, both public keys}     │
-//!    │ ────────────────────────────────────────────────────▶ │  nothing is kept but what a code needs
-//!    │  AuthorityKey {chain, token, PAKE answer; signed}     │
+//!    │  KeyRequest {offer, commitment, both public keys}     │
+//!    │ ────────────────────────────────────────────────────▶ │  nothing is kept but what a guess costs
+//!    │  AuthorityKey {chain, rule, way, token, nonce; signed}│  which alternative of the rule may this one meet?
 //!    │ ◀──────────────────────────────────────────────────── │
-//!    │  is this the authority? (pin, PAKE, or first use)     │
+//!    │  is this the authority? (pin, PAKE, words, first use) │
 //!    │  Enrol {token, request sealed to the authority's key} │
-//!    │ ────────────────────────────────────────────────────▶ │  is this one admitted? (invite, code, open)
+//!    │ ────────────────────────────────────────────────────▶ │  does it meet it? (what it asks for, all of it)
 //!    │  Enrolled {certificate sealed to the candidate}       │
 //!    │ ◀──────────────────────────────────────────────────── │  answered once the record is durable
+//!    │  Waiting                                              │  where two people have yet to compare words:
+//!    │ ◀──────────────────────────────────────────────────── │  the candidate asks again until they have
 //! ```
 //!
 //! A listener learns that somebody joins, under which keys, and whether by code; not the certificate, its name,
 //! or any secret. The transport has proven both ids before the first message.
 
+mod approval;
 mod authority;
 mod candidate;
 mod invitation;
@@ -23,11 +26,15 @@ mod message;
 mod pake;
 mod words;
 
-pub use self::authority::{Authority, AuthorityError, EnrolmentRecord, Issued, NewInvite, Origin, Refused};
-pub use self::candidate::{Asked, Enrolled, Hope, JoinError, Prospect, Requested};
+pub use self::approval::{Comparison, OwnRequest};
+pub use self::authority::{
+    Authority, AuthorityError, EnrolmentRecord, Issued, NewInvite, Origin, Refused, Verdict,
+};
+pub use self::candidate::{Answered, Asked, Enrolled, Hope, HopeInvite, JoinError, Prospect, Requested};
 pub use self::invitation::{Code, Invitation, InvitationError, InviteSecret, InviteUri};
 pub use self::message::{
-    AuthorityKey, Credential, EnrolAnswer, EnrolRequest, KeyRequest, PakeAnswer, SHARE_LEN, Share,
-    WhoIsAnswer,
+    AuthorityKey, Credentials, EnrolAnswer, EnrolRequest, InviteOffer, KeyRequest, Offer, PakeAnswer,
+    SHARE_LEN, Share, Way, WhoIsAnswer,
 };
+pub(crate) use self::pake::password_salt;
 pub use self::pake::stretch;

@@ -108,6 +108,8 @@ pub enum Response {
     Pong,
     /// To any.
     Reject(Reject),
+    /// To [`Request::Enrol`]: two people have yet to confirm it, so ask again.
+    Waiting,
 }
 
 /// The frame of a message.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::control::{Code, Failure};
+use crate::control::{Admission, Code, Failure, Mode};
 
 /// Why a peer's request was refused, as far as the peer may know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -19,9 +19,9 @@ pub enum Reject {
     /// The other side is of another network than the one that was asked for.
     #[error("the other side is of another network")]
     OtherNetwork,
-    /// This network admits by invite.
-    #[error("this network admits nodes by invite")]
-    InviteNeeded,
+    /// This network admits by a rule that the candidate does not meet.
+    #[error("this network admits nodes by {0}")]
+    Needed(Admission),
     /// This network is open to its own local network, and the request came from elsewhere.
     #[error("this network is open to its own local network, and this node is not on it")]
     NotLocal,
@@ -55,6 +55,18 @@ pub enum Reject {
     /// There is no such node.
     #[error("there is no such node")]
     Unknown,
+    /// The password is wrong, or there is none.
+    #[error("the password is wrong")]
+    Password,
+    /// The password was guessed wrongly too often.
+    #[error("the password was tried wrongly too often, and now it waits for a person")]
+    PasswordLocked,
+    /// The machine is not on the list, or has joined as another node: the two are not told apart.
+    #[error("this machine is not on the authority's list, or has joined as another node")]
+    Guid,
+    /// A person has said no.
+    #[error("the request was denied at the authority")]
+    Refused,
 }
 
 impl Reject {
@@ -68,10 +80,11 @@ impl Reject {
                 (Code::Failed, "give the authority's address, as `lanyard invite --uri` prints it there")
             }
             Self::OtherNetwork => (Code::Denied, "ask for an invite of the network that you mean"),
-            Self::InviteNeeded => (
+            Self::Needed(admission) if admission.mentions(Mode::Invite) => (
                 Code::Denied,
                 "ask for a code: `lanyard invite` on the authority, then `lanyard join CODE` here",
             ),
+            Self::Needed(_) => (Code::Denied, "give the password: `lanyard join … --password-file F`"),
             Self::NotLocal => (Code::Denied, "ask for an invite: `lanyard invite --uri` on the authority"),
             Self::Invite => {
                 (Code::Denied, "check the spelling, or ask for a new one: `lanyard invite` on the authority")
@@ -85,6 +98,15 @@ impl Reject {
             Self::Invalid => (Code::Failed, "both sides must run the same version of lanyard"),
             Self::Denied => (Code::Denied, "ask whoever keeps the network's policy to grant it"),
             Self::NotConfirmed => (Code::Denied, "start the authority, or try again when it can be reached"),
+            Self::Password => (Code::Denied, "check the spelling: case and spaces inside count"),
+            Self::PasswordLocked => (
+                Code::Denied,
+                "have it set again: `lanyard admission password` on the authority; an invite needs none",
+            ),
+            Self::Guid => {
+                (Code::Denied, "have it put there: `lanyard admission guid add GUID` on the authority")
+            }
+            Self::Refused => (Code::Denied, "ask whoever denied it; then join again"),
             Self::Unknown => (Code::NotFound, "see who is there: `lanyard peers`"),
         };
         Failure::new(code, self.to_string(), remedy)

@@ -7,7 +7,7 @@ use super::{CommandId, Engine, Membership, Output, load};
 use crate::access::Policy;
 use crate::certificate::Role;
 use crate::control::{
-    Answer, AuthorityStatus, Caller, CertificateStatus, Certificates, Code, Command, Epochs, Failure, Init,
+    Answer, AuthorityStatus, Caller, CertificateStatus, Certificates, Code, Command, Epochs, Failure,
     Initialised, PeerRef, RoleName, ServiceRef, State, Status, Time,
 };
 use crate::enrolment::{Authority, Issued};
@@ -56,18 +56,15 @@ impl Engine {
                 let result = self.certificates().map(|shown| Answer::Certificates(Box::new(shown)));
                 self.answer(id, result);
             }
-            Command::Admission
-            | Command::SetAdmission(_)
-            | Command::SetPassword(_)
-            | Command::Guids
-            | Command::AddGuid(_)
-            | Command::RemoveGuid(_)
-            | Command::Requests
-            | Command::Decide(_)
-            | Command::ConfirmJoin(_) => {
-                let failure = Failure::new(Code::Failed, "that cannot be done yet", "use invites");
-                self.answer(id, Err(failure));
-            }
+            Command::Admission => self.show_admission(id, now),
+            Command::SetAdmission(admission) => self.set_admission(id, admission, now),
+            Command::SetPassword(set) => self.stretch_password(id, &set),
+            Command::Guids => self.show_guids(id, Vec::new()),
+            Command::AddGuid(add) => self.add_guid(id, add, now),
+            Command::RemoveGuid(guid) => self.remove_guid(id, &guid),
+            Command::Requests => self.show_requests(id, now),
+            Command::Decide(decision) => self.decide(id, &decision, now),
+            Command::ConfirmJoin(confirm) => self.confirm_join(id, confirm, now),
         }
     }
 
@@ -128,29 +125,7 @@ impl Engine {
         named == Some(peer.as_str()) || self.node_id().to_string() == peer.as_str()
     }
 
-    fn init(&mut self, id: CommandId, init: Init, now: Timestamp) {
-        if let Err(failure) = self.check_free_to_found(now) {
-            self.answer(id, Err(failure));
-            return;
-        }
-        let Init { network, name, admission, .. } = init;
-        match Authority::create(
-            network,
-            name,
-            (admission, self.local.leaf_life),
-            &self.keys,
-            now,
-            &mut *self.rng,
-        ) {
-            Ok((authority, issued)) => self.install_authority(id, authority, issued, now),
-            Err(error) => {
-                let failure = Failure::new(Code::Failed, error.to_string(), "set this host's clock right");
-                self.answer(id, Err(failure));
-            }
-        }
-    }
-
-    fn install_authority(
+    pub(super) fn install_authority(
         &mut self,
         id: CommandId,
         authority: Authority,
@@ -197,10 +172,10 @@ impl Engine {
             }),
             authority: self.authority_status(now),
             epochs: Epochs { policy: member.map_or(0, |member| member.policy.epoch()), revocations: 0 },
-            pending: Vec::new(),
+            pending: if owner { self.waiting(now) } else { Vec::new() },
             warnings: if owner { self.warnings(now) } else { Vec::new() },
             addresses: if owner { self.local.addresses.control.clone() } else { Vec::new() },
-            guid: None,
+            guid: self.guid().filter(|_| owner),
         }
     }
 

@@ -5,7 +5,7 @@ use super::errand::{Origin, Target, Want};
 use super::{Connection, Engine, InboundId, OnlineCheck, Output};
 use crate::certificate::{Role, VerifiedCertificate};
 use crate::control::PeerRef;
-use crate::enrolment::{self, EnrolRequest, KeyRequest, WhoIsAnswer};
+use crate::enrolment::{self, EnrolRequest, KeyRequest, Verdict, WhoIsAnswer};
 use crate::hello::Hello;
 use crate::identity::NodeId;
 use crate::message::{self, Access, Found, Lookup, Request, Response, StatusRequest};
@@ -105,7 +105,11 @@ impl Engine {
         };
         match authority.enrol(request, origin(from, source), &self.keys, now, &mut *self.rng) {
             Ok(issued) => {
-                self.respond_durably(inbound, issued.writes, &Response::Enrolled(issued.answer));
+                let response = match issued.answer {
+                    Verdict::Admitted(answer) => Response::Enrolled(answer),
+                    Verdict::Waiting => Response::Waiting,
+                };
+                self.respond_durably(inbound, issued.writes, &response);
             }
             Err(refused) => {
                 self.respond_durably(inbound, refused.writes, &Response::Reject(refused.reject));

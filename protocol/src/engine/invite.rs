@@ -3,6 +3,7 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
+use super::admission::{Founding, not_authority};
 use super::{CommandId, Engine, Output, Work, WorkId};
 use crate::control::{Answer, Code as FailureCode, Failure, Invite, InviteRequest, Time};
 use crate::enrolment::{Code, InviteSecret, InviteUri, NewInvite};
@@ -21,7 +22,13 @@ pub(super) enum Stretching {
     /// The code of an invite to be.
     Invite(Drafted),
     /// The code that this node joins with.
-    Join,
+    JoinCode,
+    /// The password that this node joins with.
+    JoinPassword,
+    /// The password of a network to be.
+    Network(Box<Founding>),
+    /// The network's new password.
+    Password(CommandId),
 }
 
 /// An invite whose code is being stretched.
@@ -63,7 +70,10 @@ impl Engine {
         let authority = self.membership.authority.as_ref().ok_or_else(not_authority)?;
         let in_draft = self.stretching.values().filter_map(|stretching| match stretching {
             Stretching::Invite(drafted) => Some(drafted.code.nameplate()),
-            Stretching::Join => None,
+            Stretching::JoinCode
+            | Stretching::JoinPassword
+            | Stretching::Network(_)
+            | Stretching::Password(_) => None,
         });
         let nameplate = in_draft.max().map_or(0, |taken| taken + 1).max(authority.free_nameplate(now));
         let (network, root) = (authority.anchor().network().clone(), authority.anchor().fingerprint());
@@ -111,12 +121,4 @@ impl Engine {
             Err(reject) => self.answer(command, Err(reject.failure())),
         }
     }
-}
-
-fn not_authority() -> Failure {
-    Failure::new(
-        FailureCode::Denied,
-        "this node is not an authority, so it can invite nobody",
-        "run `lanyard invite` on the authority",
-    )
 }

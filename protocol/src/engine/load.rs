@@ -15,7 +15,7 @@ use crate::certificate::{
     self, CertificateDer, LEAF_LIFE, LEAF_LIFE_MAX, LEAF_LIFE_MIN, TrustAnchor, VerifiedCertificate,
 };
 use crate::codec;
-use crate::enrolment::Authority;
+use crate::enrolment::{Authority, OwnRequest};
 use crate::hello::Addresses;
 use crate::identity::{Fingerprint, IdentityKey, NetworkName, NodeId, NodeKeys, SealingKey, ServiceName};
 use crate::keyring::KeyRing;
@@ -37,6 +37,7 @@ pub enum SetupError {
 
 const KEYS: &[u8] = b"node";
 const MEMBER: &[u8] = b"member";
+const REQUEST: &[u8] = b"request";
 
 #[derive(Serialize, Deserialize)]
 struct KeptKeys {
@@ -124,6 +125,7 @@ pub(super) fn engine(
         Some(member) => (peers(&mut loading, &member.anchor), tickets(&mut loading, &keys, now)),
         None => (Peers::default(), BTreeMap::new()),
     };
+    let request = own_request(&loading).filter(|_| membership.member.is_none());
     let mut engine = Engine {
         ring: Arc::new(KeyRing::new(now, &mut *rng)),
         keys: Arc::new(keys),
@@ -143,6 +145,9 @@ pub(super) fn engine(
             has_aes: setup.has_aes,
             leaf_life,
             damaged: loading.damaged,
+            machine: setup.machine,
+            own: request,
+            in_sight: None,
         },
         wires: Wires::default(),
         rng,
@@ -151,6 +156,20 @@ pub(super) fn engine(
     engine.publish();
     engine.schedule_renewal(now);
     Ok(engine)
+}
+
+/// The write that keeps this node's own request to be admitted.
+pub(super) fn keep_request(request: &OwnRequest) -> Write {
+    Write::set(Table::Keys, REQUEST, codec::encode(request))
+}
+
+/// The write that forgets it.
+pub(super) fn erase_request() -> Write {
+    Write::erase(Table::Keys, REQUEST)
+}
+
+fn own_request(loading: &Loading) -> Option<OwnRequest> {
+    codec::decode::<_, 512>(&loading.find(Table::Keys, REQUEST)?.value).ok()
 }
 
 fn keys(loading: &Loading, rng: &mut dyn CryptoRng) -> Result<(NodeKeys, Vec<Write>), SetupError> {

@@ -10,7 +10,7 @@ use super::reach::Reach;
 use super::{CommandId, Engine, RequestId, Sent, load};
 use crate::certificate::{BACKDATE, VerifiedCertificate};
 use crate::control::{Answer, Code, Failure};
-use crate::enrolment::{Asked, Hope, Issued, Prospect, Requested};
+use crate::enrolment::{Asked, Issued, Prospect, Requested};
 use crate::identity::NodeId;
 use crate::message::{Request, Response};
 use crate::record::Write;
@@ -169,7 +169,8 @@ impl Engine {
             root: member.anchor.fingerprint(),
             node: home,
         };
-        let (asked, request) = Asked::new(&self.keys, Hope::Renewal, prospect, &mut *self.rng);
+        let name = member.certificate.name().clone();
+        let (asked, request) = Asked::renewal(&self.keys, prospect, name, &mut *self.rng);
         let id = self.request(home, &Request::KeyRequest(request), Sent::Renewal(home));
         self.renewal.stage = Stage::Asked(id, Box::new(asked));
     }
@@ -187,11 +188,10 @@ impl Engine {
         let Some(member) = self.membership.member.clone().filter(|_| ours) else { return };
         match (core::mem::take(&mut self.renewal.stage), response) {
             (Stage::Asked(_, asked), Some(Response::AuthorityKey(answer))) => {
-                let name = member.certificate.name().clone();
-                match asked.answered(*answer, &name, &self.keys, now, &mut *self.rng) {
-                    Ok((requested, request)) => {
-                        let id = self.request(home, &Request::Enrol(request), Sent::Renewal(home));
-                        self.renewal.stage = Stage::Requested(id, Box::new(requested));
+                match asked.answered(*answer, &self.keys, now, &mut *self.rng) {
+                    Ok(answered) => {
+                        let id = self.request(home, &Request::Enrol(answered.request), Sent::Renewal(home));
+                        self.renewal.stage = Stage::Requested(id, Box::new(answered.requested));
                     }
                     Err(_) => self.renewal_failed(now),
                 }

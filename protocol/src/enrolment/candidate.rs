@@ -3,14 +3,18 @@
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
+use serde::{Deserialize, Serialize};
+
+use super::approval::{Commitment, Comparison, OwnRequest};
 use super::invitation::InviteSecret;
 use super::message::{
-    ADMITTED_MAX, Admitted, AuthorityKey, Credential, EnrolAnswer, EnrolRequest, KeyRequest, Proof, Proposal,
-    request_info,
+    ADMITTED_MAX, Admitted, AuthorityKey, Credentials, EnrolAnswer, EnrolRequest, InviteOffer, InviteProof,
+    KeyRequest, Offer, Opening, PakeAnswer, Proof, Proofs, Proposal, Share, Way, request_info,
 };
-use super::pake::{Exchange, Transcript};
+use super::pake::{About, Exchange, Transcript};
 use crate::certificate::{self, CertificateError, Role, TrustAnchor, VerifiedCertificate, request};
 use crate::codec;
+use crate::control::{Guid, Mode, Modes};
 use crate::identity::{Fingerprint, NetworkName, NodeId, NodeKeys, NodeName, Secret};
 use crate::label::Label;
 use crate::seal;
@@ -33,13 +37,25 @@ pub enum JoinError {
         "the other side does not know this code: it was mistyped, or that is not the authority that gave it"
     )]
     Code,
+    /// The other side does not know the password.
+    #[error("the other side does not know this password: it was mistyped, or that is not the authority")]
+    Password,
+    /// A password was to be proven to an authority that is known by nothing else, and it did not ask for it.
+    #[error("the other side does not ask for the password, so nothing shows that it knows it")]
+    PasswordUnused,
+    /// The way in is not one that the authority's rule has, or asks for what the candidate has not.
+    #[error("the authority's answer does not fit its own rule")]
+    Rule,
+    /// The request was opened to another authority, or that authority has forgotten it: it needs a new nonce.
+    #[error("the authority does not know this request any more")]
+    Forgotten,
     /// The certificate that came is not the one that was asked for.
     #[error("the authority answered with {0}")]
     Answer(&'static str),
 }
 
 /// The authority that a candidate turns to.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Prospect {
     /// The network's name.
     pub network: NetworkName,
@@ -49,27 +65,50 @@ pub struct Prospect {
     pub node: NodeId,
 }
 
-/// Why the candidate hopes to be admitted.
-pub enum Hope {
-    /// It is on the local network. The authority is trusted on first use.
-    Open,
-    /// A URI pinned the network, and gave a secret or hopes for open admission.
-    Uri(Option<InviteSecret>),
-    /// A code, stretched.
+/// What a stranger has been given, and what it wants.
+pub struct Hope {
+    /// The name that it wants.
+    pub name: NodeName,
+    /// Whether the pin is from a URI and not hearsay.
+    pub pinned: bool,
+    /// Its invite.
+    pub invite: Option<HopeInvite>,
+    /// The network's password, stretched.
+    pub password: Option<Secret>,
+    /// The machine that it runs on.
+    pub guid: Guid,
+    /// Whether it asks to take the place of the node that has the name.
+    pub replace: bool,
+    /// Its request, if one is under way.
+    pub own: Option<OwnRequest>,
+    /// Whether its person has found the same words on both screens.
+    pub confirmed: bool,
+}
+
+/// An invite, ready for use.
+pub enum HopeInvite {
+    /// The secret of its URI.
+    Secret(InviteSecret),
+    /// Its code.
     Code {
         /// The code's public number.
         nameplate: u32,
-        /// Its secret, stretched.
+        /// Its words, stretched.
         secret: Secret,
     },
-    /// It was enrolled before, by this authority.
-    Renewal,
 }
 
 /// What is left of a [`Hope`] while the authority answers.
-enum Bringing {
-    Nothing,
-    Record,
+struct Bringing {
+    invite: Option<BringingInvite>,
+    password: Option<Exchange>,
+    guid: Guid,
+    replace: bool,
+    own: OwnRequest,
+    confirmed: bool,
+}
+
+enum BringingInvite {
     Secret(InviteSecret),
     Code(Exchange),
 }
@@ -78,53 +117,81 @@ enum Bringing {
 pub struct Asked {
     request: KeyRequest,
     prospect: Prospect,
+    name: NodeName,
     pinned: bool,
-    bringing: Bringing,
+    /// Nothing if it is to be renewed.
+    bringing: Option<Bringing>,
+}
+
+/// A candidate that knows its authority, and what it sends to it.
+pub struct Answered {
+    /// To go on with.
+    pub requested: Requested,
+    /// To be sent.
+    pub request: EnrolRequest,
+    /// If people will compare words: what they are, and what has to be kept before the request is sent.
+    pub compared: Option<(OwnRequest, Comparison)>,
 }
 
 impl Asked {
-    /// Begins: the request is to be sent to the prospect.
-    pub fn new(
+    /// Asks for a new certificate in the place of `name`'s old one.
+    pub fn renewal(
+        keys: &NodeKeys,
+        prospect: Prospect,
+        name: NodeName,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> (Self, KeyRequest) {
+        let request = key_request(&prospect, Offer::Renewal, keys, rng);
+        (Self { request: request.clone(), prospect, name, pinned: true, bringing: None }, request)
+    }
+
+    /// Asks for a first certificate: the request is to be sent to the prospect.
+    ///
+    /// A request that is under way already is shown again, and nothing else is.
+    pub fn stranger(
         keys: &NodeKeys,
         hope: Hope,
         prospect: Prospect,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> (Self, KeyRequest) {
-        let pinned = !matches!(hope, Hope::Open);
-        let (credential, bringing) = match hope {
-            Hope::Open | Hope::Uri(None) => (Credential::Open, Bringing::Nothing),
-            Hope::Renewal => (Credential::Renewal, Bringing::Record),
-            Hope::Uri(Some(secret)) => (Credential::Invite, Bringing::Secret(secret)),
-            Hope::Code { nameplate, secret } => {
-                let exchange = Exchange::candidate(&secret, keys.node_id(), prospect.node, rng);
-                let share = exchange.share().clone();
-                (Credential::Code { nameplate, share }, Bringing::Code(exchange))
-            }
+        let Hope { name, pinned, mut invite, mut password, guid, replace, own, confirmed } = hope;
+        let own = own.filter(|own| own.is_for(&prospect, &name));
+        if own.is_some() {
+            (invite, password) = (None, None);
+        }
+        let pinned = pinned
+            || matches!(invite, Some(HopeInvite::Code { .. }))
+            || own.as_ref().is_some_and(|own| own.pinned);
+        let own = own.unwrap_or_else(|| OwnRequest::new(prospect.clone(), name.clone(), pinned, rng));
+        let (offered, invite) = offer_invite(invite, (keys.node_id(), prospect.node), rng);
+        let password =
+            password.map(|secret| Exchange::candidate(&secret, keys.node_id(), prospect.node, rng));
+        let sealing = keys.sealing.public_key();
+        let wanted = request::create(&keys.identity, &sealing, &name);
+        let commitment =
+            Commitment { nonce: &own.nonce, node: keys.node_id(), sealing: &sealing, request: &wanted };
+        let credentials = Credentials {
+            invite: offered,
+            password: password.as_ref().map(|exchange| exchange.share().clone()),
+            replace,
+            commitment: commitment.digest(),
         };
-        let mut nonce = [0; 32];
-        rng.fill_bytes(&mut nonce);
-        let request = KeyRequest {
-            network: prospect.network.clone(),
-            credential,
-            nonce,
-            identity: keys.node_id(),
-            sealing: keys.sealing.public_key(),
-        };
-        (Self { request: request.clone(), prospect, pinned, bringing }, request)
+        let request = key_request(&prospect, Offer::Stranger(credentials), keys, rng);
+        let bringing = Some(Bringing { invite, password, guid, replace, own, confirmed });
+        (Self { request: request.clone(), prospect, name, pinned, bringing }, request)
     }
 
-    /// Judges the authority's answer, and if that is the authority, asks it for a certificate in the name `name`.
+    /// Judges the authority's answer, and if that is the authority, asks it for a certificate.
     ///
     /// # Errors
     /// [`JoinError`]; the other side then knows nothing but what the [`KeyRequest`] said.
     pub fn answered(
         self,
         answer: AuthorityKey,
-        name: &NodeName,
         keys: &NodeKeys,
         now: Timestamp,
         rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<(Requested, EnrolRequest), JoinError> {
+    ) -> Result<Answered, JoinError> {
         let Prospect { network, root, node } = self.prospect;
         let anchor = TrustAnchor::new(answer.ca.clone(), root, network)?;
         let leaf = certificate::verify(&anchor, &answer.leaf, now)?.prove(node)?;
@@ -136,8 +203,17 @@ impl Asked {
         node.public_key()
             .verify(Label::AuthorityKey, &signed, &answer.signature)
             .map_err(|_| JoinError::Signature)?;
-        let proof = prove(self.bringing, &self.request, &answer)?;
-        let request = request::create(&keys.identity, &keys.sealing.public_key(), name);
+        let request = request::create(&keys.identity, &keys.sealing.public_key(), &self.name);
+        let (proof, compared) = match self.bringing {
+            None if answer.way == Way::Renewal => (Proof::Renewal, None),
+            None => return Err(JoinError::Rule),
+            Some(bringing) => {
+                let sealing = keys.sealing.public_key();
+                let opened = bringing.open(&answer, (root, leaf), (keys.node_id(), &sealing, &request))?;
+                let proofs = bringing.prove(&self.request, &answer, self.pinned)?;
+                (Proof::Stranger(proofs), opened)
+            }
+        };
         let (sealed, key) = seal::seal_authenticated(
             &keys.sealing,
             leaf.sealing_key(),
@@ -149,32 +225,126 @@ impl Asked {
         )
         .map_err(|_| JoinError::Answer("a key that nothing can be sealed to"))?;
         let requested =
-            Requested { anchor, authority: leaf.clone(), key, name: name.clone(), pinned: self.pinned };
-        Ok((requested, EnrolRequest { token: answer.token, sealed }))
+            Requested { anchor, authority: leaf.clone(), key, name: self.name, pinned: self.pinned };
+        Ok(Answered { requested, request: EnrolRequest { token: answer.token, sealed }, compared })
     }
 }
 
-fn prove(bringing: Bringing, request: &KeyRequest, answer: &AuthorityKey) -> Result<Proof, JoinError> {
-    let exchange = match bringing {
-        Bringing::Nothing => return Ok(Proof::Open),
-        Bringing::Record => return Ok(Proof::Renewal),
-        Bringing::Secret(secret) => return Ok(Proof::Invite(secret)),
-        Bringing::Code(exchange) => exchange,
-    };
-    let pake = answer.pake.as_ref().ok_or(JoinError::Code)?;
-    let shared = exchange.finish(&pake.share).ok_or(JoinError::Code)?;
-    let confirmations = shared.confirmations(&Transcript {
-        request,
-        share: &pake.share,
-        admission: answer.admission,
-        leaf: &answer.leaf,
-        ca: &answer.ca,
-        token: &answer.token,
-    });
-    if !confirmations.authority.fits(&pake.confirmation) {
-        return Err(JoinError::Code);
+fn key_request(
+    prospect: &Prospect,
+    offer: Offer,
+    keys: &NodeKeys,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> KeyRequest {
+    let mut nonce = [0; 32];
+    rng.fill_bytes(&mut nonce);
+    KeyRequest {
+        network: prospect.network.clone(),
+        offer,
+        nonce,
+        identity: keys.node_id(),
+        sealing: keys.sealing.public_key(),
     }
-    Ok(Proof::Code(confirmations.candidate.to_bytes()))
+}
+
+fn offer_invite(
+    invite: Option<HopeInvite>,
+    (me, authority): (NodeId, NodeId),
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> (Option<InviteOffer>, Option<BringingInvite>) {
+    match invite {
+        None => (None, None),
+        Some(HopeInvite::Secret(secret)) => (Some(InviteOffer::Secret), Some(BringingInvite::Secret(secret))),
+        Some(HopeInvite::Code { nameplate, secret }) => {
+            let exchange = Exchange::candidate(&secret, me, authority, rng);
+            let share = exchange.share().clone();
+            (Some(InviteOffer::Code { nameplate, share }), Some(BringingInvite::Code(exchange)))
+        }
+    }
+}
+
+impl Bringing {
+    /// What people will compare, if they will. The commitment is opened to one authority and its one nonce only.
+    fn open(
+        &self,
+        answer: &AuthorityKey,
+        (root, leaf): (Fingerprint, &VerifiedCertificate),
+        (node, sealing, request): (NodeId, &crate::identity::SealingPublicKey, &[u8]),
+    ) -> Result<Option<(OwnRequest, Comparison)>, JoinError> {
+        let compared = match answer.way {
+            Way::Renewal => return Err(JoinError::Rule),
+            Way::Waiting => true,
+            Way::By(modes) => modes.has(Mode::Approval) || self.replace,
+        };
+        let theirs = match (answer.nonce, compared) {
+            (Some(theirs), true) => theirs,
+            (None, false) => return Ok(None),
+            (Some(_), false) | (None, true) => return Err(JoinError::Rule),
+        };
+        if self.own.theirs.is_some_and(|known| known != theirs) {
+            return Err(JoinError::Forgotten);
+        }
+        let commitment = Commitment { nonce: &self.own.nonce, node, sealing, request };
+        let shown = commitment.compare(root, (leaf.node_id(), leaf.sealing_key()), &theirs);
+        Ok(Some((OwnRequest { theirs: Some(theirs), ..self.own.clone() }, shown)))
+    }
+
+    /// Shows what the authority asks for, if its own rule does, and nothing else.
+    fn prove(self, request: &KeyRequest, answer: &AuthorityKey, pinned: bool) -> Result<Proofs, JoinError> {
+        let nonce = *self.own.nonce;
+        let opening = answer.nonce.map(|_| Opening { nonce, confirmed: self.confirmed });
+        let by = match answer.way {
+            Way::Renewal => return Err(JoinError::Rule),
+            Way::Waiting => return Ok(Proofs { opening, ..Proofs::default() }),
+            Way::By(by) => by,
+        };
+        self.check_rule(by, answer, pinned)?;
+        let invite = match self.invite {
+            None => None,
+            Some(BringingInvite::Secret(secret)) => {
+                by.has(Mode::Invite).then_some(InviteProof::Secret(secret))
+            }
+            Some(BringingInvite::Code(exchange)) => {
+                let confirmed = confirm(About::Code, exchange, &answer.code, (request, answer));
+                Some(InviteProof::Code(confirmed.ok_or(JoinError::Code)?))
+            }
+        };
+        let password = match self.password.filter(|_| by.has(Mode::Password)) {
+            None => None,
+            Some(exchange) => {
+                let confirmed = confirm(About::Password, exchange, &answer.password, (request, answer));
+                Some(confirmed.ok_or(JoinError::Password)?)
+            }
+        };
+        let guid = by.has(Mode::Guid).then_some(self.guid);
+        Ok(Proofs { invite, password, guid, opening })
+    }
+
+    fn check_rule(&self, by: Modes, answer: &AuthorityKey, pinned: bool) -> Result<(), JoinError> {
+        let lacks = (by.has(Mode::Invite) && self.invite.is_none())
+            || (by.has(Mode::Password) && self.password.is_none());
+        if lacks || !answer.admission.allows(by) {
+            return Err(JoinError::Rule);
+        }
+        if self.password.is_some() && !by.has(Mode::Password) && !pinned {
+            return Err(JoinError::PasswordUnused);
+        }
+        Ok(())
+    }
+}
+
+/// The candidate's confirmation, if the authority's is right.
+fn confirm(
+    about: About,
+    exchange: Exchange,
+    theirs: &Option<PakeAnswer>,
+    (request, answer): (&KeyRequest, &AuthorityKey),
+) -> Option<[u8; 32]> {
+    let PakeAnswer { share, confirmation }: &PakeAnswer = theirs.as_ref()?;
+    let share: &Share = share;
+    let shared = exchange.finish(share)?;
+    let confirmations = shared.confirmations(&Transcript::new(about, request, share, answer));
+    confirmations.authority.fits(confirmation).then(|| confirmations.candidate.to_bytes())
 }
 
 /// A candidate that has sent its certificate request.

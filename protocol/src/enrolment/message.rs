@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::invitation::InviteSecret;
 use crate::certificate::CertificateDer;
 use crate::codec;
-use crate::control::Admission;
+use crate::control::{Admission, Guid, Modes};
 use crate::identity::{Fingerprint, NetworkName, NodeId, SealingPublicKey, Signature};
 use crate::label::{Digest, Label};
 use crate::seal::Sealed;
@@ -51,20 +51,50 @@ pub struct WhoIsAnswer {
 
 /// By what a candidate hopes to be admitted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Credential {
-    /// By being on the local network.
-    Open,
-    /// By an invite's secret, which comes sealed.
-    Invite,
-    /// By an invite's code, of which only this is ever sent.
+pub enum Offer {
+    /// By having been enrolled before.
+    Renewal,
+    /// By what it has been given. Being near, being a known machine and waiting for a person can be offered by all.
+    Stranger(Credentials),
+}
+
+/// What a candidate has been given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credentials {
+    /// An invite.
+    pub invite: Option<InviteOffer>,
+    /// The network's password, of which only this SPAKE2 share is ever sent.
+    pub password: Option<Share>,
+    /// Whether it asks to take the place of the node that has its name.
+    pub replace: bool,
+    /// Binds the candidate to the nonce, keys and certificate request that it will show, before it knows the
+    /// authority's nonce.
+    pub commitment: Digest,
+}
+
+/// An invite, as far as it is shown before the authority is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum InviteOffer {
+    /// The secret of its URI, which comes sealed.
+    Secret,
+    /// Its code, of which only this is ever sent.
     Code {
         /// The code's public number, which selects the invite.
         nameplate: u32,
         /// The candidate's SPAKE2 share.
         share: Share,
     },
-    /// By having been enrolled before.
+}
+
+/// By what the authority will admit the candidate, if it proves it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Way {
+    /// By its record.
     Renewal,
+    /// By this alternative of the rule.
+    By(Modes),
+    /// It waits for a person already.
+    Waiting,
 }
 
 /// Asks an authority for the key to seal a certificate request to.
@@ -73,7 +103,7 @@ pub struct KeyRequest {
     /// The network that the candidate means.
     pub network: NetworkName,
     /// By what it hopes to be admitted.
-    pub credential: Credential,
+    pub offer: Offer,
     /// Fresh randomness, so that no old answer fits.
     pub nonce: [u8; 32],
     /// The candidate's node: the one that the transport proved.
@@ -95,7 +125,7 @@ impl KeyRequest {
 pub struct PakeAnswer {
     /// The authority's share.
     pub share: Share,
-    /// The authority's proof that it knows the code, over everything said so far.
+    /// The authority's proof that it knows the secret, over everything said so far.
     pub confirmation: [u8; 32],
 }
 
@@ -108,10 +138,16 @@ pub struct AuthorityKey {
     pub ca: CertificateDer,
     /// How strangers get in.
     pub admission: Admission,
+    /// The alternative that the candidate is to prove.
+    pub way: Way,
     /// To be returned with the certificate request: all that the authority would have to remember.
     pub token: Vec<u8>,
+    /// Its part of the words that people compare, if any will.
+    pub nonce: Option<[u8; 32]>,
     /// The authority's half of the exchange, if a code was offered.
-    pub pake: Option<PakeAnswer>,
+    pub code: Option<PakeAnswer>,
+    /// The authority's half of the exchange, if the password is asked for.
+    pub password: Option<PakeAnswer>,
     /// The time at the authority.
     pub now: Timestamp,
     /// By the answering node's identity key, over every field of the answer and the request.
@@ -125,8 +161,11 @@ pub(super) struct SignedAuthorityKey<'a> {
     pub(super) leaf: Digest,
     pub(super) ca: Digest,
     pub(super) admission: Admission,
+    pub(super) way: Way,
     pub(super) token: &'a [u8],
-    pub(super) pake: &'a Option<PakeAnswer>,
+    pub(super) nonce: &'a Option<[u8; 32]>,
+    pub(super) code: &'a Option<PakeAnswer>,
+    pub(super) password: &'a Option<PakeAnswer>,
     pub(super) now: Timestamp,
 }
 
@@ -137,8 +176,11 @@ impl AuthorityKey {
             leaf: self.leaf.digest(),
             ca: self.ca.digest(),
             admission: self.admission,
+            way: self.way,
             token: &self.token,
-            pake: &self.pake,
+            nonce: &self.nonce,
+            code: &self.code,
+            password: &self.password,
             now: self.now,
         }
     }
@@ -165,14 +207,40 @@ pub(super) struct Proposal {
 /// Why a candidate should be admitted.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Proof {
-    /// It is on the local network.
-    Open,
-    /// It knows an invite's secret.
-    Invite(InviteSecret),
-    /// It knows the code: the candidate's confirmation.
-    Code([u8; 32]),
     /// It was enrolled before, under the same keys.
     Renewal,
+    /// It has what the authority asked for, and shows nothing else.
+    Stranger(Proofs),
+}
+
+/// What a candidate shows to an authority that it believes.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Proofs {
+    pub(super) invite: Option<InviteProof>,
+    /// The candidate's confirmation that it knows the password.
+    pub(super) password: Option<[u8; 32]>,
+    /// The machine that it runs on.
+    pub(super) guid: Option<Guid>,
+    /// What it has committed to.
+    pub(super) opening: Option<Opening>,
+}
+
+/// The proof of an invite.
+#[derive(Serialize, Deserialize)]
+pub(super) enum InviteProof {
+    /// The secret of the URI.
+    Secret(InviteSecret),
+    /// The candidate's confirmation that it knows the code.
+    Code([u8; 32]),
+}
+
+/// What a candidate has committed to.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Opening {
+    /// Its part of the words.
+    pub(super) nonce: [u8; 32],
+    /// Whether its person has found the same words on both screens.
+    pub(super) confirmed: bool,
 }
 
 /// The answer to an [`EnrolRequest`]: an `Admitted` under the key that the request's context exports.

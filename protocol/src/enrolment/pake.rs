@@ -11,11 +11,11 @@ use sha2::Sha256;
 use spake2::{Ed25519Group, Identity, Password, Spake2};
 use zeroize::Zeroizing;
 
-use super::message::{KeyRequest, Share};
+use super::message::{AuthorityKey, KeyRequest, Share, Way};
 use crate::certificate::CertificateDer;
 use crate::codec;
 use crate::control::Admission;
-use crate::identity::{NodeId, Secret};
+use crate::identity::{Fingerprint, NetworkName, NodeId, Secret};
 use crate::label::{Digest, Label};
 
 /// Stretches a short secret: Argon2id, 64 MiB, three passes, four lanes (the second choice of RFC 9106, section 4).
@@ -30,6 +30,18 @@ pub fn stretch(secret: &[u8], salt: &[u8; 32]) -> Secret {
         .hash_password_into(secret, salt, stretched.as_mut_slice())
         .expect("32 bytes of output and of salt are within bounds");
     Secret::new(stretched)
+}
+
+/// The salt with which a network's password is stretched.
+pub(crate) fn password_salt(network: &NetworkName, root: Fingerprint) -> [u8; 32] {
+    Label::Password.hash(&[network.as_str().as_bytes(), &codec::encode(&root)]).0
+}
+
+/// Which secret an exchange is about: what confirms one is no confirmation of the other.
+#[derive(Clone, Copy)]
+pub(super) enum About {
+    Code,
+    Password,
 }
 
 /// One side of an exchange whose other share has not come yet.
@@ -102,20 +114,52 @@ impl SharedKey {
 
 /// Everything said up to the authority's share.
 pub(super) struct Transcript<'a> {
-    pub(super) request: &'a KeyRequest,
-    pub(super) share: &'a Share,
-    pub(super) admission: Admission,
-    pub(super) leaf: &'a CertificateDer,
-    pub(super) ca: &'a CertificateDer,
-    pub(super) token: &'a [u8],
+    about: About,
+    request: &'a KeyRequest,
+    share: &'a Share,
+    admission: Admission,
+    way: Way,
+    nonce: &'a Option<[u8; 32]>,
+    leaf: &'a CertificateDer,
+    ca: &'a CertificateDer,
+    token: &'a [u8],
+}
+
+impl<'a> Transcript<'a> {
+    /// The request and the answer to it, whose share in this exchange is `share`.
+    pub(super) fn new(
+        about: About,
+        request: &'a KeyRequest,
+        share: &'a Share,
+        answer: &'a AuthorityKey,
+    ) -> Self {
+        Self {
+            about,
+            request,
+            share,
+            admission: answer.admission,
+            way: answer.way,
+            nonce: &answer.nonce,
+            leaf: &answer.leaf,
+            ca: &answer.ca,
+            token: &answer.token,
+        }
+    }
 }
 
 impl Transcript<'_> {
     fn digest(&self) -> Digest {
+        let about: &[u8] = match self.about {
+            About::Code => b"code",
+            About::Password => b"password",
+        };
         Label::Pake.hash(&[
+            about,
             &codec::encode(self.request),
             &codec::encode(self.share),
             &codec::encode(&self.admission),
+            &codec::encode(&self.way),
+            &codec::encode(self.nonce),
             self.leaf.as_bytes(),
             self.ca.as_bytes(),
             self.token,
@@ -149,4 +193,65 @@ impl Confirmation {
     pub(super) fn fits(&self, received: &[u8; 32]) -> bool {
         self.0.clone().verify(received.into()).is_ok()
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::convert::Infallible;
+
+    use data_encoding::HEXLOWER;
+    use rand_core::{TryCryptoRng, TryRng};
+
+    use super::*;
+
+    /// Gives the bytes that a known answer was made with, and then zeros.
+    struct Scripted(Vec<u8>);
+
+    impl TryRng for Scripted {
+        type Error = Infallible;
+
+        fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+            unreachable!("a scalar is drawn as bytes")
+        }
+
+        fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+            unreachable!("a scalar is drawn as bytes")
+        }
+
+        fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+            let mut rest = core::mem::take(&mut self.0);
+            rest.resize(bytes.len(), 0);
+            bytes.copy_from_slice(&rest);
+            Ok(())
+        }
+    }
+
+    impl TryCryptoRng for Scripted {}
+
+    fn scalar(hex: &str) -> Scripted {
+        Scripted(HEXLOWER.decode(hex.as_bytes()).unwrap())
+    }
+
+    /// J3: SPAKE2 as python-spake2 (the reference of this variant) computes it: `test_compat`, asymmetric.
+    #[test]
+    fn spake2_agrees_with_python_spake2() {
+        let (password, a, b) = (Password::new(b"password"), Identity::new(b"idA"), Identity::new(b"idB"));
+        let (alice, to_bob) = Spake2::<Ed25519Group>::start_a_with_rng(&password, &a, &b, scalar(SCALAR_A));
+        let (bob, to_alice) = Spake2::<Ed25519Group>::start_b_with_rng(&password, &a, &b, scalar(SCALAR_B));
+        assert_eq!(
+            HEXLOWER.encode(&to_bob),
+            "416fc960df73c9cf8ed7198b0c9534e2e96a5984bfc5edc023fd24dacf371f2af9"
+        );
+        assert_eq!(
+            HEXLOWER.encode(&to_alice),
+            "42354e97b88406922b1df4bea1d7870f17aed3dba7c720b313edae315b00959309"
+        );
+        for key in [alice.finish(&to_alice), bob.finish(&to_bob)] {
+            assert_eq!(HEXLOWER.encode(&key.unwrap()), KEY);
+        }
+    }
+
+    const SCALAR_A: &str = "25184061a70b1142f1a9f043a52cf7033dc308b5a0a32e42b003ecd59c2ac605";
+    const SCALAR_B: &str = "9fb5e845084e0cbe27ac8b4d3af139b33f3f8a047d4234e2d45d33c5cd367b0f";
+    const KEY: &str = "712295de7219c675ddd31942184aa26e0a957cf216bc230d165b215047b520c1";
 }

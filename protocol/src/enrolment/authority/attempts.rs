@@ -17,25 +17,37 @@ const IN_ALL: usize = 64;
 /// How long a candidate may take to confirm.
 const LIFE: Duration = Duration::from_secs(30);
 
-/// An exchange that the authority has confirmed and the candidate has not.
+/// What a guess was charged to.
+#[derive(Clone, Copy)]
+pub(super) enum Charge {
+    /// To the invite with this number.
+    Code(u32),
+    /// To the password, at this time.
+    Password(Timestamp),
+}
+
+/// The exchanges of one candidate that the authority has confirmed and the candidate has not.
 pub(super) struct Attempt {
-    nameplate: u32,
-    expected: Confirmation,
+    guesses: Vec<(Charge, Confirmation)>,
     address: IpAddr,
     since: Timestamp,
 }
 
 impl Attempt {
-    pub(super) fn new(nameplate: u32, expected: Confirmation, address: IpAddr, since: Timestamp) -> Self {
-        Self { nameplate, expected, address, since }
+    pub(super) fn new(guesses: Vec<(Charge, Confirmation)>, address: IpAddr, since: Timestamp) -> Self {
+        Self { guesses, address, since }
     }
 
-    pub(super) fn nameplate(&self) -> u32 {
-        self.nameplate
-    }
-
-    pub(super) fn fits(&self, confirmation: &[u8; 32]) -> bool {
-        self.expected.fits(confirmation)
+    /// The charges for guesses that were right. `code` and `password` are what the candidate confirms.
+    pub(super) fn right(self, code: Option<&[u8; 32]>, password: Option<&[u8; 32]>) -> Vec<Charge> {
+        let right = |(charge, expected): &(Charge, Confirmation)| {
+            let confirmed = match charge {
+                Charge::Code(_) => code,
+                Charge::Password(_) => password,
+            };
+            confirmed.is_some_and(|confirmation| expected.fits(confirmation))
+        };
+        self.guesses.iter().filter(|guess| right(guess)).map(|(charge, _)| *charge).collect()
     }
 }
 

@@ -125,8 +125,8 @@ impl Invites {
         Ok(vec![set(nameplate, invite)])
     }
 
-    /// Redeems a code whose guess was right: its charge is taken back.
-    pub(super) fn redeem_code(
+    /// Uses an invite up by one node.
+    pub(super) fn redeem(
         &mut self,
         nameplate: u32,
         node: NodeId,
@@ -134,7 +134,6 @@ impl Invites {
     ) -> Result<Vec<Write>, Reject> {
         let invite = self.0.get_mut(&nameplate).ok_or(Reject::Invite)?;
         invite.redeem(node, now)?;
-        invite.charges = invite.charges.saturating_sub(1);
         Ok(vec![set(nameplate, invite)])
     }
 
@@ -147,24 +146,23 @@ impl Invites {
         vec![set(nameplate, invite)]
     }
 
-    /// Whether the secret of a URI still admits the node.
-    pub(super) fn check_secret(&self, uri: &Digest, node: NodeId, now: Timestamp) -> Result<(), Reject> {
-        let invite = self.0.values().find(|invite| invite.uri == *uri && invite.live(now));
-        let good = invite.is_some_and(|invite| invite.uses > 0 || invite.redeemed.contains(&node));
-        if good { Ok(()) } else { Err(Reject::Invite) }
+    /// The invite whose URI has this secret, if it still admits the node. The hash is of 128 random bits, so looking
+    /// for it gives nothing away.
+    pub(super) fn by_secret(&self, uri: &Digest, node: NodeId, now: Timestamp) -> Result<u32, Reject> {
+        let good = |invite: &Invite| {
+            invite.uri == *uri && invite.live(now) && (invite.uses > 0 || invite.redeemed.contains(&node))
+        };
+        self.0.iter().find(|(_, invite)| good(invite)).map(|(nameplate, _)| *nameplate).ok_or(Reject::Invite)
     }
 
-    /// Redeems the secret of a URI. Its hash is of 128 random bits, so looking for it gives nothing away.
-    pub(super) fn redeem_secret(
-        &mut self,
-        uri: &Digest,
-        node: NodeId,
-        now: Timestamp,
-    ) -> Result<Vec<Write>, Reject> {
-        let (nameplate, invite) =
-            self.0.iter_mut().find(|(_, invite)| invite.uri == *uri).ok_or(Reject::Invite)?;
-        invite.redeem(node, now)?;
-        Ok(vec![set(*nameplate, invite)])
+    /// Invites that are open.
+    pub(super) fn open(&self, now: Timestamp) -> usize {
+        self.0.values().filter(|invite| invite.live(now) && invite.uses > 0).count()
+    }
+
+    /// Ends all of them, whether or not they are still open.
+    pub(super) fn burn(&mut self) -> Vec<Write> {
+        core::mem::take(&mut self.0).keys().map(|nameplate| erase(*nameplate)).collect()
     }
 }
 

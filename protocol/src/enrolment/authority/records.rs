@@ -80,6 +80,24 @@ impl Enrolments {
         Write::set(Table::Enrolments, certificate.name().as_str(), codec::encode(&kept))
     }
 
+    /// Ends the record of another node that has `name`, which goes to a new key: the one place where that happens.
+    pub(super) fn end_replaced(&mut self, name: &NodeName) -> Option<EnrolmentRecord> {
+        let old = self.records.remove(name)?;
+        self.names.remove(old.certificate.node_id().as_bytes());
+        self.sealing.remove(old.certificate.sealing_key());
+        Some(old)
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether the node has a record.
+    pub(super) fn has(&self, node: NodeId) -> bool {
+        self.names.contains_key(node.as_bytes())
+    }
+
     /// Refuses a node that has no live record under these keys.
     pub(super) fn check_known(
         &self,

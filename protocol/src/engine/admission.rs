@@ -1,0 +1,236 @@
+//! What an authority's owner asks and changes about how strangers get in, and how a network begins.
+
+use super::invite::Stretching;
+use super::{CommandId, Engine, Output, Work, WorkId};
+use crate::certificate::VerifiedCertificate;
+use crate::control::{
+    AddGuid, Admission, Answer, Code, Decision, Failure, Guid, Init, Mode, Password, Pending, STRENGTH_MIN,
+    SetPassword,
+};
+use crate::enrolment::{Authority, Issued, password_salt};
+use crate::identity::Secret;
+use crate::record::Write;
+use crate::time::Timestamp;
+
+/// A network that waits for its password to be stretched.
+pub(super) struct Founding {
+    command: CommandId,
+    authority: Authority,
+    issued: Issued<VerifiedCertificate>,
+}
+
+impl Engine {
+    pub(super) fn init(&mut self, command: CommandId, init: Init, now: Timestamp) {
+        let Init { network, name, admission, password, weak } = init;
+        let checked = self
+            .check_free_to_found(now)
+            .and_then(|()| check_password_for(admission, password.as_ref()))
+            .and_then(|()| password.as_ref().map_or(Ok(()), |password| check_strength(password, weak)));
+        if let Err(failure) = checked {
+            self.answer(command, Err(failure));
+            return;
+        }
+        let life = self.local.leaf_life;
+        match Authority::create(network, name, (admission, life), &self.keys, now, &mut *self.rng) {
+            Ok((authority, issued)) => {
+                let founding = Founding { command, authority, issued };
+                match password {
+                    Some(password) => {
+                        let anchor = founding.authority.anchor();
+                        let salt = password_salt(anchor.network(), anchor.fingerprint());
+                        self.stretch(&password, salt, Stretching::Network(Box::new(founding)));
+                    }
+                    None => self.begin_network(founding, None, now),
+                }
+            }
+            Err(error) => {
+                let failure = Failure::new(Code::Failed, error.to_string(), "set this host's clock right");
+                self.answer(command, Err(failure));
+            }
+        }
+    }
+
+    /// A network begins, with its password if it has one.
+    pub(super) fn begin_network(&mut self, founding: Founding, password: Option<Secret>, now: Timestamp) {
+        let Founding { command, mut authority, mut issued } = founding;
+        if let Some(password) = password {
+            issued.writes.push(authority.set_password(password, now));
+        }
+        self.install_authority(command, authority, issued, now);
+    }
+
+    /// Whether a network is about to begin.
+    pub(super) fn is_founding(&self) -> bool {
+        self.stretching.values().any(|stretching| matches!(stretching, Stretching::Network(_)))
+    }
+
+    pub(super) fn stretch(&mut self, password: &Password, salt: [u8; 32], purpose: Stretching) -> WorkId {
+        let id = WorkId(self.wires.next.next());
+        self.stretching.insert(id, purpose);
+        self.output(Output::Work { id, work: Work::Stretch { secret: password.secret(), salt } });
+        id
+    }
+
+    pub(super) fn show_admission(&mut self, command: CommandId, now: Timestamp) {
+        self.admission_changed(command, Vec::new(), now);
+    }
+
+    /// Answers with how strangers get in from now on, once that is durable.
+    fn admission_changed(&mut self, command: CommandId, writes: Vec<Write>, now: Timestamp) {
+        let authority = self.membership.authority.as_ref().ok_or_else(not_authority);
+        let result = authority.map(|authority| Answer::Admission(authority.status(now)));
+        self.persist(writes, vec![Output::Answer { to: command, result }]);
+    }
+
+    pub(super) fn set_admission(&mut self, command: CommandId, admission: Admission, now: Timestamp) {
+        let writes = match &mut self.membership.authority {
+            None => Err(not_authority()),
+            Some(authority) => authority.set_admission(admission).ok_or_else(password_missing),
+        };
+        match writes {
+            Ok(writes) => self.admission_changed(command, writes, now),
+            Err(failure) => self.answer(command, Err(failure)),
+        }
+    }
+
+    pub(super) fn stretch_password(&mut self, command: CommandId, set: &SetPassword) {
+        let salt = match &self.membership.authority {
+            None => Err(not_authority()),
+            Some(authority) => check_strength(&set.password, set.weak).map(|()| {
+                let anchor = authority.anchor();
+                password_salt(anchor.network(), anchor.fingerprint())
+            }),
+        };
+        match salt {
+            Ok(salt) => {
+                self.stretch(&set.password, salt, Stretching::Password(command));
+            }
+            Err(failure) => self.answer(command, Err(failure)),
+        }
+    }
+
+    pub(super) fn set_password(&mut self, command: CommandId, stretched: Secret, now: Timestamp) {
+        let write =
+            self.membership.authority.as_mut().map(|authority| authority.set_password(stretched, now));
+        self.admission_changed(command, write.into_iter().collect(), now);
+    }
+
+    /// Answers with the machines on the list, once `writes` are durable.
+    pub(super) fn show_guids(&mut self, command: CommandId, writes: Vec<Write>) {
+        let authority = self.membership.authority.as_ref().ok_or_else(not_authority);
+        let result = authority.map(|authority| Answer::Guids(authority.guids()));
+        self.persist(writes, vec![Output::Answer { to: command, result }]);
+    }
+
+    pub(super) fn add_guid(&mut self, command: CommandId, add: AddGuid, now: Timestamp) {
+        let Some(authority) = &mut self.membership.authority else {
+            self.answer(command, Err(not_authority()));
+            return;
+        };
+        match authority.add_guid(add, now) {
+            Ok(write) => self.show_guids(command, vec![write]),
+            Err(_) => {
+                let remedy = "take some off it: `lanyard admission guid remove GUID`";
+                self.answer(command, Err(Failure::new(Code::Failed, "the list of machines is full", remedy)));
+            }
+        }
+    }
+
+    pub(super) fn remove_guid(&mut self, command: CommandId, guid: &Guid) {
+        let Some(authority) = &mut self.membership.authority else {
+            self.answer(command, Err(not_authority()));
+            return;
+        };
+        match authority.remove_guid(guid) {
+            Some(write) => self.show_guids(command, vec![write]),
+            None => {
+                let remedy = "see which are: `lanyard admission guid list`";
+                let failure = Failure::new(Code::NotFound, "that machine is not on the list", remedy);
+                self.answer(command, Err(failure));
+            }
+        }
+    }
+
+    pub(super) fn show_requests(&mut self, command: CommandId, now: Timestamp) {
+        let authority = self.membership.authority.as_ref().ok_or_else(not_authority);
+        let result = authority.map(|authority| Answer::Requests(authority.requests(now)));
+        self.answer(command, result);
+    }
+
+    pub(super) fn decide(&mut self, command: CommandId, decision: &Decision, now: Timestamp) {
+        let Some(authority) = &mut self.membership.authority else {
+            self.answer(command, Err(not_authority()));
+            return;
+        };
+        match authority.decide(&decision.id, decision.approve, now) {
+            Some((row, write)) => {
+                let result = Ok(Answer::Decided(Box::new(row)));
+                self.persist(vec![write], vec![Output::Answer { to: command, result }]);
+            }
+            None => {
+                let remedy = "see what waits: `lanyard requests`";
+                let failure = Failure::new(Code::NotFound, "no request with this id waits", remedy);
+                self.answer(command, Err(failure));
+            }
+        }
+    }
+
+    /// What waits for a person here: others' requests, and this node's own.
+    pub(super) fn waiting(&self, now: Timestamp) -> Vec<Pending> {
+        let requests = self.membership.authority.as_ref().map(|authority| authority.requests(now));
+        let undecided = requests.into_iter().flatten().filter(|row| row.approved.is_none());
+        let rows = undecided.map(|row| Pending {
+            kind: "request".to_owned(),
+            id: row.id,
+            name: row.name.to_string(),
+            fingerprint: Some(row.words),
+        });
+        rows.chain(self.own_pending()).collect()
+    }
+
+    /// This machine, as the network knows it that this node is in, asks, or has in sight.
+    pub(super) fn guid(&self) -> Option<Guid> {
+        let member = self.membership.member.as_ref().map(|member| member.anchor.network());
+        let network = member.or(self.local.in_sight.as_ref())?;
+        Some(Guid::of(&self.local.machine, self.node_id(), network))
+    }
+}
+
+pub(super) fn not_authority() -> Failure {
+    Failure::new(
+        Code::Denied,
+        "this node is not an authority, so it admits nobody",
+        "run it on the authority: `lanyard status` says which that is",
+    )
+}
+
+fn check_password_for(admission: Admission, password: Option<&Password>) -> Result<(), Failure> {
+    if admission.mentions(Mode::Password) && password.is_none() {
+        return Err(Failure::new(
+            Code::Usage,
+            format!("the rule {admission} needs a password, and none was given"),
+            "give one: `lanyard init … --password-file F`",
+        ));
+    }
+    Ok(())
+}
+
+fn password_missing() -> Failure {
+    Failure::new(
+        Code::Failed,
+        "the network has no password yet; nothing was changed",
+        "set it first: `lanyard admission password`",
+    )
+}
+
+fn check_strength(password: &Password, weak: bool) -> Result<(), Failure> {
+    let strength = password.strength();
+    if strength >= STRENGTH_MIN || weak {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Code::Usage,
+        format!("the password is weak: about {strength} bits where {STRENGTH_MIN} are wanted"),
+        "choose four words or more that have nothing to do with each other; `--weak` insists",
+    ))
+}

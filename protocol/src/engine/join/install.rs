@@ -1,0 +1,44 @@
+//! A node becomes a member.
+
+use std::sync::Arc;
+
+use crate::access::Policy;
+use crate::control::{Answer, Joined, Time};
+use crate::engine::{Engine, Membership, Output, load};
+use crate::enrolment::Enrolled;
+use crate::hello::Addresses;
+use crate::record::Write;
+use crate::snapshot::Member;
+use crate::time::Timestamp;
+
+impl Engine {
+    pub(super) fn install(&mut self, enrolled: Enrolled, now: Timestamp) {
+        let Some(joining) = self.joining.take() else { return };
+        let Enrolled { leaf, anchor, authority, pinned } = enrolled;
+        let home = authority.node_id();
+        let mut writes = load::member_writes(&anchor, &leaf, home, now);
+        writes.extend(self.forget_network());
+        writes.extend(self.local.own.take().map(|_| load::erase_request()));
+        writes.extend(self.peers.learn(authority, Addresses::default(), now));
+        let joined = Joined {
+            network: anchor.network().clone(),
+            name: leaf.name().clone(),
+            id: self.node_id(),
+            fingerprint: anchor.fingerprint(),
+            pinned: pinned || (joining.confirmed && !joining.wish.yes),
+            not_after: Time(leaf.not_after()),
+        };
+        let member = Member { anchor, certificate: leaf, policy: Policy::starter() };
+        let membership = Membership { member: Some(Arc::new(member)), authority: None, home: Some(home) };
+        let result = Ok(Answer::Joined(joined));
+        self.persist_membership(writes, membership, vec![Output::Answer { to: joining.command, result }]);
+    }
+
+    /// What a node kept of a network whose member it is no longer: its tickets and its peers' certificates.
+    fn forget_network(&mut self) -> Vec<Write> {
+        let tickets: Vec<_> = core::mem::take(&mut self.tickets).into_keys().collect();
+        let mut writes: Vec<Write> = tickets.iter().map(load::erase_ticket).collect();
+        writes.extend(self.peers.forget_certificates());
+        writes
+    }
+}

@@ -1,0 +1,342 @@
+//! How strangers get in: every mode, alone and together.
+
+use std::time::Duration;
+
+use lanyard_protocol::control::{
+    AddGuid, Admission, Answer, Code, Command, ConfirmJoin, Decision, Failure, Init, Join, MachineId,
+    Password, Pending, RequestRow, SetPassword, Status,
+};
+use lanyard_protocol::engine::{CommandId, Setup};
+
+use crate::pair::{Lan, found};
+
+const STRONG: &str = "correct horse battery staple";
+
+fn join(name: &str) -> Join {
+    Join::new(None, name.parse().unwrap(), None)
+}
+
+fn password(text: &str) -> Option<Password> {
+    Some(Password::new(text).unwrap())
+}
+
+fn init_with_password(lan: &mut Lan, rule: &str) {
+    let init = Init { password: password(STRONG), ..found(rule) };
+    lan.command(0, Command::Init(init)).unwrap();
+}
+
+fn status(lan: &mut Lan, host: usize) -> Status {
+    let Ok(Answer::Status(status)) = lan.command(host, Command::Status) else { panic!() };
+    *status
+}
+
+fn requests(lan: &mut Lan) -> Vec<RequestRow> {
+    let Ok(Answer::Requests(rows)) = lan.command(0, Command::Requests) else { panic!() };
+    rows
+}
+
+fn own(lan: &mut Lan, host: usize) -> Option<Pending> {
+    status(lan, host).pending.into_iter().find(|pending| pending.kind == "join")
+}
+
+fn decide(lan: &mut Lan, id: &str, approve: bool) {
+    lan.command(0, Command::Decide(Decision { id: id.to_owned(), approve })).unwrap();
+}
+
+fn confirm(lan: &mut Lan, host: usize, accept: bool) {
+    lan.command(host, Command::ConfirmJoin(ConfirmJoin { accept })).unwrap();
+}
+
+fn ended(lan: &mut Lan, host: usize, command: CommandId) -> Result<Answer, Failure> {
+    lan.run_until(|lan| lan.hosts[host].answers.contains_key(&command));
+    lan.hosts[host].answers.remove(&command).expect("the join has not ended")
+}
+
+fn waits(lan: &Lan, host: usize, command: CommandId) -> bool {
+    !lan.hosts[host].answers.contains_key(&command)
+}
+
+/// Gives a join and lets it come to where people compare.
+fn ask(lan: &mut Lan, host: usize, join: Join) -> CommandId {
+    let command = lan.give(host, Command::Join(join));
+    lan.pass(Duration::from_secs(8));
+    command
+}
+
+fn set(lan: &mut Lan, rule: &str) -> Result<Answer, Failure> {
+    lan.command(0, Command::SetAdmission(rule.parse::<Admission>().unwrap()))
+}
+
+/// R-L2: the password admits beside a pin or at first sight, and neither it nor a hash of it is sent.
+#[test]
+fn enrols_by_password() {
+    let mut lan = Lan::new(101, 3);
+    init_with_password(&mut lan, "password");
+    lan.discover();
+    let (_, uri) = lan.invite(1);
+    let by_uri = Join { invite: Some(uri), password: password(STRONG), ..join("till-1") };
+    let Ok(Answer::Joined(joined)) = lan.command(1, Command::Join(by_uri)) else { panic!() };
+    assert!(joined.pinned);
+    let at_sight = Join { password: password(STRONG), trust_first: true, ..join("till-2") };
+    let Ok(Answer::Joined(joined)) = lan.command(2, Command::Join(at_sight)) else { panic!() };
+    assert!(!joined.pinned);
+    assert!(!lan.wire.windows(5).any(|bytes| bytes == b"horse"));
+}
+
+/// A16: a password without a pin goes to nobody, unless there is one network and the user says so.
+#[test]
+fn a_password_wants_a_pin_beside_it() {
+    let mut lan = Lan::new(102, 3);
+    init_with_password(&mut lan, "password");
+    lan.discover();
+    let alone = Join { password: password(STRONG), ..join("till") };
+    assert_eq!(lan.command(1, Command::Join(alone)).unwrap_err().code, Code::Usage);
+    let other = Init { network: "lab.lan".parse().unwrap(), ..found("open") };
+    lan.command(2, Command::Init(other)).unwrap();
+    let named = Join {
+        password: password(STRONG),
+        trust_first: true,
+        network: Some("shop.lan".parse().unwrap()),
+        ..join("till")
+    };
+    assert_eq!(lan.command(1, Command::Join(named)).unwrap_err().code, Code::Denied);
+}
+
+/// A16: weak passwords are refused, at the beginning and later, unless the owner insists.
+#[test]
+fn refuses_weak_passwords() {
+    let mut lan = Lan::new(103, 1);
+    let weak = Init { password: password("hunter2"), ..found("password") };
+    assert_eq!(lan.command(0, Command::Init(weak.clone())).unwrap_err().code, Code::Usage);
+    assert_eq!(lan.command(0, Command::Init(found("password"))).unwrap_err().code, Code::Usage);
+    lan.command(0, Command::Init(Init { weak: true, ..weak })).unwrap();
+    let again = SetPassword { password: Password::new("hunter3").unwrap(), weak: false };
+    assert_eq!(lan.command(0, Command::SetPassword(again)).unwrap_err().code, Code::Usage);
+}
+
+/// A3, A16: wrong guesses are counted, also across restarts, until a person sets the password again.
+#[test]
+fn wrong_passwords_are_counted_until_a_person_looks() {
+    let mut lan = Lan::new(104, 2);
+    init_with_password(&mut lan, "password");
+    let (_, uri) = lan.invite(1);
+    let guess = |text: &str| Join { invite: Some(uri.clone()), password: password(text), ..join("till") };
+    for round in 0..10 {
+        let failure = lan.command(1, Command::Join(guess("wrong horse battery staple"))).unwrap_err();
+        assert!(failure.message.contains("does not know this password"), "{failure:?}");
+        if round == 4 {
+            lan.restart(0, 900);
+        }
+    }
+    let failure = lan.command(1, Command::Join(guess(STRONG))).unwrap_err();
+    assert!(failure.message.contains("too often"), "{failure:?}");
+    let again = SetPassword { password: Password::new(STRONG).unwrap(), weak: false };
+    lan.command(0, Command::SetPassword(again)).unwrap();
+    lan.command(1, Command::Join(guess(STRONG))).unwrap();
+}
+
+/// R-L2, A6: a listed machine gets in under the key that it first came with, and under no other.
+#[test]
+fn enrols_a_listed_machine_once() {
+    let mut lan = Lan::new(105, 3);
+    lan.init("guid");
+    for host in [1, 2] {
+        let setup = Setup { machine: MachineId::new("the same machine"), ..Setup::default() };
+        lan.start_with(host, 800 + host as u64, setup);
+    }
+    lan.discover();
+    let unknown = lan.command(1, Command::Join(join("till"))).unwrap_err();
+    let guid = status(&mut lan, 1).guid.unwrap();
+    assert!(unknown.remedy.contains(&guid.to_string()), "{unknown:?}");
+    lan.command(0, Command::AddGuid(AddGuid { guid, name: None })).unwrap();
+    lan.command(1, Command::Join(join("till"))).unwrap();
+    lan.restart(0, 901);
+    lan.discover();
+    let clone = lan.command(2, Command::Join(join("till-2"))).unwrap_err();
+    assert_eq!(clone, unknown, "a used machine and an unknown one are answered alike");
+    assert!(!lan.wire.windows(16).any(|bytes| bytes == &guid.to_string().as_bytes()[..16]));
+}
+
+/// R-L2, A7, A15: both screens show the same, both people say so, and only then is there a certificate.
+#[test]
+fn enrols_when_both_people_approve() {
+    for node_first in [true, false] {
+        let mut lan = Lan::new(106, 2);
+        lan.init("approval");
+        lan.discover();
+        let joining = ask(&mut lan, 1, join("till"));
+        let (row, shown) = (requests(&mut lan).remove(0), own(&mut lan, 1).unwrap());
+        assert_eq!((&row.id, Some(&row.words)), (&shown.id, shown.fingerprint.as_ref()));
+        assert_eq!((row.name.as_str(), row.node), ("till", lan.id(1)));
+        lan.pass(Duration::from_secs(120));
+        assert!(waits(&lan, 1, joining), "it waits for as long as it takes");
+        for step in [node_first, !node_first] {
+            assert!(waits(&lan, 1, joining));
+            if step {
+                confirm(&mut lan, 1, true)
+            } else {
+                decide(&mut lan, &row.id, true)
+            }
+            lan.pass(Duration::from_secs(5));
+        }
+        let Ok(Answer::Joined(joined)) = ended(&mut lan, 1, joining) else { panic!() };
+        assert!(joined.pinned);
+        assert!(requests(&mut lan).is_empty());
+    }
+}
+
+/// R-L2: who is denied is told so, and nothing is left of the request.
+#[test]
+fn a_denied_request_ends() {
+    let mut lan = Lan::new(107, 2);
+    lan.init("approval");
+    lan.discover();
+    let joining = ask(&mut lan, 1, Join { yes: true, ..join("till") });
+    let id = requests(&mut lan).remove(0).id;
+    decide(&mut lan, &id, false);
+    let failure = ended(&mut lan, 1, joining).unwrap_err();
+    assert_eq!(failure.code, Code::Denied);
+    assert!(failure.message.contains("denied"), "{failure:?}");
+    assert!(requests(&mut lan).is_empty());
+}
+
+/// A15: a person who sees other words ends it.
+#[test]
+fn words_that_differ_end_the_join() {
+    let mut lan = Lan::new(108, 2);
+    lan.init("approval");
+    lan.discover();
+    let joining = ask(&mut lan, 1, join("till"));
+    confirm(&mut lan, 1, false);
+    assert_eq!(ended(&mut lan, 1, joining).unwrap_err().code, Code::Denied);
+}
+
+/// R-L2: an interrupted join is the same request again, and an approved one survives both sides' restarts.
+#[test]
+fn a_request_survives_restarts() {
+    let mut lan = Lan::new(109, 2);
+    lan.init("approval");
+    lan.discover();
+    ask(&mut lan, 1, join("till"));
+    let before = own(&mut lan, 1).unwrap();
+    lan.restart(1, 902);
+    decide(&mut lan, &before.id, true);
+    lan.restart(0, 903);
+    lan.discover();
+    let joining = ask(&mut lan, 1, join("till"));
+    assert_eq!(own(&mut lan, 1), Some(before));
+    confirm(&mut lan, 1, true);
+    assert!(ended(&mut lan, 1, joining).is_ok());
+}
+
+/// R-L2: a rule with a person in it takes effect at once: what fits no longer is dropped, and nobody waits for ever.
+#[test]
+fn a_changed_rule_drops_what_does_not_fit() {
+    let mut lan = Lan::new(110, 2);
+    lan.init("approval");
+    lan.discover();
+    let joining = ask(&mut lan, 1, join("till"));
+    set(&mut lan, "invite").unwrap();
+    assert!(requests(&mut lan).is_empty());
+    let failure = ended(&mut lan, 1, joining).unwrap_err();
+    assert_eq!(failure.code, Code::Denied, "{failure:?}");
+    lan.restart(0, 904);
+    let Ok(Answer::Admission(shown)) = lan.command(0, Command::Admission) else { panic!() };
+    assert_eq!(shown.admission.to_string(), "invite");
+    assert_eq!(set(&mut lan, "password").unwrap_err().code, Code::Failed);
+}
+
+/// R-L2: every condition of an alternative is needed, and any alternative is enough.
+#[test]
+fn conditions_combine() {
+    let mut lan = Lan::new(111, 4);
+    init_with_password(&mut lan, "guid+password,invite+approval");
+    lan.discover();
+    let (code, _) = lan.invite(3);
+    let with_password = Join { password: password(STRONG), trust_first: true, ..join("till-1") };
+    assert_eq!(lan.command(1, Command::Join(join("till-1"))).unwrap_err().code, Code::Denied);
+    assert_eq!(lan.command(1, Command::Join(with_password.clone())).unwrap_err().code, Code::Denied);
+    let guid = status(&mut lan, 1).guid.unwrap();
+    lan.command(0, Command::AddGuid(AddGuid { guid, name: None })).unwrap();
+    lan.command(1, Command::Join(with_password)).unwrap();
+    let by_code = Join { invite: Some(code), yes: true, ..join("till-2") };
+    let joining = ask(&mut lan, 2, by_code);
+    assert!(waits(&lan, 2, joining));
+    let row = requests(&mut lan).remove(0);
+    assert_eq!(row.by, "invite+approval");
+    decide(&mut lan, &row.id, true);
+    let Ok(Answer::Joined(joined)) = ended(&mut lan, 2, joining) else { panic!() };
+    assert!(joined.pinned, "the code has shown who the authority is");
+}
+
+/// A6: who lacks the password learns nothing of the list of machines.
+#[test]
+fn a_wrong_password_hides_the_list() {
+    let mut lan = Lan::new(112, 2);
+    init_with_password(&mut lan, "guid+password");
+    let (_, uri) = lan.invite(1);
+    let wrong = Join { invite: Some(uri), password: password("wrong horse battery staple"), ..join("till") };
+    let unlisted = lan.command(1, Command::Join(wrong.clone())).unwrap_err();
+    let guid = status(&mut lan, 1).guid.unwrap();
+    lan.command(0, Command::AddGuid(AddGuid { guid, name: None })).unwrap();
+    assert_eq!(lan.command(1, Command::Join(wrong)).unwrap_err(), unlisted);
+}
+
+/// A7: a name that is taken goes to another key only when a person has been shown whose it was.
+#[test]
+fn a_taken_name_changes_hands_by_approval_alone() {
+    let mut lan = Lan::network(113, 1);
+    lan.start_with(2, 905, Setup::default());
+    let (old, (_, uri)) = (lan.id(1), lan.invite(1));
+    let again = Join { invite: Some(uri), replace: true, yes: true, ..join("till-1") };
+    let joining = ask(&mut lan, 2, again);
+    assert!(waits(&lan, 2, joining));
+    let row = requests(&mut lan).remove(0);
+    assert_eq!(row.replaces, Some(old));
+    decide(&mut lan, &row.id, true);
+    ended(&mut lan, 2, joining).unwrap();
+    assert!(lan.command(1, Command::Renew).is_err(), "the old record has ended");
+}
+
+/// A name that is free is given at once, also to who would have waited for it.
+#[test]
+fn a_free_name_needs_nobody() {
+    let mut lan = Lan::new(114, 2);
+    lan.init("invite");
+    let (_, uri) = lan.invite(1);
+    let fresh = Join { invite: Some(uri), replace: true, ..join("till") };
+    lan.command(1, Command::Join(fresh)).unwrap();
+}
+
+/// A10: the authority's rule decides, whatever the candidate asks for.
+#[test]
+fn asks_for_what_the_rule_wants() {
+    for (rule, given) in [("password", false), ("guid+password", false), ("invite+approval", false)] {
+        let mut lan = Lan::new(115, 2);
+        init_with_password(&mut lan, rule);
+        lan.discover();
+        let failure = lan.command(1, Command::Join(join("till"))).unwrap_err();
+        assert_eq!((failure.code, given), (Code::Denied, false), "{rule}");
+        assert!(failure.message.contains(rule), "{failure:?}");
+    }
+}
+
+/// A11: a flood of requests from one address does not push out who waits already.
+#[test]
+fn a_flood_of_requests_pushes_nobody_out() {
+    let mut lan = Lan::new(116, 2);
+    lan.init("open+approval");
+    lan.discover();
+    ask(&mut lan, 1, join("till"));
+    let honest = requests(&mut lan).remove(0);
+    for attempt in 0..20 {
+        // The same address, each time with new keys.
+        lan.start_with(1, 1000 + attempt, Setup::default());
+        lan.discover();
+        ask(&mut lan, 1, join(&format!("flood-{attempt}")));
+        lan.pass(Duration::from_secs(20));
+    }
+    let rows = requests(&mut lan);
+    assert!(rows.contains(&honest));
+    assert_eq!(rows.len(), 8);
+}
