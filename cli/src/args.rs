@@ -120,7 +120,7 @@ pub(crate) struct NewPassword {
 }
 
 /// What a node shows besides an invite, and how it answers for its user.
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Showing {
     /// Show the network's password: the first line of this file, or of standard input if it is -
     #[arg(long, value_name = "F")]

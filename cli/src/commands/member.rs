@@ -84,12 +84,17 @@ async fn ask_to_join(context: &Context, join: args::Join, person: &Person<'_>) -
     let anywhere = Anywhere::find(&context.state, &client).await?;
     let node = anywhere.joiner();
     let joined = client.in_time(async {
-        // A node that runs may be waiting to be let in already.
-        let waits = running && !invited && Request::of(&node.status().await?).is_some();
-        if waits {
-            compare::pick_up(context, node, yes, person).await
-        } else {
-            compare::join(context, node, wish, person).await
+        match compare::join(context, node, wish, person).await {
+            // The node that runs may be waiting to be let in already.
+            Err(Error::Failure(failure))
+                if failure.code == Code::Failed
+                    && running
+                    && !invited
+                    && Request::of(&node.status().await?).is_some() =>
+            {
+                compare::pick_up(context, node, yes, person).await
+            }
+            other => other,
         }
     });
     let joined = joined.await;

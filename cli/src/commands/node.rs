@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::compare::{Request, Teller};
 use super::{Context, Signals, compare, file, member};
-use crate::args::Up;
+use crate::args::{Showing, Up};
 use crate::error::{Error, Result};
 use crate::host::{Hosted, Joiner};
 use crate::input;
@@ -89,6 +89,10 @@ pub(super) async fn up(context: &Context, mut up: Up) -> Result {
         Some(invite) => {
             let showing = core::mem::take(&mut up.showing);
             Some(member::wish(context, Some(invite), showing, up.name.take(), None).await?)
+        }
+        None if up.showing != Showing::default() => {
+            let what = "--password-file, --trust-first, --yes and --replace are for a node that joins";
+            return Err(Error::new(Code::Usage, what, "say what it joins with: `--join URI`"));
         }
         None => None,
     };
