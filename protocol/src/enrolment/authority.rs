@@ -81,7 +81,7 @@ impl Origin {
             core::net::IpAddr::V6(address) if !self.attached => {
                 core::net::IpAddr::V6((u128::from(address) >> 64 << 64).into())
             }
-            address => address,
+            address @ (core::net::IpAddr::V4(_) | core::net::IpAddr::V6(_)) => address,
         }
     }
 }

@@ -177,6 +177,7 @@ impl Engine {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other no, and any to come, is final")]
     fn rejected(&mut self, stage: Stage, reject: Reject, now: Timestamp) {
         match reject {
             Reject::Retry => self.unanswered(stage, now),

@@ -165,9 +165,10 @@ impl Authority {
                     replaces,
                     approved: None,
                 };
+                // First, so that nobody waits by an invite that others have used up. The same node may use it again.
+                writes.extend(self.redeem(invite, origin.node, now)?);
                 let queued = self.requests.add(waiting, now);
                 writes.extend(queued.map_err(|reject| Refused { reject, writes: writes.clone() })?);
-                writes.extend(self.redeem(invite, origin.node, now)?);
                 Ok(Issued { answer: Verdict::Waiting, writes })
             }
             None => {
