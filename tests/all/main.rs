@@ -6,6 +6,7 @@
     reason = "a test reports by panicking, also in what its functions share"
 )]
 
+mod admission;
 mod demo;
 mod documents;
 mod hostile;

@@ -7,7 +7,7 @@ use super::compare::{Person, Request};
 use super::{Context, Signals, admission, compare, node};
 use crate::args::{self, Showing};
 use crate::error::{Error, Result};
-use crate::host::Anywhere;
+use crate::host::{Anywhere, Joiner};
 use crate::input;
 
 /// `lanyard init`
@@ -98,6 +98,10 @@ async fn ask_to_join(context: &Context, join: args::Join, person: &Person<'_>) -
         }
     });
     let joined = joined.await;
+    if !running && !invited && matches!(&joined, Err(Error::Failure(refusal)) if refusal.code == Code::Denied)
+    {
+        say_guid(context, node).await;
+    }
     anywhere.close().await;
     let joined = joined?;
     if context.printer.is_json() {
@@ -108,6 +112,13 @@ async fn ask_to_join(context: &Context, join: args::Join, person: &Person<'_>) -
         context.printer.say(&format!("run the node:  {}", context.command("up -d")));
     }
     Ok(())
+}
+
+/// Says what would be put on the authority's list: with the node of this command goes who could say it.
+async fn say_guid(context: &Context, node: Joiner<'_>) {
+    if let Ok(Some(guid)) = node.status().await.map(|status| status.guid) {
+        context.printer.say(&format!("this machine's guid in that network is {guid}"));
+    }
 }
 
 /// What a node asks of an authority: what it was given is read, in the order in which it may be piped in.
