@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use lanyard_protocol::control::{Code, Failure, Join, Joined, Mode, RoleName, State, Status};
 use lanyard_protocol::identity::NodeId;
-use tokio::time::{Instant, interval_at};
+use tokio::time::interval;
 
 use super::{Context, interrupted};
 use crate::error::{Error, Result};
@@ -72,7 +72,8 @@ fn wants_password(refusal: &Failure, wish: &Join) -> bool {
 
 /// Shows each request of this node and asks about it; ends only where that cannot go on.
 async fn compare(context: &Context, node: Joiner<'_>, yes: bool, teller: &impl Teller) -> Error {
-    let mut ticks = interval_at(Instant::now() + PERIOD, PERIOD);
+    let mut ticks = interval(PERIOD);
+    ticks.tick().await;
     let mut shown = None;
     loop {
         ticks.tick().await;
@@ -190,7 +191,8 @@ pub(super) async fn pick_up(
 
 /// Waits for the end of a join that somebody else began.
 async fn ended(node: Joiner<'_>, compared: bool) -> Result<Joined> {
-    let mut ticks = interval_at(Instant::now() + PERIOD, PERIOD);
+    let mut ticks = interval(PERIOD);
+    ticks.tick().await;
     loop {
         ticks.tick().await;
         let status = node.status().await?;

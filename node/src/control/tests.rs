@@ -132,6 +132,22 @@ async fn every_refusal_has_the_same_shape() {
     }
 }
 
+/// R-L2: a person may take longer to decide than any request may take.
+#[tokio::test]
+async fn a_join_waits_longer_than_a_request_may_take() {
+    let engine = Engine::new(Setup::default(), Timestamp::from_secs(1), Box::new(OsRng)).unwrap();
+    let (handle, _silent) = handle::handle(engine.snapshot());
+    let router = router(handle, Tasks::default(), Duration::from_millis(10), Router::new());
+    let join = r#"{"invite":null,"name":"till","network":null}"#;
+    tokio::select! {
+        biased;
+        (status, _) = ask(&router, Some(Caller::Owner), "POST", "/v1/join", join) => panic!("{status}"),
+        (status, _) = ask(&router, Some(Caller::Owner), "GET", "/v1/peers", "") => {
+            assert_eq!(status, StatusCode::GATEWAY_TIMEOUT);
+        }
+    }
+}
+
 #[tokio::test]
 async fn down_answers_and_stops() {
     let (router, tasks) = stopped_node();
