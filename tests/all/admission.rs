@@ -231,3 +231,29 @@ fn a_rule_changes_while_the_authority_runs() {
     assert_eq!(alice.host.run(["admission", "show", "--json"]).ok().json()["admission"], "guid,invite");
     let _ = lan.host("carol").run(["join", "--name", "carol"]).fails(4);
 }
+
+/// R-L2: a node that comes up where nobody can be asked waits, and `join` beside it says that the words are the same.
+#[test]
+fn a_node_that_waits_is_confirmed_by_a_join_beside_it() {
+    let alice = {
+        let host = Host::new("alice");
+        let _ = host.run(["init", "shop.lan", "--name", "alice", "--admission", "invite+approval"]).ok();
+        Member { node: host.up(), host }
+    };
+    let bob = Host::new("bob");
+    let mut arguments = bob.up_arguments();
+    let uri = alice.invite_uri();
+    arguments.extend(["--join", &uri, "--name", "bob"].map(ToOwned::to_owned));
+    let node = bob.start(arguments);
+    let waiting = request(&alice);
+    decide(&alice, &waiting, &node, true);
+    let said = node.says("what to do", SOON, |line| line.contains("compare the words on both screens"));
+    assert!(said.contains("lanyard join"), "{said}");
+    let status = bob.run(["status", "--json"]).ok().json();
+    assert_eq!([&status["state"], &status["pending"][0]["id"]], [&Value::from("waiting"), &waiting["id"]]);
+    assert!(!node.stderr().contains("ready"), "{}", node.stderr());
+    let _ = bob.run(["join", "--name", "bob"]).fails(2).says("--yes");
+    let _ = bob.run(["join", "--name", "bob", "--yes"]).ok();
+    let _ = node.says("ready", SOON, |line| line.starts_with("ready as bob"));
+    assert_eq!(role(&bob), "member");
+}
