@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
-use lanyard_protocol::control::{Admission, Code, Failure, PeerRef, ServiceRef};
+use lanyard_protocol::control::{Admission as Rule, Code, Failure, Guid, PeerRef, ServiceRef};
 use lanyard_protocol::identity::{NetworkName, NodeName};
 
 /// A badge for every machine on the local network: certificates, tickets and encrypted channels between them.
@@ -54,6 +54,15 @@ pub(crate) enum Command {
     Join(Join),
     /// Let another node in: print a code for it to join with
     Invite(Invite),
+    /// Say how strangers get in
+    #[command(subcommand)]
+    Admission(Admission),
+    /// List the nodes that ask to be let in and wait for a person
+    Requests,
+    /// Let in a node that asks, after comparing the words
+    Approve(Approve),
+    /// Turn away a node that asks
+    Deny(Deny),
     /// Show how this node is
     Status,
     /// List the nodes that were seen
@@ -103,7 +112,39 @@ pub(crate) struct Init {
     pub(crate) name: Option<NodeName>,
     /// How strangers get in: '+' is all of, ',' any of open, guid, password, invite and approval
     #[arg(long, value_name = "EXPR", default_value_t)]
-    pub(crate) admission: Admission,
+    pub(crate) admission: Rule,
+    #[command(flatten)]
+    pub(crate) password: NewPassword,
+}
+
+/// A password that a network is given.
+#[derive(Args, Debug)]
+pub(crate) struct NewPassword {
+    /// Take the network's password from the first line of this file, or of standard input if it is -
+    #[arg(long, value_name = "F")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Take the password even if it can be guessed
+    #[arg(long)]
+    pub(crate) weak: bool,
+}
+
+/// What a node shows besides an invite, and how it answers for its user.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Showing {
+    /// Show the network's password: the first line of this file, or of standard input if it is -
+    #[arg(long, value_name = "F")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Show a password, asked for if no file has it, to the one network in sight, without a URI or a code that
+    /// says which authority is the right one
+    #[arg(long)]
+    pub(crate) trust_first: bool,
+    /// Ask nothing: take the words that should be compared for the same
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Take the place of the node that has the name, as a machine does that was set up anew; somebody at the
+    /// authority has to approve that
+    #[arg(long)]
+    pub(crate) replace: bool,
 }
 
 #[derive(Args, Clone, Debug, Default)]
@@ -129,6 +170,8 @@ pub(crate) struct Up {
     /// The name to join with [default: the hostname]
     #[arg(long, value_name = "NODE", requires = "join")]
     pub(crate) name: Option<NodeName>,
+    #[command(flatten)]
+    pub(crate) showing: Showing,
     /// Tell others this address instead of those listened on, where something forwards it; may be repeated
     #[arg(long, value_name = "ADDR", hide = true)]
     pub(crate) advertise: Vec<SocketAddr>,
@@ -145,8 +188,8 @@ pub(crate) struct Up {
 
 #[derive(Args, Debug)]
 pub(crate) struct Join {
-    /// What the authority's `lanyard invite` printed, or - to read it from standard input; nothing for a
-    /// network with open admission
+    /// What the authority's `lanyard invite` printed, or - to read it from standard input; nothing where the
+    /// network asks for no invite
     #[arg(value_name = "URI|CODE|-")]
     pub(crate) invite: Option<String>,
     /// The name that this node wants [default: the hostname]
@@ -158,9 +201,8 @@ pub(crate) struct Join {
     /// The network to join, where several are in sight
     #[arg(long, value_name = "NAME")]
     pub(crate) network: Option<NetworkName>,
-    /// Ask nothing
-    #[arg(long)]
-    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) showing: Showing,
 }
 
 #[derive(Args, Debug)]
@@ -177,6 +219,57 @@ pub(crate) struct Invite {
     /// Print the URI as a QR code
     #[arg(long, conflicts_with = "uri")]
     pub(crate) qr: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Admission {
+    /// Show the rule, and what is there to meet it
+    Show,
+    /// Change the rule, from now on
+    Set {
+        /// '+' is all of, ',' any of open, guid, password, invite and approval
+        #[arg(value_name = "EXPR")]
+        rule: Rule,
+    },
+    /// Set the network's password, and forget the wrong guesses at the old one
+    Password(NewPassword),
+    /// Change the list of machines that may join where the rule says guid
+    #[command(subcommand)]
+    Guid(GuidList),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GuidList {
+    /// Put a machine on the list
+    Add {
+        /// What `lanyard status` on that machine shows as its guid
+        guid: Guid,
+        /// What to call it in the list
+        #[arg(long, value_name = "N")]
+        name: Option<NodeName>,
+    },
+    /// Take a machine off the list; a node that it has joined as stays a member
+    Remove {
+        /// The guid, its beginning, or what the machine is called in the list
+        guid: String,
+    },
+    /// List the machines
+    List,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Approve {
+    /// The request's id, or its beginning
+    pub(crate) id: String,
+    /// Ask nothing: the words have been compared
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Deny {
+    /// The request's id, or its beginning
+    pub(crate) id: String,
 }
 
 #[derive(Args, Debug)]
@@ -466,7 +559,8 @@ mod tests {
             &["lanyard", "ping"],
             &["lanyard", "ping", "Not A Name"],
             &["lanyard", "invite", "--ttl", "soon"],
-            &["lanyard", "init", "--admission", "password"],
+            &["lanyard", "init", "--admission", "wep"],
+            &["lanyard", "admission", "guid", "add", "00"],
             &["lanyard"],
         ] {
             let error = Cli::try_parse_from(arguments).unwrap_err();

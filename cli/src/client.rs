@@ -61,6 +61,17 @@ impl Client {
         self.in_time(async { answer(self.request(Method::POST, path, body).await?).await }).await
     }
 
+    /// Has the node put `body` in the place of what is at `path`.
+    pub(crate) async fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
+        let body = encoded(body)?;
+        self.in_time(async { answer(self.request(Method::PUT, path, body).await?).await }).await
+    }
+
+    /// Has the node remove what is at `path`.
+    pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.in_time(async { answer(self.request(Method::DELETE, path, Bytes::new()).await?).await }).await
+    }
+
     /// Has the node do something and looks at nothing but whether it did.
     pub(crate) async fn order(&self, path: &str, body: &impl Serialize) -> Result {
         let body = encoded(body)?;

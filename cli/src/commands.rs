@@ -1,7 +1,9 @@
 //! One file for each family of commands. A command asks a node and prints its answer.
 
+mod admission;
 mod certificate;
 mod chat;
+mod compare;
 mod demo;
 mod file;
 mod member;
@@ -19,7 +21,7 @@ use std::path::PathBuf;
 use lanyard_protocol::control::Code;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::args::{Command, Global, Join};
+use crate::args::{Command, Global};
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::host;
@@ -82,7 +84,8 @@ fn quoted(text: &str) -> String {
 pub(crate) async fn run(context: &Context, command: Command) -> Result {
     let mut signals = Signals::new()?;
     // A node that runs ends well when it is interrupted, and the demo cleans up: they catch signals themselves.
-    let stays = matches!(&command, Command::Up(_) | Command::Demo(_) | Command::Join(Join { up: true, .. }));
+    // Where a join that waits for people is interrupted, it says how to go on.
+    let stays = matches!(&command, Command::Up(_) | Command::Demo(_) | Command::Join(_));
     tokio::select! {
         ended = call(context, command) => ended,
         () = signals.next(), if !stays => Err(interrupted()),
@@ -96,6 +99,10 @@ async fn call(context: &Context, command: Command) -> Result {
         Command::Down => node::down(context).await,
         Command::Join(join) => member::join(context, join).await,
         Command::Invite(invite) => member::invite(context, invite).await,
+        Command::Admission(change) => admission::admission(context, change).await,
+        Command::Requests => admission::requests(context).await,
+        Command::Approve(approve) => admission::approve(context, approve).await,
+        Command::Deny(deny) => admission::deny(context, deny).await,
         Command::Status => node::status(context).await,
         Command::Peers(peers) => peer::peers(context, peers).await,
         Command::Ping(ping) => peer::ping(context, ping).await,

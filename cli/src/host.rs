@@ -12,8 +12,8 @@ pub(crate) use lanyard_node::tools::envelope::{
 };
 use lanyard_node::{Listening, Node, StartError, ambient};
 use lanyard_protocol::control::{
-    Answer, Caller, Certificates, Code, Command, ExportState, Exported, HeaderToOpen, HeaderToSeal, Init,
-    Initialised, Join, Joined, OpenedHeader, Passphrase, SealedHeader, Status,
+    Answer, Caller, Certificates, Code, Command, ConfirmJoin, ExportState, Exported, HeaderToOpen,
+    HeaderToSeal, Init, Initialised, Join, Joined, OpenedHeader, Passphrase, SealedHeader, Status,
 };
 use lanyard_protocol::time::Timestamp;
 
@@ -62,11 +62,11 @@ impl Anywhere {
         }
     }
 
-    /// Gets it a certificate.
-    pub(crate) async fn join(&self, join: Join) -> Result<Joined> {
+    /// The same node, where it joins a network.
+    pub(crate) fn joiner(&self) -> Joiner<'_> {
         match self {
-            Self::Running(client) => client.post("/v1/join", &join).await,
-            Self::Hosted(hosted, client) => client.in_time(hosted.join(join)).await,
+            Self::Running(client) => Joiner::Running(client),
+            Self::Hosted(hosted, _) => Joiner::Hosted(hosted),
         }
     }
 
@@ -110,6 +110,50 @@ impl Anywhere {
     }
 }
 
+/// A node that joins a network, or is about to.
+#[derive(Clone, Copy)]
+pub(crate) enum Joiner<'a> {
+    /// A node in another process.
+    Running(&'a Client),
+    /// A node in this process.
+    Hosted(&'a Hosted),
+}
+
+impl Joiner<'_> {
+    /// Gets it a certificate.
+    pub(crate) async fn join(self, join: Join) -> Result<Joined> {
+        match self {
+            Self::Running(client) => client.post("/v1/join", &join).await,
+            Self::Hosted(hosted) => hosted.join(join).await,
+        }
+    }
+
+    /// How it is.
+    pub(crate) async fn status(self) -> Result<Status> {
+        match self {
+            Self::Running(client) => client.get("/v1/status").await,
+            Self::Hosted(hosted) => hosted.status().await,
+        }
+    }
+
+    /// Its certificate and its network's.
+    pub(crate) async fn certificates(self) -> Result<Certificates> {
+        match self {
+            Self::Running(client) => client.get("/v1/certificates").await,
+            Self::Hosted(hosted) => hosted.certificates(Command::Certificates).await,
+        }
+    }
+
+    /// Tells it whether both screens show the same words.
+    pub(crate) async fn confirm(self, accept: bool) -> Result {
+        let confirm = ConfirmJoin { accept };
+        match self {
+            Self::Running(client) => client.order("/v1/join/confirm", &confirm).await,
+            Self::Hosted(hosted) => hosted.command(Command::ConfirmJoin(confirm)).await.map(drop),
+        }
+    }
+}
+
 /// A node in this process.
 pub(crate) struct Hosted {
     node: Node,
@@ -142,8 +186,7 @@ impl Hosted {
         if let Answer::Status(status) = answer { Ok(*status) } else { Err(unexpected(&answer)) }
     }
 
-    /// Gets it a certificate.
-    pub(crate) async fn join(&self, join: Join) -> Result<Joined> {
+    async fn join(&self, join: Join) -> Result<Joined> {
         let answer = self.command(Command::Join(join)).await?;
         if let Answer::Joined(joined) = answer { Ok(joined) } else { Err(unexpected(&answer)) }
     }

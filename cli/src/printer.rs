@@ -94,6 +94,11 @@ impl Printer {
         let _ = write!(io::stderr().lock(), "{}", escaped(text));
     }
 
+    /// Ends the line of a question whose answer was not shown.
+    pub(crate) fn prompt_ended(&self) {
+        write_error_line("");
+    }
+
     /// Says what happened and what to do; with `--json`, standard output has it too.
     pub(crate) fn failure(&self, failure: &Failure) {
         self.complaint(failure);

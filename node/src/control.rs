@@ -4,6 +4,7 @@
 //! (`SO_PEERCRED`, unix(7)), and never from anything that is sent. The uid that runs the node owns it; every
 //! other uid gets a status without names, and a refusal for everything else.
 
+mod admission;
 pub(crate) mod error;
 mod routes;
 mod server;

@@ -57,12 +57,15 @@ pub struct Failure {
     pub message: String,
     /// What to do about it, in one line.
     pub remedy: String,
+    /// The rule by which the other side admits, where it was not met.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Admission>,
 }
 
 impl Failure {
     /// A failure of kind `code`.
     pub fn new(code: Code, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { code, message: message.into(), remedy: remedy.into() }
+        Self { code, message: message.into(), remedy: remedy.into(), rule: None }
     }
 }
 

@@ -117,6 +117,7 @@ impl Reject {
             Self::Refused => (Code::Denied, "ask whoever denied it; then join again"),
             Self::Unknown => (Code::NotFound, "see who is there: `lanyard peers`"),
         };
-        Failure::new(code, self.to_string(), remedy)
+        let rule = if let Self::Needed(admission) = self { Some(admission) } else { None };
+        Failure { rule, ..Failure::new(code, self.to_string(), remedy) }
     }
 }

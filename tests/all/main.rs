@@ -6,11 +6,13 @@
     reason = "a test reports by panicking, also in what its functions share"
 )]
 
+mod admission;
 mod channels;
 mod clock;
 mod demo;
 mod discovery;
 mod documents;
+mod gate;
 mod hostile;
 mod lan;
 mod load;

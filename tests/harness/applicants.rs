@@ -7,6 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use lanyard_protocol::enrolment::{Credentials, InviteOffer, KeyRequest, Offer};
+use lanyard_protocol::identity::{NodeId, SealingPublicKey};
+use lanyard_protocol::label::Digest;
+use lanyard_protocol::message::{self, Request};
 use libp2p::identity::Keypair;
 use libp2p::request_response::{self, Event, Message};
 use libp2p::swarm::SwarmEvent;
@@ -149,13 +153,19 @@ async fn apply(
 /// A request for the authority's key, by whoever claims to have an invite's secret.
 fn key_request(key: &Keypair, network: &str) -> Vec<u8> {
     let node = key.public().try_into_ed25519().expect("it was made as one").to_bytes();
-    let (version, kind, invite) = (1, 1, 1);
-    let mut frame = vec![version, kind, u8::try_from(network.len()).expect("a name is short")];
-    frame.extend(network.as_bytes());
-    frame.push(invite);
-    let (nonce, sealing) = ([7; 32], node);
-    frame.extend([nonce, node, sealing].concat());
-    frame
+    let credentials = Credentials {
+        invite: Some(InviteOffer::Secret),
+        password: None,
+        replace: false,
+        commitment: Digest([1; 32]),
+    };
+    message::frame(&Request::KeyRequest(KeyRequest {
+        network: network.parse().expect("it is a name"),
+        offer: Offer::Stranger(credentials),
+        nonce: [7; 32],
+        identity: NodeId::try_from(node).expect("it is a key"),
+        sealing: SealingPublicKey(node),
+    }))
 }
 
 fn multiaddr(address: SocketAddr) -> Multiaddr {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, StreamExt as _};
+use libp2p::identity::Keypair;
 use libp2p::request_response::{self, Codec, Event, Message, ProtocolSupport};
 use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, noise, tcp, yamux};
@@ -38,9 +39,23 @@ impl Stranger {
     /// When the system gives it no thread.
     #[must_use]
     pub fn speaking(target: SocketAddr, protocol: &'static str) -> Self {
+        Self::with_key(Keypair::generate_ed25519(), target, protocol)
+    }
+
+    /// As [`Stranger::speaking`], as the node whose identity key has this seed.
+    ///
+    /// # Panics
+    /// When the system gives it no thread.
+    #[must_use]
+    pub fn with_seed(seed: &[u8; 32], target: SocketAddr, protocol: &'static str) -> Self {
+        let key = Keypair::ed25519_from_bytes(*seed).expect("any seed is a key");
+        Self::with_key(key, target, protocol)
+    }
+
+    fn with_key(key: Keypair, target: SocketAddr, protocol: &'static str) -> Self {
         let runtime = Runtime::new().expect("there are threads");
         let guard = runtime.enter();
-        let swarm = SwarmBuilder::with_new_identity()
+        let swarm = SwarmBuilder::with_existing_identity(key)
             .with_tokio()
             .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
             .expect("the transport is sound")

@@ -3,10 +3,11 @@
 use lanyard_protocol::control::{Code, Init, Initialised, Invite, InviteRequest, Join, Joined, Mode, Modes};
 use lanyard_protocol::identity::{Fingerprint, NameError, NetworkName, NodeName};
 
-use super::{Context, node};
-use crate::args;
+use super::compare::{Person, Request};
+use super::{Context, Signals, admission, compare, node};
+use crate::args::{self, Showing};
 use crate::error::{Error, Result};
-use crate::host::Anywhere;
+use crate::host::{Anywhere, Joiner};
 use crate::input;
 
 /// `lanyard init`
@@ -18,8 +19,18 @@ pub(super) async fn init(context: &Context, init: args::Init) -> Result {
     };
     let anywhere = Anywhere::find(&context.state, &context.client()).await?;
     let running = matches!(anywhere, Anywhere::Running(_));
-    let done =
-        anywhere.init(Init { network, name, admission: init.admission, password: None, weak: false }).await;
+    let args::NewPassword { password_file, weak } = init.password;
+    let password = if password_file.is_some() || init.admission.mentions(Mode::Password) {
+        Some(input::password(&context.printer, password_file.as_deref(), true).await)
+    } else {
+        None
+    };
+    let done = match password.transpose() {
+        Ok(password) => {
+            anywhere.init(Init { network, name, admission: init.admission, password, weak }).await
+        }
+        Err(error) => Err(error),
+    };
     anywhere.close().await;
     say_initialised(context, &done?, running)
 }
@@ -46,26 +57,51 @@ fn say_initialised(context: &Context, done: &Initialised, running: bool) -> Resu
     }
     if done.admission.allows(Modes::of(&[Mode::Open])) {
         printer.stress("anybody on the local network gets in without being asked");
-        printer.say("on another machine:   lanyard join");
-    } else {
-        printer.say(&format!("let another node in:  {}", context.command("invite")));
     }
+    admission::hints(context, done.admission).iter().for_each(|hint| printer.say(hint));
     Ok(())
 }
 
 /// `lanyard join`
 pub(super) async fn join(context: &Context, join: args::Join) -> Result {
-    let invite = match &join.invite {
-        Some(invite) => Some(input::secret(invite).await?),
-        None => None,
+    let mut signals = Signals::new()?;
+    let person = Person::new(context);
+    let told = tokio::select! {
+        ended = ask_to_join(context, join, &person) => return ended,
+        () = signals.next() => person.interrupted(),
     };
-    let wish = wish(invite, join.name, join.network)?;
-    if join.up && !context.client().is_running().await? {
+    Err(told)
+}
+
+async fn ask_to_join(context: &Context, join: args::Join, person: &Person<'_>) -> Result {
+    let (client, yes) = (context.client(), join.showing.yes);
+    let running = client.is_running().await?;
+    let invited = join.invite.is_some();
+    let wish = wish(context, join.invite, join.showing, join.name, join.network).await?;
+    if join.up && !running {
         return node::stay(context, &args::Up::default(), Some(wish)).await;
     }
-    let anywhere = Anywhere::find(&context.state, &context.client()).await?;
-    let running = matches!(anywhere, Anywhere::Running(_));
-    let joined = anywhere.join(wish).await;
+    let anywhere = Anywhere::find(&context.state, &client).await?;
+    let node = anywhere.joiner();
+    let joined = client.in_time(async {
+        match compare::join(context, node, wish, person).await {
+            // The node that runs may be waiting to be let in already.
+            Err(Error::Failure(failure))
+                if failure.code == Code::Failed
+                    && running
+                    && !invited
+                    && Request::of(&node.status().await?).is_some() =>
+            {
+                compare::pick_up(context, node, yes, person).await
+            }
+            other => other,
+        }
+    });
+    let joined = joined.await;
+    if !running && !invited && matches!(&joined, Err(Error::Failure(refusal)) if refusal.code == Code::Denied)
+    {
+        say_guid(context, node).await;
+    }
     anywhere.close().await;
     let joined = joined?;
     if context.printer.is_json() {
@@ -78,13 +114,33 @@ pub(super) async fn join(context: &Context, join: args::Join) -> Result {
     Ok(())
 }
 
-/// What a node asks of an authority.
-pub(super) fn wish(
+/// Says what would be put on the authority's list: with the node of this command goes who could say it.
+async fn say_guid(context: &Context, node: Joiner<'_>) {
+    if let Ok(Some(guid)) = node.status().await.map(|status| status.guid) {
+        context.printer.say(&format!("this machine's guid in that network is {guid}"));
+    }
+}
+
+/// What a node asks of an authority: what it was given is read, in the order in which it may be piped in.
+pub(super) async fn wish(
+    context: &Context,
     invite: Option<String>,
+    showing: Showing,
     name: Option<NodeName>,
     network: Option<NetworkName>,
 ) -> Result<Join> {
-    Ok(Join::new(invite, name.map_or_else(hostname, Ok)?, network))
+    let Showing { password_file, trust_first, yes, replace } = showing;
+    let invite = match &invite {
+        Some(invite) => Some(input::secret(invite).await?),
+        None => None,
+    };
+    let password = if password_file.is_some() || trust_first {
+        Some(input::password(&context.printer, password_file.as_deref(), false).await?)
+    } else {
+        None
+    };
+    let name = name.map_or_else(hostname, Ok)?;
+    Ok(Join { password, trust_first, yes, replace, ..Join::new(invite, name, network) })
 }
 
 /// Says what came of joining; a network that was trusted at first sight is told loudly.

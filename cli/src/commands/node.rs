@@ -8,16 +8,17 @@ use std::io;
 use std::net::SocketAddr;
 
 use lanyard_protocol::control::{Code, Failure, Join, Joined, RoleName, State, Status};
-use lanyard_protocol::identity::{NetworkName, NodeName};
+use lanyard_protocol::identity::{NetworkName, NodeId, NodeName};
 use serde::{Deserialize, Serialize};
 use tokio::io::{BufReader, Lines};
 use tokio::process::ChildStdout;
 use tracing_subscriber::EnvFilter;
 
-use super::{Context, Signals, file, member};
-use crate::args::Up;
+use super::compare::{Request, Teller};
+use super::{Context, Signals, compare, file, member};
+use crate::args::{Showing, Up};
 use crate::error::{Error, Result};
-use crate::host::Hosted;
+use crate::host::{Hosted, Joiner};
 use crate::input;
 
 /// How long `up --join` rests before it looks for the authority again: it looks for 30 s each time.
@@ -31,6 +32,15 @@ pub(super) enum Event {
     Waiting {
         /// What it waits for.
         message: String,
+    },
+    /// The node waits for two people, who compare words.
+    Compare {
+        /// The request's id.
+        id: String,
+        /// The node's id.
+        node: Option<NodeId>,
+        /// The words.
+        words: String,
     },
     /// The node got its certificate.
     Joined(Joined),
@@ -76,7 +86,14 @@ pub(super) async fn up(context: &Context, mut up: Up) -> Result {
     // A detached node has another working directory.
     up.inbox = up.inbox.as_deref().map(file::absolute).transpose()?;
     let wish = match up.join.take() {
-        Some(invite) => Some(member::wish(Some(input::secret(&invite).await?), up.name.take(), None)?),
+        Some(invite) => {
+            let showing = core::mem::take(&mut up.showing);
+            Some(member::wish(context, Some(invite), showing, up.name.take(), None).await?)
+        }
+        None if up.showing != Showing::default() => {
+            let what = "--password-file, --trust-first, --yes and --replace are for a node that joins";
+            return Err(Error::new(Code::Usage, what, "say what it joins with: `--join URI`"));
+        }
         None => None,
     };
     if up.detach {
@@ -126,7 +143,7 @@ async fn serve(context: &Context, node: &Hosted, wish: Option<Join>) -> Result {
 /// Asks to be admitted until the authority is found and has decided.
 async fn admission(context: &Context, node: &Hosted, wish: Join) -> Result {
     loop {
-        match node.join(wish.clone()).await {
+        match compare::join(context, Joiner::Hosted(node), wish.clone(), &Onlookers(context)).await {
             Ok(joined) => return report(context, &Event::Joined(joined)),
             Err(Error::Failure(failure)) if failure.code == Code::Unreachable => {
                 report(
@@ -140,10 +157,30 @@ async fn admission(context: &Context, node: &Hosted, wish: Join) -> Result {
     }
 }
 
+/// Tells those who look at a node that comes up.
+pub(super) struct Onlookers<'a>(pub(super) &'a Context);
+
+impl Teller for Onlookers<'_> {
+    fn tell(&self, request: &Request) -> Result {
+        let Request { id, node, words } = request.clone();
+        report(self.0, &Event::Compare { id, node, words })
+    }
+
+    fn nobody(&self, _: &Request) -> Result {
+        // The node goes on waiting: whoever comes to it can still say so.
+        let join = self.0.command("join");
+        self.0.printer.say(&format!("compare the words on both screens, then `{join}` here"));
+        Ok(())
+    }
+}
+
 /// Tells a person, and with `--json` a program.
 pub(super) fn report(context: &Context, event: &Event) -> Result {
     match event {
         Event::Waiting { message } => context.printer.say(&format!("waiting {message}")),
+        Event::Compare { id, node, words } => {
+            compare::say(context, &Request { id: id.clone(), node: *node, words: words.clone() });
+        }
         Event::Joined(joined) => member::say_joined(context, joined),
         Event::Ready { name: Some(name), network: Some(network), addresses, .. } => {
             let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
@@ -225,6 +262,9 @@ fn describe(context: &Context, status: &Status) -> Vec<String> {
         row("authority", format!("{reachable}{seen}"));
     }
     row("epochs", format!("policy {}, revocations {}", status.epochs.policy, status.epochs.revocations));
+    if let (RoleName::None, Some(guid)) = (status.role, &status.guid) {
+        row("guid", guid.to_string());
+    }
     for address in &status.addresses {
         row("listens on", address.to_string());
     }
@@ -233,8 +273,14 @@ fn describe(context: &Context, status: &Status) -> Vec<String> {
         if let Some(words) = &pending.fingerprint {
             let _ = write!(text, " ({words})");
         }
-        if pending.kind == "offer" {
-            let _ = write!(text, ": take it with `{}`", context.command("receive"));
+        let next = match pending.kind.as_str() {
+            "offer" => Some(("take it", context.command("receive"))),
+            "request" => Some(("let it in", context.command(&format!("approve {}", pending.id)))),
+            "join" => Some(("compare the words", context.command("join"))),
+            _ => None,
+        };
+        if let Some((what, command)) = next {
+            let _ = write!(text, ": {what} with `{command}`");
         }
         row("pending", text);
     }

@@ -7,3 +7,4 @@ mod golden;
 mod node;
 mod pipe;
 mod real;
+mod terminal;

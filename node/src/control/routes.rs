@@ -15,6 +15,7 @@ use lanyard_protocol::control::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::admission;
 use super::error::{ApiError, Input};
 use crate::handle::Handle;
 use crate::tasks::Tasks;
@@ -26,17 +27,19 @@ const STATUS: &str = "/v1/status";
 
 /// What the routes act on.
 #[derive(Clone)]
-struct Node {
+pub(super) struct Node {
     handle: Handle,
     tasks: Tasks,
 }
 
 /// Every route: those of the engine and those of `tools`, behind one gate.
 pub(crate) fn router(handle: Handle, tasks: Tasks, patience: Duration, tools: Router) -> Router {
+    let node = Node { handle, tasks };
     engine()
-        .with_state(Node { handle: handle.clone(), tasks: tasks.clone() })
+        .merge(admission::routes())
+        .with_state(node.clone())
         .layer(middleware::from_fn_with_state(patience, in_time))
-        .merge(patient().with_state(Node { handle, tasks }))
+        .merge(patient().with_state(node))
         .merge(tools)
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
@@ -49,7 +52,6 @@ fn engine() -> Router<Node> {
         .route(STATUS, get(status))
         .route("/v1/peers", get(peers))
         .route("/v1/init", post(init))
-        .route("/v1/join", post(join))
         .route("/v1/invites", post(invite))
         .route("/v1/ping", post(ping))
         .route("/v1/whois/{peer}", get(whois))
@@ -62,7 +64,8 @@ fn engine() -> Router<Node> {
 
 /// What takes as long as the caller wants.
 fn patient() -> Router<Node> {
-    Router::new().route("/v1/revoke", post(revoke))
+    // A join may wait for people.
+    Router::new().route("/v1/revoke", post(revoke)).route("/v1/join", post(join))
 }
 
 /// Lets the owner pass, and everyone else only to the status: that there is something else to ask for is
@@ -229,7 +232,8 @@ async fn down(State(node): State<Node>) -> Response {
     Json(serde_json::json!({})).into_response()
 }
 
-async fn run(node: &Node, caller: Caller, command: Command) -> Result<Response, ApiError> {
+/// Has the engine do something, and passes on what it answers.
+pub(super) async fn run(node: &Node, caller: Caller, command: Command) -> Result<Response, ApiError> {
     Ok(body(node.handle.command(caller, command).await?))
 }
 

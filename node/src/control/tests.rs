@@ -19,7 +19,7 @@ use crate::swarm::Streams;
 use crate::tasks::Tasks;
 
 /// Every route of the local API, and some that are none.
-const ROUTES: [(&str, &str); 19] = [
+const ROUTES: [(&str, &str); 29] = [
     ("GET", "/v1/status"),
     ("POST", "/v1/status"),
     ("GET", "/v1/status/"),
@@ -35,6 +35,16 @@ const ROUTES: [(&str, &str); 19] = [
     ("GET", "/v1/certificates"),
     ("POST", "/v1/certificates/renew"),
     ("POST", "/v1/down"),
+    ("GET", "/v1/admission"),
+    ("PUT", "/v1/admission"),
+    ("PUT", "/v1/admission/password"),
+    ("GET", "/v1/admission/guids"),
+    ("POST", "/v1/admission/guids"),
+    ("DELETE", "/v1/admission/guids/00"),
+    ("GET", "/v1/requests"),
+    ("POST", "/v1/requests/0a1b2c3d"),
+    ("POST", "/v1/join/confirm"),
+    ("POST", "/v1/requests"),
     ("POST", "/v1/chat"),
     ("POST", "/v1/nothing"),
     ("GET", "/"),
@@ -81,6 +91,12 @@ async fn a_stopped_node_says_so() {
         ("GET", "/v1/status", ""),
         ("GET", "/v1/peers", ""),
         ("POST", "/v1/ping", r#"{"peer":"till"}"#),
+        ("POST", "/v1/join", r#"{"invite":null,"name":"till","network":null}"#),
+        ("PUT", "/v1/admission", r#"{"admission":"open"}"#),
+        ("PUT", "/v1/admission/password", r#"{"password":"four words and more"}"#),
+        ("GET", "/v1/requests", ""),
+        ("POST", "/v1/requests/0a1b2c3d", r#"{"approve":true}"#),
+        ("POST", "/v1/join/confirm", r#"{"accept":true}"#),
         ("GET", "/v1/tickets/00112233445566778899aabbccddeeff", ""),
     ] {
         let (status, body) = ask(&router, Some(Caller::Owner), method, path, body).await;
@@ -102,9 +118,34 @@ async fn every_refusal_has_the_same_shape() {
         ("POST", "/v1/ping", r#"{"peer":"A B"}"#, "usage"),
         ("POST", "/v1/ping", long.as_str(), "usage"),
         ("GET", "/v1/whois/A%20B", "", "usage"),
+        ("PUT", "/v1/admission", r#"{"admission":"wep"}"#, "usage"),
+        ("PUT", "/v1/admission", "{}", "usage"),
+        ("PUT", "/v1/admission/password", r#"{"password":" "}"#, "usage"),
+        ("PUT", "/v1/admission/password", long.as_str(), "usage"),
+        ("POST", "/v1/admission/guids", r#"{"guid":"00"}"#, "usage"),
+        ("DELETE", "/v1/admission/guids/00", "", "usage"),
+        ("POST", "/v1/requests/0a1b2c3d", "{}", "usage"),
+        ("POST", "/v1/join/confirm", "{}", "usage"),
+        ("DELETE", "/v1/admission/password", "", "not_found"),
     ] {
         let (_, body) = ask(&router, Some(Caller::Owner), method, path, body).await;
         assert_eq!(body["error"]["code"], expected, "{method} {path}");
+    }
+}
+
+/// R-L2: a person may take longer to decide than any request may take.
+#[tokio::test]
+async fn a_join_waits_longer_than_a_request_may_take() {
+    let engine = Engine::new(Setup::default(), Timestamp::from_secs(1), Box::new(OsRng)).unwrap();
+    let (handle, _silent) = handle::handle(engine.snapshot(), Streams::default());
+    let router = router(handle, Tasks::default(), Duration::from_millis(10), Router::new());
+    let join = r#"{"invite":null,"name":"till","network":null}"#;
+    tokio::select! {
+        biased;
+        (status, _) = ask(&router, Some(Caller::Owner), "POST", "/v1/join", join) => panic!("{status}"),
+        (status, _) = ask(&router, Some(Caller::Owner), "GET", "/v1/peers", "") => {
+            assert_eq!(status, StatusCode::GATEWAY_TIMEOUT);
+        }
     }
 }
 

@@ -262,5 +262,5 @@ fn response_frames_with_one_fault_are_refused_for_it() {
         family.refuse(&format!("a grant without its last {missing} bytes"), "C11", input(cut), "malformed");
     }
     family.refuse("a request", "B14", input(&frame(&enrol())), "not the canonical encoding");
-    family.check((23, 7), judge::<Response>);
+    family.check((23, 9), judge::<Response>);
 }

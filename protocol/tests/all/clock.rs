@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lanyard_protocol::control::{Admission, Answer, Code, Command, Status};
+use lanyard_protocol::control::{Answer, Code, Command, Status};
 use lanyard_protocol::engine::Setup;
 use lanyard_protocol::ticket::{SessionKeyCache, TicketError, validate};
 
@@ -156,7 +156,7 @@ fn a_skew_of_301_seconds_is_reported() {
 #[test]
 fn a_newcomer_takes_the_time_from_its_authority() {
     let mut lan = Lan::new(214, 2);
-    lan.init(Admission::Invite);
+    lan.init("invite");
     lan.skew.insert(1, -3 * 3600);
     lan.restart(1, 215);
     let (_, uri) = lan.invite(1);
@@ -199,12 +199,11 @@ fn a_clock_ahead_does_not_renew_without_end() {
 #[test]
 fn a_clock_set_back_puts_no_deadline_off() {
     let mut lan = Lan::new(219, 2);
-    lan.init(Admission::Invite);
+    lan.init("invite");
     let (_, uri) = lan.invite(1);
     let begun = lan.now;
     lan.away.insert(0);
-    let join =
-        lanyard_protocol::control::Join { invite: Some(uri), name: "till".parse().unwrap(), network: None };
+    let join = lanyard_protocol::control::Join::new(Some(uri), "till".parse().unwrap(), None);
     let id = lan.give(1, Command::Join(join));
     lan.pass(Duration::from_secs(5));
     lan.skew.insert(1, -3600);

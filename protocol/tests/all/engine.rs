@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use lanyard_protocol::channel::ChannelReject;
-use lanyard_protocol::control::{Admission, Answer, Code, Command, PeerState, RoleName};
+use lanyard_protocol::control::{Answer, Code, Command, PeerState, RoleName};
 use lanyard_protocol::engine::{Engine, OnlineCheck, Output, Setup};
 use lanyard_protocol::identity::IdentityKey;
 use lanyard_protocol::ticket::{SessionKeyCache, TicketError, validate};
@@ -12,7 +12,7 @@ use lanyard_protocol::ticket::{SessionKeyCache, TicketError, validate};
 use lanyard_protocol::message::{self, Request, Response};
 use lanyard_protocol::reject::Reject;
 
-use crate::pair::{Lan, START, rng};
+use crate::pair::{Lan, START, found, rng};
 
 fn ticket_id(answer: Result<Answer, lanyard_protocol::control::Failure>) -> String {
     match answer {
@@ -383,7 +383,7 @@ fn a_member_has_its_keys_on_disk_whatever_became_of_the_first_write() {
     for host in [0, 1] {
         lan.hosts[host].records.clear();
     }
-    lan.init(Admission::Invite);
+    lan.init("invite");
     let (_, uri) = lan.invite(1);
     lan.join(1, "till", Some(uri)).unwrap();
     for host in [0, 1] {

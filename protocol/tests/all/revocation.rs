@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use lanyard_protocol::control::{
-    Admission, Answer, Code, Command, Failure, PeerState, Revoke, Revoked, State, Status,
-};
+use lanyard_protocol::control::{Answer, Code, Command, Failure, PeerState, Revoke, Revoked, State, Status};
 use lanyard_protocol::engine::{OnlineCheck, Setup};
 use lanyard_protocol::message::{self, Request, Response};
 use lanyard_protocol::record::Table;
@@ -314,7 +312,7 @@ fn reports_who_has_not_confirmed() {
 #[test]
 fn a_long_list_reaches_a_newcomer_page_by_page() {
     let mut lan = Lan::new(616, 2);
-    lan.init(Admission::Invite);
+    lan.init("invite");
     let (_, uri) = lan.invite(300);
     for fleet in 0..230 {
         let host = 1;

@@ -6,14 +6,17 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::process::Stdio;
 
-use lanyard_protocol::control::{Code, Join};
+use lanyard_protocol::control::{Code, Join, Password};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
+use zeroize::Zeroizing;
 
+use super::super::compare::{self, Request};
 use super::super::{Context, Signals, interrupted};
-use super::{Event, report, reported};
+use super::{Event, Onlookers, report, reported};
 use crate::args::Up;
 use crate::error::{Error, Result};
+use crate::host::Joiner;
 
 /// Starts the node in another process and waits until it is ready, or until it has said why it is not.
 pub(super) async fn detach(context: &Context, up: &Up, wish: Option<&Join>) -> Result {
@@ -21,15 +24,13 @@ pub(super) async fn detach(context: &Context, up: &Up, wish: Option<&Join>) -> R
     let mut signals = Signals::new()?;
     let log = context.state.join("node.log");
     let mut child = spawn(context, up, wish, log_file(context)?)?;
-    if let (Some(mut stdin), Some(invite)) =
-        (child.stdin.take(), wish.and_then(|wish| wish.invite.as_deref()))
-    {
+    if let (Some(mut stdin), Some(wish)) = (child.stdin.take(), wish) {
         // A node that is gone already says why on its standard output.
-        let _ = stdin.write_all(format!("{invite}\n").as_bytes()).await;
+        let _ = stdin.write_all(secrets(wish).as_bytes()).await;
     }
     let Some(stdout) = child.stdout.take() else { return Err(unstarted(&"it has no standard output")) };
     let ready = tokio::select! {
-        ready = ready(context, stdout) => ready,
+        ready = ready(context, stdout, wish.is_some_and(|wish| wish.yes)) => ready,
         () = signals.next() => Err(interrupted()),
     };
     match ready {
@@ -47,11 +48,23 @@ pub(super) async fn detach(context: &Context, up: &Up, wish: Option<&Join>) -> R
     }
 }
 
-/// Passes on what the node reports: whether it was ready in the end.
-async fn ready(context: &Context, stdout: ChildStdout) -> Result<bool> {
+/// What goes through standard input, a line each: any user may read arguments.
+fn secrets(wish: &Join) -> Zeroizing<String> {
+    let invite = wish.invite.as_deref().unwrap_or_default();
+    let password = wish.password.as_ref().map_or("", Password::as_str);
+    Zeroizing::new(format!("{invite}\n{password}\n"))
+}
+
+/// Passes on what the node reports, and asks what it cannot: whether it was ready in the end.
+async fn ready(context: &Context, stdout: ChildStdout, yes: bool) -> Result<bool> {
     let mut lines = BufReader::new(stdout).lines();
     while let Some(event) = reported(&mut lines).await? {
         report(context, &event)?;
+        if let (Event::Compare { id, node, words }, false) = (&event, yes) {
+            let request = Request { id: id.clone(), node: *node, words: words.clone() };
+            let client = context.client();
+            compare::ask(context, Joiner::Running(&client), &request, &Onlookers(context)).await?;
+        }
         if matches!(event, Event::Ready { .. }) {
             return Ok(true);
         }
@@ -76,7 +89,7 @@ fn spawn(context: &Context, up: &Up, wish: Option<&Join>, log: File) -> Result<C
         .map_err(|error| unstarted(&error))
 }
 
-/// The arguments once more, but for the invite, which goes through standard input: any user may read arguments.
+/// The arguments once more, but for the secrets, which go through standard input.
 fn arguments(up: &Up, wish: Option<&Join>) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = Vec::new();
     let mut flag = |name: &str, value: String| arguments.extend([name.into(), value.into()]);
@@ -95,10 +108,16 @@ fn arguments(up: &Up, wish: Option<&Join>) -> Vec<OsString> {
     if let Some(wish) = wish {
         flag("--join", "-".to_owned());
         flag("--name", wish.name.to_string());
+        if wish.password.is_some() {
+            flag("--password-file", "-".to_owned());
+        }
     }
     if let Some(inbox) = &up.inbox {
         arguments.extend(["--inbox".into(), inbox.into()]);
     }
+    let flags = wish
+        .map(|wish| [(wish.trust_first, "--trust-first"), (wish.yes, "--yes"), (wish.replace, "--replace")]);
+    arguments.extend(flags.into_iter().flatten().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag.into()));
     if up.no_mdns {
         arguments.push("--no-mdns".into());
     }

@@ -58,6 +58,12 @@ impl Password {
         if normal.len() > BYTES_MAX { Err(PasswordError::Long) } else { Ok(Self(normal)) }
     }
 
+    /// The text, to be passed on where nobody else reads it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// What is stretched.
     pub(crate) fn secret(&self) -> Zeroizing<Vec<u8>> {
         Zeroizing::new(self.0.as_bytes().to_vec())

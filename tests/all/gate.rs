@@ -1,0 +1,173 @@
+//! One gate: what each kind of peer may say, over each protocol that a node speaks.
+
+use std::net::SocketAddr;
+
+use lanyard_protocol::certificate::CertificateDer;
+use lanyard_protocol::enrolment::{Credentials, EnrolRequest, KeyRequest, Offer};
+use lanyard_protocol::hello::{Addresses, Hello};
+use lanyard_protocol::identity::{NodeId, SealingPublicKey};
+use lanyard_protocol::label::Digest;
+use lanyard_protocol::message::{Lookup, Request, Response, StatusRequest};
+use lanyard_protocol::reject::Reject;
+use lanyard_protocol::revocation::Update;
+use lanyard_protocol::seal::Sealed;
+use lanyard_protocol::ticket::TicketRequest;
+use lanyard_tests::{Host, Member, Puppet, Stranger, WallClock, say, wait_for};
+
+/// What becomes of a kind of request of somebody who is no member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// Anyone may ask it, and learns what is public.
+    Answered,
+    /// It is part of becoming a member, and this one is not good for that.
+    NotAdmitted,
+    /// It is for members.
+    Refused,
+}
+
+macro_rules! kinds {
+    ($($pattern:pat => $fate:ident, $example:expr;)*) => {
+        /// Every kind of request has a row: one without does not compile.
+        fn fate(request: &Request) -> Fate {
+            match request { $($pattern => Fate::$fate,)* }
+        }
+
+        /// One of each kind, as `sender` would send it.
+        fn examples(sender: NodeId) -> Vec<Request> {
+            vec![$({
+                let example: fn(NodeId) -> Request = $example;
+                example(sender)
+            },)*]
+        }
+    };
+}
+
+kinds! {
+    Request::WhoIs => Answered, |_| Request::WhoIs;
+    Request::KeyRequest(_) => NotAdmitted, |sender| Request::KeyRequest(KeyRequest {
+        network: "shop.lan".parse().unwrap(),
+        offer: Offer::Stranger(Credentials {
+            invite: None,
+            password: None,
+            replace: false,
+            commitment: Digest([1; 32]),
+        }),
+        nonce: [2; 32],
+        identity: sender,
+        sealing: SealingPublicKey([9; 32]),
+    });
+    Request::Enrol(_) => NotAdmitted, |_| Request::Enrol(EnrolRequest {
+        token: vec![3; 80],
+        sealed: Sealed { encapped: [9; 32], ciphertext: vec![4; 400] },
+    });
+    Request::Hello(_) => NotAdmitted, |_| Request::Hello(Hello {
+        certificate: CertificateDer::try_from(vec![0x30; 300]).unwrap(),
+        addresses: Addresses::default(),
+        revocations: 0,
+    });
+    Request::Lookup(_) => Refused, |_| Request::Lookup(Lookup { peer: "office".into() });
+    Request::Status(_) => Refused, |sender| {
+        Request::Status(StatusRequest { node: sender, certificate: Digest([5; 32]) })
+    };
+    Request::Ticket(_) => Refused, |_| Request::Ticket(TicketRequest {
+        nonce: [6; 32],
+        service: "chat".parse().unwrap(),
+        certificate: Digest([7; 32]),
+    });
+    Request::Ping => Refused, |_| Request::Ping;
+    Request::Revocations(_) => Refused, |_| {
+        Request::Revocations(Update { revocations: Vec::new(), head: None })
+    };
+}
+
+/// Sends one request of each kind, and sees that none does more than its row says.
+fn says_everything_in_vain(who: &str, puppet: &Puppet, to: &mut Stranger) {
+    for request in examples(puppet.id()) {
+        let answer = say(to, &request);
+        let kept_out = match fate(&request) {
+            Fate::Answered => matches!(answer, Some(Response::WhoIs(_))),
+            Fate::NotAdmitted => matches!(answer, Some(Response::Reject(_)) | None),
+            Fate::Refused => answer == Some(Response::Reject(Reject::NotMember)),
+        };
+        assert!(kept_out, "{who}: {request:?} got {answer:?}");
+    }
+}
+
+/// No stream for a channel is opened for it, and there is no other protocol to try.
+fn opens_no_stream(who: &str, puppet: &Puppet, target: SocketAddr) {
+    for protocol in ["/lanyard/lane/1", "/meshsub/1.1.0", "/ipfs/kad/1.0.0"] {
+        let answer = puppet.connect(target, protocol).ask(b"let me in");
+        assert!(answer.is_none_or(|bytes| bytes.is_empty()), "{who} over {protocol}");
+    }
+}
+
+/// Shows its certificate, in vain, and then tries everything.
+fn is_kept_out(who: &str, puppet: &Puppet, target: SocketAddr) {
+    let mut connection = puppet.connect(target, "/lanyard/control/1");
+    if let Some(hello) = puppet.hello() {
+        let answer = say(&mut connection, &hello);
+        let refused = matches!(answer, Some(Response::Reject(Reject::NotMember) | Response::Revoked(_)));
+        assert!(refused, "{who} is greeted with {answer:?}");
+    }
+    says_everything_in_vain(who, puppet, &mut connection);
+    opens_no_stream(who, puppet, target);
+}
+
+fn id_of(host: &Host) -> NodeId {
+    host.run(["status", "--json"]).ok().json()["id"].as_str().unwrap().parse().unwrap()
+}
+
+fn admitted(name: &str, authority: &Member) -> Puppet {
+    let mut puppet = Puppet::new();
+    let target = authority.host.control_address();
+    puppet.enrol(name, target, id_of(&authority.host), &authority.invite_uri());
+    puppet
+}
+
+/// R-L7, A9, B3, B7: every kind of message, from each kind of peer that is no member, to an authority and to a member.
+#[test]
+fn who_is_no_member_says_everything_in_vain() {
+    let (alice, other) = (Member::authority("alice"), Member::authority("mallory"));
+    let bob = alice.admit("bob");
+    let stranger = Puppet::new();
+    let foreigner = admitted("bob", &other);
+    let revoked = admitted("eve", &alice);
+    let member = admitted("carol", &alice);
+    let _ = alice.host.run(["revoke", "eve", "--wait"]).ok();
+    for node in [&alice, &bob] {
+        let target = node.host.control_address();
+        for (who, puppet) in [("a stranger", &stranger), ("a foreigner", &foreigner), ("a revoked", &revoked)]
+        {
+            is_kept_out(who, puppet, target);
+        }
+        // Without its hello, a member is nobody on this connection; with it, the same requests are answered.
+        let mut connection = member.connect(target, "/lanyard/control/1");
+        says_everything_in_vain("a member that has not shown its certificate", &member, &mut connection);
+        let greeted = say(&mut connection, &member.hello().unwrap());
+        assert!(matches!(greeted, Some(Response::Hello(_))), "{greeted:?}");
+        let pong = say(&mut connection, &Request::Ping);
+        assert_eq!(pong, Some(Response::Pong));
+        // What is proven on one connection holds on that one.
+        drop(connection);
+    }
+}
+
+/// B4, A9: a certificate that has ended serves to renew and for nothing else.
+#[test]
+fn who_has_expired_says_everything_in_vain() {
+    let Some(clock) = WallClock::new() else { return };
+    let alice = Member::authority_on(Host::new("alice").with_clock(clock));
+    let puppet = admitted("bob", &alice);
+    let target = alice.host.control_address();
+    let mut before = puppet.connect(target, "/lanyard/control/1");
+    assert!(matches!(say(&mut before, &puppet.hello().unwrap()), Some(Response::Hello(_))));
+    assert_eq!(say(&mut before, &Request::Ping), Some(Response::Pong));
+    alice.host.set_clock("+4d");
+    wait_for("the clock is noticed", lanyard_tests::SOON, || {
+        let status = alice.host.run(["status", "--json"]).ok().json();
+        (status["state"] == "running").then_some(())
+    });
+    // Also on the connection on which it was a member.
+    says_everything_in_vain("one whose certificate has ended meanwhile", &puppet, &mut before);
+    is_kept_out("an expired", &puppet, target);
+}
