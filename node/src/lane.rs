@@ -94,6 +94,10 @@ pub(crate) async fn run(
 /// Takes the streams that members open. It does nothing else: what comes meanwhile is lost.
 async fn run_streams(mut incoming: Incoming, gate: Arc<Gate>, unproven: Unproven) {
     while let Some(Some(offered)) = gate.tasks.until_stopping(incoming.next()).await {
+        if gate.handle.now() > offered.until {
+            tracing::debug!(peer = %offered.peer.short(), "no member any more");
+            continue;
+        }
         let from = Source { remote: offered.remote, member: Some(offered.peer) };
         match unproven.take(Origin::Member(offered.peer)) {
             Some(slot) => admit_stream(&gate, slot, offered, from),

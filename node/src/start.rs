@@ -178,7 +178,7 @@ fn open_doors(base: &Base, network: &mut Network) -> Result<SocketAddr, StartErr
         let tools = tools.clone();
         Waiting::new(move || tools.pending())
     };
-    let others = tools.router().merge(control::state_router(base.store.clone()));
+    let others = tools.router().merge(control::state_router(base.store.clone(), base.handle.clock()));
     let router = control::router(base.handle.clone(), base.tasks.clone(), local.request, others)
         .layer(Extension(waiting));
     base.tasks.spawn(control::serve(socket, router, owner, local, base.tasks.clone()));

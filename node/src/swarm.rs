@@ -25,6 +25,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use futures::StreamExt;
 use lanyard_protocol::engine::{Connection, DialId, InboundId, RequestId};
 use lanyard_protocol::identity::NodeId;
+use lanyard_protocol::time::Timestamp;
 use libp2p::core::ConnectedPoint;
 use libp2p::request_response::{self, InboundRequestId, OutboundRequestId, ResponseChannel};
 use libp2p::swarm::{ConnectionId, SwarmEvent};
@@ -229,10 +230,10 @@ impl Network {
         }
     }
 
-    /// `peer` has proven its membership: it is no longer counted among strangers.
-    pub(crate) fn prove(&mut self, peer: &NodeId) {
+    /// `peer` has proven its membership, as it is `until` then: it is no longer counted among strangers.
+    pub(crate) fn prove(&mut self, peer: &NodeId, until: Timestamp) {
         if let Some(peer) = address::peer_id(peer) {
-            self.swarm.behaviour_mut().gate.prove(&peer);
+            self.swarm.behaviour_mut().gate.prove(&peer, until);
         }
     }
 

@@ -98,6 +98,8 @@ struct Local {
     has_aes: bool,
     leaf_life: Duration,
     damaged: Vec<DamagedRecord>,
+    /// When the export was made that this state was restored from.
+    restored: Option<Timestamp>,
     machine: MachineId,
     /// This node's own request to be admitted, if one is under way.
     own: Option<OwnRequest>,

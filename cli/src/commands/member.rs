@@ -64,8 +64,12 @@ fn say_initialised(context: &Context, done: &Initialised, running: bool) -> Resu
 
 /// `lanyard join`
 pub(super) async fn join(context: &Context, join: args::Join) -> Result {
-    let mut signals = Signals::new()?;
     let person = Person::new(context);
+    if join.up && !context.client().is_running().await? {
+        // A node that runs ends well when it is interrupted.
+        return ask_to_join(context, join, &person).await;
+    }
+    let mut signals = Signals::new()?;
     let told = tokio::select! {
         ended = ask_to_join(context, join, &person) => return ended,
         () = signals.next() => person.interrupted(),

@@ -5,6 +5,7 @@ use core::net::{IpAddr, SocketAddr};
 use core::task::{Context, Poll};
 use std::collections::{BTreeMap, VecDeque};
 
+use lanyard_protocol::time::Timestamp;
 use libp2p::core::Endpoint;
 use libp2p::core::transport::PortUse;
 use libp2p::swarm::behaviour::{ConnectionClosed, FromSwarm, ListenFailure};
@@ -65,15 +66,15 @@ impl Gate {
         }
     }
 
-    /// `peer` has proven its membership: its connections, these and later ones, take no slots.
-    pub(super) fn prove(&mut self, peer: &PeerId) {
+    /// `peer` has proven its membership, as it is `until` then: its connections, these and later ones, take no slots.
+    pub(super) fn prove(&mut self, peer: &PeerId, until: Timestamp) {
         if let Some(known) = self.peers.get_mut(peer) {
             known.proven = true;
             for id in known.connections.keys() {
                 self.slots.prove(*id);
             }
             if let Some(remote) = known.connections.values().next() {
-                self.standing.set(*peer, *remote);
+                self.standing.set(*peer, *remote, until);
             }
         }
     }

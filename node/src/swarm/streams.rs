@@ -14,6 +14,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lanyard_protocol::identity::NodeId;
+use lanyard_protocol::time::Timestamp;
 use libp2p::PeerId;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -175,6 +176,8 @@ pub(crate) struct Incoming {
 pub(crate) struct Offered {
     pub(crate) peer: NodeId,
     pub(crate) remote: SocketAddr,
+    /// Until when it is a member.
+    pub(crate) until: Timestamp,
     stream: Raw,
 }
 
@@ -184,8 +187,9 @@ impl Incoming {
         loop {
             let (peer, stream) = self.streams.recv().await?;
             // It may be gone by now.
-            if let (Some(peer), Some(remote)) = (address::node_id(&peer), self.standing.of(&peer)) {
-                return Some(Offered { peer, remote, stream: stream.compat() });
+            let standing = (self.standing.of(&peer), self.standing.until(&peer));
+            if let (Some(peer), (Some(remote), Some(until))) = (address::node_id(&peer), standing) {
+                return Some(Offered { peer, remote, until, stream: stream.compat() });
             }
         }
     }

@@ -15,6 +15,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::*;
+
+/// Nothing ends in these tests.
+const FOREVER: Timestamp = Timestamp::from_millis(u64::MAX);
 use crate::listen;
 
 #[tokio::test]
@@ -119,7 +122,7 @@ async fn a_stranger_asks_so_often() {
     let asked = bob.events.iter().filter(|event| matches!(event, Event::Request { .. })).count();
     assert_eq!(asked, 2);
     bob.events.clear();
-    bob.prove(&id(1));
+    bob.prove(&id(1), FOREVER);
     for request in 4..14 {
         alice.request(RequestId(request), &id(2), b"ask".to_vec());
         let event = next(&mut bob, &mut alice).await;
@@ -292,7 +295,7 @@ async fn a_peer_that_is_disconnected_is_a_stranger() {
         connected(&mut alice, &mut bob).await;
     }
     let alice_id = address::peer_id(&id(1)).unwrap();
-    bob.prove(&id(1));
+    bob.prove(&id(1), FOREVER);
     assert!(bob.swarm.behaviour().gate.is_proven(&alice_id) && bob.streams().has(&id(1)));
     bob.disconnect(&id(1));
     assert!(!bob.swarm.behaviour().gate.is_proven(&alice_id) && !bob.streams().has(&id(1)));
@@ -320,7 +323,7 @@ async fn a_member_has_more_streams_than_a_stranger() {
         let mut peer = tokio::spawn(open_streams(place, number));
         assert!(matches!(bob.next().await, Event::Connected { .. }));
         if proven {
-            bob.prove(&id(1));
+            bob.prove(&id(1), FOREVER);
         }
         let lasted = tokio::select! {
             end = bob.next() => {
@@ -341,10 +344,10 @@ async fn streams_for_channels_are_for_members() {
     let mut incoming = to.incoming().unwrap();
     let turn = from.turn(id(2)).await.unwrap();
     assert_eq!(from.open(id(2), &turn).await.map(drop).unwrap_err().kind(), ErrorKind::NotConnected);
-    alice.prove(&id(2));
+    alice.prove(&id(2), FOREVER);
     for proven in [false, true] {
         if proven {
-            bob.prove(&id(1));
+            bob.prove(&id(1), FOREVER);
         }
         let taking = async {
             match incoming.next().await {

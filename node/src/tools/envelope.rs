@@ -16,7 +16,7 @@ use lanyard_protocol::envelope::{
 };
 use lanyard_protocol::identity::ContentKey;
 
-use crate::ambient::{self, OsRng};
+use crate::ambient::OsRng;
 use crate::handle::Handle;
 
 /// Why a sealed file was not written or read to its end.
@@ -48,7 +48,7 @@ pub async fn seal_header(handle: &Handle, wanted: HeaderToSeal) -> Result<Sealed
     for peer in wanted.to {
         receivers.push(certificate_of(handle, peer).await?);
     }
-    let sealed = envelope::seal(&handle.snapshot(), &receivers, ambient::now(), &mut OsRng);
+    let sealed = envelope::seal(&handle.snapshot(), &receivers, handle.now(), &mut OsRng);
     let envelope::SealedHeader { header, key, signer } = sealed.map_err(|error| failure(&error))?;
     Ok(SealedHeader { header, key, signer: signer.to_secret() })
 }
@@ -62,7 +62,7 @@ async fn certificate_of(handle: &Handle, peer: PeerRef) -> Result<VerifiedCertif
     let snapshot = handle.snapshot();
     let anchor = snapshot.anchor().ok_or_else(|| failure(&HeaderError::NotMember))?;
     CertificateDer::from_pem(&answer.certificate)
-        .and_then(|der| verify(anchor, &der, ambient::now()))
+        .and_then(|der| verify(anchor, &der, handle.now()))
         .map_err(|error| unusable(format!("{peer}: {error}")))
 }
 
@@ -71,7 +71,7 @@ async fn certificate_of(handle: &Handle, peer: PeerRef) -> Result<VerifiedCertif
 /// # Errors
 /// A [`Failure`]: not a sealed file, not for this node, not of a member of this network.
 pub fn open_header(handle: &Handle, wanted: &HeaderToOpen) -> Result<OpenedHeader, Failure> {
-    let now = ambient::now();
+    let now = handle.now();
     let opened = envelope::open(&handle.snapshot(), &wanted.header, now).map_err(|error| failure(&error))?;
     let (sealed_at, receivers) = (Time(opened.sealed_at()), opened.receivers().to_vec());
     let sender = opened.sender().clone();

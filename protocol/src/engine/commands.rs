@@ -233,7 +233,13 @@ impl Engine {
         let ended =
             self.membership.member.as_ref().and_then(|member| member.certificate.check_time(now).err());
         let clock = self.clock_fault().map(|fault| fault.to_string());
-        damaged.chain(ended.map(|error| error.to_string())).chain(clock).collect()
+        let restored = self.local.restored.filter(|_| self.membership.authority.is_some()).map(|exported| {
+            format!(
+                "this state was restored from an export of {exported}: nodes that were enrolled since then join \
+                 again; revocations since then are learnt from members"
+            )
+        });
+        damaged.chain(ended.map(|error| error.to_string())).chain(clock).chain(restored).collect()
     }
 
     /// The peer as a user is shown it.

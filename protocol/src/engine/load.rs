@@ -143,7 +143,10 @@ pub(super) fn engine(
     let leaf_life = setup.leaf_life.unwrap_or(LEAF_LIFE).clamp(LEAF_LIFE_MIN, LEAF_LIFE_MAX);
     let membership = membership(&mut loading, &keys, leaf_life, now, &mut *rng)?;
     let ((peers, spent), tickets) = match &membership.member {
-        Some(member) => (peers(&mut loading, &member.anchor, now), tickets(&mut loading, &keys, member, now)),
+        Some(member) => (
+            peers(&mut loading, &member.anchor, kept.unwrap_or_default()),
+            tickets(&mut loading, &keys, member, now),
+        ),
         None => Default::default(),
     };
     first.extend(spent);
@@ -167,6 +170,7 @@ pub(super) fn engine(
             online_check: setup.online_check,
             has_aes: setup.has_aes,
             leaf_life,
+            restored: restored(&loading),
             damaged: loading.damaged,
             machine: setup.machine,
             own: request,
@@ -181,6 +185,10 @@ pub(super) fn engine(
     engine.load_signed_time(kept);
     engine.schedule_renewal(now);
     Ok(engine)
+}
+
+fn restored(loading: &Loading) -> Option<Timestamp> {
+    codec::decode::<_, 16>(&loading.find(Table::Membership, RESTORED)?.value).ok()
 }
 
 /// The signed time that was kept, and the time that it is at least.
@@ -269,10 +277,11 @@ fn member(record: &Record, keys: &NodeKeys) -> Option<(Member, NodeId)> {
     ours.then(|| (Member::new(anchor, certificate), kept.home))
 }
 
-fn peers(loading: &mut Loading, anchor: &TrustAnchor, now: Timestamp) -> (Peers, Vec<Write>) {
+/// `signed` is the latest time that somebody has signed: what the wall clock says makes nothing forgotten.
+fn peers(loading: &mut Loading, anchor: &TrustAnchor, signed: Timestamp) -> (Peers, Vec<Write>) {
     let (mut peers, mut spent, mut unread) = (Peers::default(), Vec::new(), Vec::new());
     for record in loading.of(Table::Peers) {
-        match peers.load(record, anchor, now) {
+        match peers.load(record, anchor, signed) {
             Remembered::Known => {}
             Remembered::Spent => spent.push(Write::erase(Table::Peers, record.key.clone())),
             Remembered::Damaged => unread.push(record.key.clone()),

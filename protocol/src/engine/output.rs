@@ -127,6 +127,8 @@ pub enum Output {
     Certified {
         /// The peer.
         peer: NodeId,
+        /// When its certificate has ended, for good: with the skew that clocks are allowed.
+        until: Timestamp,
     },
     /// The peer's membership was taken away, or this node's own: close every connection with it. Its channels end
     /// by the snapshot that came before.

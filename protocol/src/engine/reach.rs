@@ -2,7 +2,7 @@
 
 use super::peers::{Greeting, Peer};
 use super::{Engine, Output, Sent};
-use crate::certificate::AuthenticatedPeer;
+use crate::certificate::{AuthenticatedPeer, SKEW};
 use crate::hello::{Addresses, Hello};
 use crate::identity::NodeId;
 use crate::label::Digest;
@@ -124,11 +124,11 @@ impl Engine {
         epoch: u64,
         now: Timestamp,
     ) {
-        let peer = proven.node_id();
+        let (peer, until) = (proven.node_id(), proven.certificate().not_after().after(SKEW));
         self.saw_signed_time(proven.certificate().issued(), now);
         let writes = self.peers.authenticated(proven, addresses, now);
         self.persist(writes, Vec::new());
-        self.output(Output::Certified { peer });
+        self.output(Output::Certified { peer, until });
         self.compare_lists(peer, epoch, now);
     }
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use lanyard_protocol::control::{Answer, Code, Command, Failure, PeerState, Revoke, Revoked, State, Status};
-use lanyard_protocol::engine::{OnlineCheck, Setup};
+use lanyard_protocol::engine::{OnlineCheck, Setup, restored_mark};
 use lanyard_protocol::message::{self, Request, Response};
-use lanyard_protocol::record::Table;
+use lanyard_protocol::record::{Record, Table};
 use lanyard_protocol::reject::Reject;
 use lanyard_protocol::revocation::Update;
 use lanyard_protocol::ticket::{SessionKeyCache, TicketError, validate};
@@ -241,8 +241,13 @@ fn a_restored_authority_recalls_whom_it_revoked() {
     let copy = lan.kept(0);
     revoke(&mut lan, 0, "till-2", 10_000).unwrap();
     lan.disconnect_all(0);
-    lan.start_with(0, 611_099, Setup { records: copy, has_aes: true, ..Setup::default() });
-    assert_eq!(status(&mut lan, 0).epochs.revocations, 1);
+    let mark = restored_mark(lan.now);
+    let mark = Record { table: mark.table, key: mark.key, value: mark.value.unwrap() };
+    let records = copy.into_iter().chain([mark]).collect();
+    lan.start_with(0, 611_099, Setup { records, has_aes: true, ..Setup::default() });
+    let restored = status(&mut lan, 0);
+    assert_eq!(restored.epochs.revocations, 1);
+    assert!(restored.warnings.iter().any(|warning| warning.contains("restored")), "{restored:?}");
     lan.pass(Duration::from_secs(70));
     assert!(status(&mut lan, 0).epochs.revocations >= 2);
     assert_eq!(ping(&mut lan, 0, "till-2"), Err(Code::Denied));

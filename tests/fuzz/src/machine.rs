@@ -102,7 +102,7 @@ impl Node {
                     self.persists.push_back(id);
                 }
                 Output::Work { id, .. } => self.works.push_back(id),
-                Output::Certified { peer } => {
+                Output::Certified { peer, .. } => {
                     assert!(!strangers().contains(&peer), "a stranger is a member");
                 }
                 Output::Channel { result: Ok(grant), .. } => {

@@ -30,8 +30,8 @@ pub(crate) async fn run(store: Store, handle: Handle, tasks: Tasks) {
     loop {
         let rested = made.is_none_or(|made| made.elapsed() >= DAY);
         if rested && is_authority(&snapshots.borrow_and_update()) {
-            let store = store.clone();
-            let done = tokio::task::spawn_blocking(move || export_if_due(&store, ambient::now())).await;
+            let (store, now) = (store.clone(), handle.now());
+            let done = tokio::task::spawn_blocking(move || export_if_due(&store, now)).await;
             match done {
                 Ok(Ok(exported)) => made = exported.then(ambient::monotonic),
                 Ok(Err(error)) => tracing::error!(%error, "there is no export of today"),
