@@ -10,7 +10,7 @@ fn killed_while_it_serves_loses_nothing_that_it_acknowledged() {
     let mut chance = Chance::new();
     let mut ledger = Ledger::default();
     let mut alice = Member::authority("alice");
-    let _bob = alice.admit("bob");
+    let [_bob, _carol] = ["bob", "carol"].map(|name| alice.admit(name));
     for round in 0..50 {
         if round % 2 == 0 {
             let given: Vec<_> = (0..4).map(|_| Order::give_any(&alice.host, &mut chance)).collect();

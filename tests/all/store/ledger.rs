@@ -19,12 +19,13 @@ pub(super) struct Order {
     note: fn(&mut Ledger, &Output, text: &str),
 }
 
-/// What the authority `alice` is asked, who has a member `bob`.
-pub(super) const ORDERS: [Order; 4] = [
+/// What the authority `alice` is asked, who has a member `bob` and, for the last of them, a member `carol`.
+pub(super) const ORDERS: [Order; 5] = [
     Order { arguments: &["chat", "bob", "-m", "TEXT"], note: Ledger::said },
     Order { arguments: &["invite"], note: Ledger::invited },
     Order { arguments: &["ticket", "get", "chat@bob", "--timeout", "2s"], note: Ledger::got_ticket },
     Order { arguments: &["--json", "cert", "renew"], note: Ledger::renewed },
+    Order { arguments: &["revoke", "carol"], note: Ledger::revoked },
 ];
 
 /// An order that is being carried out.
@@ -68,6 +69,7 @@ pub(super) struct Ledger {
     texts: Vec<String>,
     nameplates: BTreeSet<u32>,
     ticket: bool,
+    revoked: bool,
     /// The serial number of the certificate that was shown last, where that is certain.
     serial: Option<String>,
     /// How many orders were acknowledged.
@@ -93,6 +95,11 @@ impl Ledger {
     fn renewed(&mut self, output: &Output, _: &str) {
         self.count += 1;
         self.serial = Some(output.json()["serial"].as_str().unwrap().to_owned());
+    }
+
+    fn revoked(&mut self, _: &Output, _: &str) {
+        self.count += 1;
+        self.revoked = true;
     }
 
     /// Several orders were carried out at once, or failed when they might have been kept: nobody knows which certificate
@@ -124,6 +131,12 @@ impl Ledger {
             let found = records(Table::Membership).any(|record| contains(&record.value, &serial));
             assert!(found, "a certificate was shown that is not kept: {:?}", self.serial);
         }
+        if self.revoked {
+            let denied: Vec<_> = records(Table::Denied).map(|record| &record.key).collect();
+            assert_eq!(denied.len(), 1, "a revocation was acknowledged");
+            let enrolled = records(Table::Enrolments).any(|record| record.key == b"carol");
+            assert!(!enrolled, "who was revoked has no record");
+        }
         let tickets = records(Table::Tickets).count();
         assert!(tickets >= usize::from(self.ticket), "a ticket was shown");
     }
@@ -143,6 +156,9 @@ pub(super) fn fits_together(loaded: &Loaded) {
     for Record { table, key, .. } in &loaded.records {
         if *table == Table::Chat && key.len() == 40 {
             assert!(find(Table::Chat, &key[..32]), "a line without its head");
+        }
+        if *table == Table::Denied {
+            assert!(find(Table::Revocations, key) && find(Table::Revocations, b"head"), "half a revocation");
         }
         if *table == Table::Outbox {
             assert!(find(Table::Chat, key), "a message that waits and is none");

@@ -70,7 +70,7 @@ fn a_power_cut_takes_nothing_from_a_node_that_it_acknowledged() {
     let mut chance = Chance::new();
     found(&host, &mut chance);
     let mut alice = Member { node: host.up(), host };
-    let _bob = alice.admit("bob");
+    let [_bob, _carol] = ["bob", "carol"].map(|name| alice.admit(name));
     let mut ledger = Ledger::default();
     for _ in 0..10 {
         let given: Vec<_> = (0..4).map(|_| Order::give_any(&alice.host, &mut chance)).collect();
