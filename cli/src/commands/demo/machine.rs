@@ -111,7 +111,12 @@ impl Machine {
     /// What a command of ours says that has to be refused.
     pub(super) async fn refused(&self, arguments: &[&str]) -> Result<Failure> {
         match self.lines(arguments).await {
-            Err(Error::Failure(failure)) => Ok(failure),
+            Err(Error::Failure(mut failure)) => {
+                // Who said so is plain from the story.
+                let own = format!("{}: ", self.name);
+                failure.message = failure.message.trim_start_matches(own.as_str()).to_owned();
+                Ok(failure)
+            }
             Err(other) => Err(other),
             Ok(lines) => Err(self.broken(&format!("`lanyard {}` did: {lines}", arguments.join(" ")))),
         }
