@@ -9,6 +9,7 @@
 //! key (`enrolment`).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -136,7 +137,10 @@ pub struct Merged {
 /// A network's revocations, as far as a node knows them.
 #[derive(Clone, Debug, Default)]
 pub struct RevocationList {
-    entries: BTreeMap<NodeId, SignedRevocation>,
+    /// Shared: most updates change nothing, and cost no copy then.
+    entries: Arc<BTreeMap<NodeId, SignedRevocation>>,
+    /// When the first of them can be dropped: asked for after every input.
+    next_end: Option<Timestamp>,
     head: Option<SignedHead>,
 }
 
@@ -146,7 +150,7 @@ impl RevocationList {
     /// The list that the records hold, and the keys of those that are none.
     #[must_use]
     pub fn load<'a>(records: impl Iterator<Item = &'a Record>) -> (Self, Vec<Vec<u8>>) {
-        let (mut list, mut unread) = (Self::default(), Vec::new());
+        let (mut list, mut entries, mut unread) = (Self::default(), BTreeMap::new(), Vec::new());
         for record in records {
             if record.key == HEAD_KEY {
                 match codec::decode::<_, 256>(&record.value) {
@@ -155,11 +159,12 @@ impl RevocationList {
                 }
             } else {
                 match codec::decode::<SignedRevocation, 256>(&record.value) {
-                    Ok(entry) => drop(list.entries.insert(entry.revocation.node, entry)),
+                    Ok(entry) => drop(entries.insert(entry.revocation.node, entry)),
                     Err(_) => unread.push(record.key.clone()),
                 }
             }
         }
+        list.set_entries(entries);
         (list, unread)
     }
 
@@ -214,13 +219,16 @@ impl RevocationList {
         let (mut news, mut writes) = (Vec::new(), Vec::new());
         for entry in update.revocations.iter().filter(|entry| unknown(entry) && !ended(entry)) {
             entry.verify(anchor)?;
-            if list.entries.insert(entry.revocation.node, *entry).is_none() {
+            if Arc::make_mut(&mut list.entries).insert(entry.revocation.node, *entry).is_none() {
                 news.push(entry.revocation.node);
             }
             writes.push(set(entry));
         }
         if list.entries.len() > ENTRIES_MAX {
             return Err(RevocationError::TooMany);
+        }
+        if !writes.is_empty() {
+            list.next_end = first_end(&list.entries);
         }
         let complete = match &update.head {
             Some(head) if head.head.epoch > self.epoch() => {
@@ -244,15 +252,20 @@ impl RevocationList {
         }
         writes.extend(ended.keys().map(|node| Write::erase(Table::Revocations, node.as_bytes().as_slice())));
         writes.push(Write::set(Table::Revocations, HEAD_KEY, codec::encode(head)));
-        self.entries = kept;
+        self.set_entries(kept);
         self.head = Some(*head);
         true
     }
 
     /// When the next revocation can be dropped.
     #[must_use]
-    pub fn next_end(&self) -> Option<Timestamp> {
-        self.entries.values().map(|entry| entry.revocation.until.after(SKEW)).min()
+    pub const fn next_end(&self) -> Option<Timestamp> {
+        self.next_end
+    }
+
+    fn set_entries(&mut self, entries: BTreeMap<NodeId, SignedRevocation>) {
+        self.next_end = first_end(&entries);
+        self.entries = Arc::new(entries);
     }
 
     /// Every record of the list.
@@ -261,6 +274,10 @@ impl RevocationList {
         let head = self.head.map(|head| Write::set(Table::Revocations, HEAD_KEY, codec::encode(&head)));
         self.entries.values().map(set).chain(head).collect()
     }
+}
+
+fn first_end(entries: &BTreeMap<NodeId, SignedRevocation>) -> Option<Timestamp> {
+    entries.values().map(|entry| entry.revocation.until.after(SKEW)).min()
 }
 
 /// No certificate of the key can be valid at the time `now`.

@@ -12,6 +12,7 @@ use super::errand::{this_node, unknown};
 use super::{CommandId, Engine, InboundId, Output, RequestId, Sent, load};
 use crate::certificate::VerifiedCertificate;
 use crate::control::{Answer, Code, Failure, Revoke, Revoked};
+use crate::enrolment::EnrolmentRecord;
 use crate::identity::NodeId;
 use crate::message::{self, Request, Response};
 use crate::record::Write;
@@ -142,7 +143,7 @@ impl Engine {
     /// The name of `old` was given to another key: its membership ends with the answer that says so.
     pub(super) fn take_away_replaced(
         &mut self,
-        old: &VerifiedCertificate,
+        old: &EnrolmentRecord,
         inbound: InboundId,
         writes: Vec<Write>,
         response: &Response,
@@ -152,7 +153,7 @@ impl Engine {
         else {
             return;
         };
-        let Ok(mut merged) = authority.revoke(old, "replaced", &member.revocations, now) else {
+        let Ok(mut merged) = authority.revoke_replaced(old, &member.revocations, now) else {
             self.respond(inbound, &Response::Reject(Reject::Unavailable));
             return;
         };
@@ -198,6 +199,10 @@ impl Engine {
     fn adopt(&mut self, merged: Merged, then: Vec<Output>, command: Option<CommandId>, now: Timestamp) {
         let Some(member) = &self.membership.member else { return };
         let Merged { list, news, mut writes, .. } = merged;
+        if writes.is_empty() && news.is_empty() {
+            self.persist(writes, then);
+            return;
+        }
         let changed = list.epoch() != member.revocations.epoch() || !news.is_empty();
         let revocations = Arc::new(list);
         self.membership.member = Some(Arc::new(Member { revocations, ..(**member).clone() }));
@@ -207,9 +212,7 @@ impl Engine {
         if self.active_member().is_none() {
             self.stand_alone();
         }
-        if !writes.is_empty() {
-            self.publish();
-        }
+        self.publish();
         self.persist_revocations(writes, then, command);
         for node in news {
             self.advance_errands_for(node, now);
