@@ -447,7 +447,7 @@ impl Enrolment {
             None => request,
         };
         let issued = authority.enrol(&request, origin, &Self::authority_keys(), NOW, &mut rng()).ok()?;
-        let Verdict::Admitted(answer) = issued.answer else { return None };
+        let Verdict::Admitted(answer, _) = issued.answer else { return None };
         Some((request, answer, requested, candidate))
     }
 }

@@ -5,7 +5,7 @@ use super::errand::{Origin, Target, Want};
 use super::{Connection, Engine, InboundId, OnlineCheck, Output};
 use crate::certificate::{CertificateError, Role, VerifiedCertificate};
 use crate::control::PeerRef;
-use crate::enrolment::{self, EnrolRequest, KeyRequest, Verdict, WhoIsAnswer};
+use crate::enrolment::{self, EnrolRequest, Issued, KeyRequest, Verdict, WhoIsAnswer};
 use crate::hello::Hello;
 use crate::identity::NodeId;
 use crate::message::{self, Access, Found, Lookup, Request, Response, StatusRequest};
@@ -105,16 +105,16 @@ impl Engine {
             return;
         };
         match authority.enrol(request, origin(from, source), &self.keys, now, &mut *self.rng) {
-            Ok(issued) => {
-                let response = match issued.answer {
-                    Verdict::Admitted(answer) => Response::Enrolled(answer),
-                    Verdict::Waiting => Response::Waiting,
-                };
-                match authority.take_replaced() {
-                    Some(old) => self.take_away_replaced(&old, inbound, issued.writes, &response, now),
-                    None => self.respond_durably(inbound, issued.writes, &response),
+            Ok(Issued { answer, writes }) => match answer {
+                Verdict::Waiting => self.respond_durably(inbound, writes, &Response::Waiting),
+                Verdict::Admitted(answer, replaced) => {
+                    let response = Response::Enrolled(answer);
+                    match replaced {
+                        Some(old) => self.take_away_replaced(&old, inbound, writes, &response, now),
+                        None => self.respond_durably(inbound, writes, &response),
+                    }
                 }
-            }
+            },
             Err(refused) => {
                 self.respond_durably(inbound, refused.writes, &Response::Reject(refused.reject));
             }

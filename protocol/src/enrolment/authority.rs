@@ -91,8 +91,9 @@ impl Origin {
 /// What becomes of a certificate request that is not refused.
 #[derive(Debug)]
 pub enum Verdict {
-    /// Here is the certificate.
-    Admitted(EnrolAnswer),
+    /// Here is the certificate; and whose name it has, if that was another's: that membership has to be taken away
+    /// before the answer is given ([`Authority::revoke_replaced`]).
+    Admitted(EnrolAnswer, Option<Box<EnrolmentRecord>>),
     /// Two people have yet to confirm it.
     Waiting,
 }
@@ -136,8 +137,6 @@ pub struct Authority {
     enrolments: Enrolments,
     attempts: Attempts,
     denied: Denied,
-    /// Whose name was given to another key just now.
-    replaced: Option<VerifiedCertificate>,
     /// How many come in without anything.
     open: Open,
 }
@@ -194,7 +193,6 @@ impl Authority {
             enrolments: Enrolments::default(),
             attempts: Attempts::default(),
             denied: Denied::default(),
-            replaced: None,
             open: Open::default(),
         };
         let sealing = keys.sealing.public_key();
@@ -236,7 +234,6 @@ impl Authority {
             enrolments: Enrolments::load(records, &anchor)?,
             attempts: Attempts::default(),
             denied: Denied::load(records)?,
-            replaced: None,
             open: Open::default(),
             anchor,
         }))

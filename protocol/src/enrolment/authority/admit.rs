@@ -9,7 +9,7 @@ use super::answer::is_for_neighbours;
 use super::meter::Meter;
 use super::prove::Proven;
 use super::requests::Waiting;
-use super::{Authority, Issued, Origin, Refused, Token, Verdict};
+use super::{Authority, EnrolmentRecord, Issued, Origin, Refused, Token, Verdict};
 use crate::certificate::Role;
 use crate::certificate::request::{self, CertificateRequest as Wanted};
 use crate::codec;
@@ -79,7 +79,7 @@ impl Authority {
             (Proof::Renewal, Way::Renewal) => {
                 self.enrolments.check_known(origin.node, &opened.token.sealing, now)?;
                 self.enrolments.check_free(&opened.wanted.name, origin.node, &opened.wanted.sealing, now)?;
-                self.admit(opened, None, Vec::new(), now, rng)
+                self.admit(opened, (None, None), Vec::new(), now, rng)
             }
             (Proof::Stranger(proofs), Way::By(by)) => {
                 let proven = self.prove(by, &proofs, opened.parts(), origin, keys, now)?;
@@ -174,7 +174,7 @@ impl Authority {
             }
             None => {
                 writes.extend(self.redeem(invite, origin.node, now)?);
-                self.admit(opened, guid, writes, now, rng)
+                self.admit(opened, (guid, None), writes, now, rng)
             }
         }
     }
@@ -223,23 +223,22 @@ impl Authority {
             self.guids.check(guid, waiting.node).map_err(refused)?;
         }
         let wanted = &opened.wanted;
-        match self.enrolments.check_free(&wanted.name, wanted.node, &wanted.sealing, now) {
-            Ok(()) => {}
+        let replaced = match self.enrolments.check_free(&wanted.name, wanted.node, &wanted.sealing, now) {
+            Ok(()) => None,
             // The one that the person who approved it has been shown, and no other.
             Err(Reject::NameTaken) if self.holder(wanted) == waiting.replaces => {
-                let old = self.enrolments.end_replaced(&wanted.name);
-                self.replaced = old.map(|old| old.certificate);
+                self.enrolments.end_replaced(&wanted.name).map(Box::new)
             }
             Err(reject) => return Err(refused(reject)),
-        }
-        self.admit(opened, waiting.guid, writes, now, rng)
+        };
+        self.admit(opened, (waiting.guid, replaced), writes, now, rng)
     }
 
     /// Issues the certificate.
     fn admit(
         &mut self,
         opened: Opened,
-        guid: Option<Guid>,
+        (guid, replaced): (Option<Guid>, Option<Box<EnrolmentRecord>>),
         mut writes: Vec<Write>,
         now: Timestamp,
         rng: &mut (impl CryptoRng + ?Sized),
@@ -252,6 +251,6 @@ impl Authority {
         writes.extend(guid.and_then(|guid| self.guids.bind(&guid, wanted.node)));
         let admitted = Admitted { leaf: leaf.der().clone(), policy_epoch: 0, revocation_epoch: 0 };
         let ciphertext = seal::seal_once(key, &[], &codec::encode(&admitted));
-        Ok(Issued { answer: Verdict::Admitted(EnrolAnswer { ciphertext }), writes })
+        Ok(Issued { answer: Verdict::Admitted(EnrolAnswer { ciphertext }, replaced), writes })
     }
 }

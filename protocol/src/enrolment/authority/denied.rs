@@ -80,14 +80,35 @@ impl Authority {
         now: Timestamp,
     ) -> Result<Merged, RevocationError> {
         let ends = self.enrolments.ends(certificate);
+        self.revoke_until(certificate, ends, reason, list, now)
+    }
+
+    /// Takes the membership of a node away whose name was given to another key ([`Verdict::Admitted`]).
+    ///
+    /// # Errors
+    /// [`RevocationError::TooMany`].
+    ///
+    /// [`Verdict::Admitted`]: super::Verdict::Admitted
+    pub fn revoke_replaced(
+        &mut self,
+        replaced: &EnrolmentRecord,
+        list: &RevocationList,
+        now: Timestamp,
+    ) -> Result<Merged, RevocationError> {
+        self.revoke_until(&replaced.certificate, replaced.ends, "replaced", list, now)
+    }
+
+    fn revoke_until(
+        &mut self,
+        certificate: &VerifiedCertificate,
+        ends: Timestamp,
+        reason: &str,
+        list: &RevocationList,
+        now: Timestamp,
+    ) -> Result<Merged, RevocationError> {
         let mut merged = self.issuer().revoke(list, certificate, ends, now)?;
         merged.writes.extend(self.expel(certificate, reason, now));
         Ok(merged)
-    }
-
-    /// The node whose name the last answer gave to another key, once: its membership has to be taken away.
-    pub fn take_replaced(&mut self) -> Option<VerifiedCertificate> {
-        self.replaced.take()
     }
 
     /// Ends the record of a node, and keeps its keys from ever being admitted again.

@@ -25,7 +25,7 @@ pub struct EnrolmentRecord {
     /// When that was.
     pub issued: Timestamp,
     /// When the last certificate of the key ends: not always the one that was issued last.
-    ends: Timestamp,
+    pub(super) ends: Timestamp,
 }
 
 impl EnrolmentRecord {
