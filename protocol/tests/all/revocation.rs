@@ -96,6 +96,25 @@ fn a_node_learns_that_it_was_revoked() {
     assert!(failure.message.contains("revoked"), "{failure:?}");
 }
 
+/// B7: one that does not obey is not greeted either, with a certificate that has not ended.
+#[test]
+fn a_revoked_node_that_goes_on_is_shown_the_proof() {
+    let mut lan = acquainted(619, 2);
+    let mut requests = (0..3).flat_map(|host| lan.requests_to(host, 0));
+    let own = lan.id(1);
+    let hello = requests.find(|request| {
+        matches!(request, Request::Hello(hello) if lan.hosts[1].engine.snapshot().certificate()
+            .is_some_and(|certificate| *certificate.der() == hello.certificate))
+    });
+    let hello = hello.unwrap();
+    revoke(&mut lan, 0, "till-1", 10_000).unwrap();
+    for host in [0, 2] {
+        let Response::Revoked(proof) = lan.ask(1, host, &hello) else { panic!("{host} greets it") };
+        assert_eq!(proof.revocation.node, own);
+        assert_eq!(lan.ask(1, host, &Request::Ping), Response::Reject(Reject::NotMember));
+    }
+}
+
 /// B8: who was away hears of it from whomever it meets first, though that is not the authority.
 #[test]
 fn news_of_a_revocation_travel_without_the_authority() {
