@@ -241,7 +241,7 @@ impl EventLoop {
                     self.ends.snapshot.send_replace(snapshot);
                 }
                 Output::SignedTime(signed) => self.ends.clock.raise(signed),
-                Output::Certified { peer, until } => {
+                Output::Certified { peer, until, .. } => {
                     self.network.prove(&peer, until);
                     // Nobody has to listen.
                     let _ = self.ends.certified.send(peer);

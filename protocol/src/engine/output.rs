@@ -129,6 +129,9 @@ pub enum Output {
         peer: NodeId,
         /// When its certificate has ended, for good: with the skew that clocks are allowed.
         until: Timestamp,
+        /// Whether its connection stays though nobody asks anything: a member's with its authority does, so that news
+        /// reach it at once.
+        keep: bool,
     },
     /// The peer's membership was taken away, or this node's own: close every connection with it. Its channels end
     /// by the snapshot that came before.

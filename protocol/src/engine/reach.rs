@@ -128,7 +128,8 @@ impl Engine {
         self.saw_signed_time(proven.certificate().issued(), now);
         let writes = self.peers.authenticated(proven, addresses, now);
         self.persist(writes, Vec::new());
-        self.output(Output::Certified { peer, until });
+        let keep = self.membership.authority.is_some() || self.membership.home == Some(peer);
+        self.output(Output::Certified { peer, until, keep });
         self.compare_lists(peer, epoch, now);
     }
 }
