@@ -241,8 +241,8 @@ impl EventLoop {
                     self.ends.snapshot.send_replace(snapshot);
                 }
                 Output::SignedTime(signed) => self.ends.clock.raise(signed),
-                Output::Certified { peer, until, .. } => {
-                    self.network.prove(&peer, until);
+                Output::Certified { peer, until, keep } => {
+                    self.network.prove(&peer, until, keep);
                     // Nobody has to listen.
                     let _ = self.ends.certified.send(peer);
                 }

@@ -13,6 +13,7 @@ mod gate;
 mod handshakes;
 mod lanes;
 mod metered;
+mod pulse;
 mod rates;
 mod slots;
 mod standing;
@@ -37,6 +38,7 @@ pub(crate) use self::address::is_attached;
 use self::behaviour::{Behaviour, BehaviourEvent};
 use self::dial::{Dials, Established};
 use self::handshakes::Handshakes;
+use self::pulse::Pulse;
 use self::rates::Rates;
 use self::standing::Standing;
 #[cfg(test)]
@@ -97,6 +99,7 @@ pub(crate) struct Network {
     dials: Dials,
     listening: BTreeSet<SocketAddr>,
     connections: BTreeMap<ConnectionId, Connection>,
+    pulse: Pulse,
     /// How many of them each peer has.
     peers: BTreeMap<NodeId, usize>,
     /// Those that wait for an answer, and whose.
@@ -142,6 +145,7 @@ impl Network {
             dials: Dials::default(),
             listening: BTreeSet::new(),
             connections: BTreeMap::new(),
+            pulse: Pulse::default(),
             peers: BTreeMap::new(),
             requests: BTreeMap::new(),
             // The other half of what a connection may have open is the peer's.
@@ -230,10 +234,11 @@ impl Network {
         }
     }
 
-    /// `peer` has proven its membership, as it is `until` then: it is no longer counted among strangers.
-    pub(crate) fn prove(&mut self, peer: &NodeId, until: Timestamp) {
+    /// `peer` has proven its membership, as it is `until` then: it is no longer counted among strangers. Its connections
+    /// stay though nobody uses them if they are to be kept.
+    pub(crate) fn prove(&mut self, peer: &NodeId, until: Timestamp, keep: bool) {
         if let Some(peer) = address::peer_id(peer) {
-            self.swarm.behaviour_mut().gate.prove(&peer, until);
+            self.swarm.behaviour_mut().gate.prove(&peer, until, keep);
         }
     }
 
@@ -257,6 +262,12 @@ impl Network {
             SwarmEvent::Behaviour(BehaviourEvent::Control(event)) => self.handle_control(event),
             SwarmEvent::Behaviour(BehaviourEvent::Discovery(mdns::Event::Discovered(found))) => {
                 self.handle_discovered(found);
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) => {
+                if self.pulse.is_lost(&event) {
+                    tracing::debug!(peer = %event.peer, "the other end of a connection does not answer");
+                    self.swarm.close_connection(event.connection);
+                }
             }
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 self.handle_established(peer_id, connection_id, &endpoint);
@@ -308,6 +319,7 @@ impl Network {
     }
 
     fn handle_closed(&mut self, peer: &PeerId, id: ConnectionId) {
+        self.pulse.forget(id);
         // A connection that was never reported does not end either.
         let (Some(peer), Some(_)) = (address::node_id(peer), self.connections.remove(&id)) else { return };
         let left = self.peers.get(&peer).map_or(0, |count| count.saturating_sub(1));

@@ -32,10 +32,15 @@ pub struct NetworkLimits {
     /// How long a request may wait for its answer, in seconds. 10: as long as a command waits.
     #[serde(rename = "request_seconds", deserialize_with = "seconds")]
     pub request: Duration,
-    /// How long a connection without a request is kept, in seconds. 600: a member turns to its authority again
-    /// when its connection has ended, and a handshake every ten minutes costs either side next to nothing.
+    /// How long a connection without a request is kept, in seconds. 600: a handshake every ten minutes costs next to
+    /// nothing. The one between a member and its authority is kept for good.
     #[serde(rename = "idle_seconds", deserialize_with = "seconds")]
     pub idle: Duration,
+    /// How long after one ping the next follows, and how long it may take, in seconds. After two in vain the connection
+    /// is over. 15: a cable that was pulled is noticed within a minute, and an idle connection costs a packet now and
+    /// then.
+    #[serde(rename = "ping_seconds", deserialize_with = "seconds")]
+    pub ping: Duration,
     /// Slots of one address. 8: a person behind it who tries again and again.
     pub pending_per_address: NonZeroU32,
     /// Slots in all. 256.
@@ -65,6 +70,7 @@ impl Default for NetworkLimits {
             handshake: Duration::from_secs(3),
             request: Duration::from_secs(10),
             idle: Duration::from_secs(600),
+            ping: Duration::from_secs(15),
             pending_per_address: at_least_one(8),
             pending: at_least_one(256),
             pending_reserved: at_least_one(32),

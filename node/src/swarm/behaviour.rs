@@ -55,7 +55,9 @@ impl Behaviour {
             control: request_response::Behaviour::new(protocols, control),
             lanes,
             identify: identify::Behaviour::new(identify),
-            ping: ping::Behaviour::default(),
+            ping: ping::Behaviour::new(
+                ping::Config::new().with_interval(limits.ping).with_timeout(limits.ping),
+            ),
             discovery: discovery.into(),
         }
     }

@@ -18,7 +18,7 @@ use libp2p::{Multiaddr, PeerId};
 use super::address;
 use super::handshakes::Handshakes;
 use super::slots::Slots;
-use super::standing::Standing;
+use super::standing::{Proof, Standing};
 use crate::ambient;
 use crate::config::NetworkLimits;
 use crate::origin::Origin;
@@ -67,14 +67,14 @@ impl Gate {
     }
 
     /// `peer` has proven its membership, as it is `until` then: its connections, these and later ones, take no slots.
-    pub(super) fn prove(&mut self, peer: &PeerId, until: Timestamp) {
+    pub(super) fn prove(&mut self, peer: &PeerId, until: Timestamp, keep: bool) {
         if let Some(known) = self.peers.get_mut(peer) {
             known.proven = true;
             for id in known.connections.keys() {
                 self.slots.prove(*id);
             }
             if let Some(remote) = known.connections.values().next() {
-                self.standing.set(*peer, *remote, until);
+                self.standing.set(*peer, Proof { remote: *remote, until, keep });
             }
         }
     }

@@ -146,6 +146,10 @@ impl ConnectionHandler for Handler {
         }
     }
 
+    fn connection_keep_alive(&self) -> bool {
+        self.standing.keeps(&self.peer)
+    }
+
     fn on_behaviour_event(&mut self, reply: Reply) {
         self.wishes.push_back(reply);
     }

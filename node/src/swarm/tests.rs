@@ -16,9 +16,10 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use super::*;
 
+use crate::listen;
+
 /// Nothing ends in these tests.
 const FOREVER: Timestamp = Timestamp::from_millis(u64::MAX);
-use crate::listen;
 
 #[tokio::test]
 async fn a_request_is_answered_over_either_transport() {
@@ -100,6 +101,49 @@ async fn requests_beyond_those_that_a_connection_bears_fail() {
     }
 }
 
+/// R-C2: a connection that nobody uses ends, and one that is to be kept does not, whichever side is asked.
+#[tokio::test]
+async fn a_connection_that_is_kept_outlives_one_that_is_not() {
+    let limits = NetworkLimits { idle: Duration::from_secs(1), ..NetworkLimits::default() };
+    let (mut alice, mut bob, mut carol) = (node_with(1, &limits), node_with(2, &limits), node_with(3, &limits));
+    let place = listening(&mut bob).await;
+    for (dialler, number) in [(&mut alice, 1), (&mut carol, 3)] {
+        dialler.connect(DialId(0), Some(&id(2)), &[place]);
+        connected(dialler, &mut bob).await;
+        dialler.prove(&id(2), FOREVER, number == 1);
+        bob.prove(&id(number), FOREVER, number == 1);
+    }
+    // Each connection is looked at when something happens on it, pings among them.
+    let ended = tokio::select! {
+        event = bob.next() => event,
+        event = carol.next() => event,
+        event = alice.next() => panic!("{event:?}"),
+    };
+    assert!(matches!(ended, Event::Disconnected { .. }), "{ended:?}");
+    alice.request(RequestId(5), &id(2), b"ask".to_vec());
+    loop {
+        match next(&mut bob, &mut alice).await {
+            Event::Request { from, .. } => return assert_eq!(from, id(1)),
+            event => assert!(matches!(event, Event::Disconnected { peer } if peer == id(3)), "{event:?}"),
+        }
+    }
+}
+
+/// R-C2: a cable that was pulled is noticed, though nobody says that a connection has ended.
+#[tokio::test]
+async fn a_peer_that_has_fallen_silent_is_given_up() {
+    let limits = NetworkLimits { ping: Duration::from_secs(1), ..NetworkLimits::default() };
+    let (mut alice, mut bob) = (node_with(1, &limits), node_with(2, &limits));
+    let place = listening(&mut bob).await;
+    alice.connect(DialId(0), Some(&id(2)), &[place]);
+    connected(&mut alice, &mut bob).await;
+    alice.prove(&id(2), FOREVER, true);
+    // Bob is there and does nothing any more, as a host does that sleeps.
+    let ended = alice.next().await;
+    assert!(matches!(ended, Event::Disconnected { peer } if peer == id(2)), "{ended:?}");
+    drop(bob);
+}
+
 /// D8: a stranger that asks without end gets no answer, a member does.
 #[tokio::test]
 async fn a_stranger_asks_so_often() {
@@ -122,7 +166,7 @@ async fn a_stranger_asks_so_often() {
     let asked = bob.events.iter().filter(|event| matches!(event, Event::Request { .. })).count();
     assert_eq!(asked, 2);
     bob.events.clear();
-    bob.prove(&id(1), FOREVER);
+    bob.prove(&id(1), FOREVER, false);
     for request in 4..14 {
         alice.request(RequestId(request), &id(2), b"ask".to_vec());
         let event = next(&mut bob, &mut alice).await;
@@ -295,7 +339,7 @@ async fn a_peer_that_is_disconnected_is_a_stranger() {
         connected(&mut alice, &mut bob).await;
     }
     let alice_id = address::peer_id(&id(1)).unwrap();
-    bob.prove(&id(1), FOREVER);
+    bob.prove(&id(1), FOREVER, false);
     assert!(bob.swarm.behaviour().gate.is_proven(&alice_id) && bob.streams().has(&id(1)));
     bob.disconnect(&id(1));
     assert!(!bob.swarm.behaviour().gate.is_proven(&alice_id) && !bob.streams().has(&id(1)));
@@ -323,7 +367,7 @@ async fn a_member_has_more_streams_than_a_stranger() {
         let mut peer = tokio::spawn(open_streams(place, number));
         assert!(matches!(bob.next().await, Event::Connected { .. }));
         if proven {
-            bob.prove(&id(1), FOREVER);
+            bob.prove(&id(1), FOREVER, false);
         }
         let lasted = tokio::select! {
             end = bob.next() => {
@@ -344,10 +388,10 @@ async fn streams_for_channels_are_for_members() {
     let mut incoming = to.incoming().unwrap();
     let turn = from.turn(id(2)).await.unwrap();
     assert_eq!(from.open(id(2), &turn).await.map(drop).unwrap_err().kind(), ErrorKind::NotConnected);
-    alice.prove(&id(2), FOREVER);
+    alice.prove(&id(2), FOREVER, false);
     for proven in [false, true] {
         if proven {
-            bob.prove(&id(1), FOREVER);
+            bob.prove(&id(1), FOREVER, false);
         }
         let taking = async {
             match incoming.next().await {
