@@ -3,21 +3,26 @@
 //! An errand is looked at again whenever something about its peer has changed, and takes the next step that is
 //! possible. So it does not matter in which order things become known.
 
+mod answer;
+mod failure;
+mod ticket;
+
 use core::time::Duration;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
+use self::failure::{no_certificate, strangers};
+pub(super) use self::failure::{this_node, unknown};
 use super::commands::certificate_answer;
 use super::peers::Resolved;
 use super::reach::Reach;
-use super::{ChannelGrant, CommandId, Engine, InboundId, Output, Sent, load};
+use super::{CommandId, Engine, InboundId, Output, Sent};
 use crate::certificate;
-use crate::control::{self, Answer, Code, Failure, PeerRef, Pong, Time};
+use crate::control::{Answer, Code, Failure, PeerRef};
 use crate::hello::Addresses;
 use crate::identity::{NodeId, ServiceName};
-use crate::message::{Found, Lookup, Request, Response, StatusRequest};
+use crate::message::{Lookup, Request, StatusRequest};
 use crate::reject::Reject;
-use crate::ticket::{self, HeldTicket, TicketRequest};
+use crate::ticket::TicketRequest;
 use crate::time::Timestamp;
 
 /// How long a user waits for another node.
@@ -349,201 +354,6 @@ impl Engine {
         self.request(node, &request, Sent::Errand(number));
     }
 
-    fn ticket_request(&mut self, service: ServiceName) -> Option<TicketRequest> {
-        let certificate = self.membership.member.as_ref()?.certificate.digest();
-        let mut nonce = [0; 32];
-        self.rng.fill_bytes(&mut nonce);
-        Some(TicketRequest { nonce, service, certificate })
-    }
-
-    fn held(&self, node: NodeId, service: &ServiceName, now: Timestamp) -> Option<Arc<HeldTicket>> {
-        self.tickets.get(&(node, service.clone())).filter(|held| held.usable(now)).cloned()
-    }
-
-    /// The answer to a question that an errand put, and that others may have waited for.
-    pub(super) fn errand_answered(
-        &mut self,
-        number: u64,
-        response: Option<Response>,
-        took: Duration,
-        now: Timestamp,
-    ) {
-        let asked = self.errands.running.get(&number).and_then(Errand::asked);
-        self.take_answer(number, response, took, now);
-        if let Some(node) = asked {
-            self.advance_errands_for(node, now);
-        }
-    }
-
-    fn take_answer(&mut self, number: u64, response: Option<Response>, took: Duration, now: Timestamp) {
-        let Some(errand) = self.errands.running.get_mut(&number) else { return };
-        let step = core::mem::replace(&mut errand.step, Step::Reach { looked_up: true });
-        let Some(response) = response else {
-            self.give_up(number, now);
-            return;
-        };
-        match (step, response) {
-            (Step::LookingUp, Response::Found(found)) => self.looked_up(number, &found, now),
-            (Step::LookingUp, Response::Reject(reject)) => {
-                self.not_found(number, reject, now);
-            }
-            (Step::Asked(node, Asking::Ping), Response::Pong) => self.ponged(number, node, took, now),
-            (Step::Asked(_, Asking::Status), Response::Status(good)) => self.confirmed(number, good, now),
-            (Step::Asked(node, Asking::Ticket(request)), Response::Grant(grant)) => {
-                self.granted(number, node, grant, &request, now);
-            }
-            (_, Response::Reject(reject)) => self.fail(number, reject.failure(), now),
-            _ => self.fail(number, Reject::Invalid.failure(), now),
-        }
-    }
-
-    /// The authority knows nobody by this name.
-    fn not_found(&mut self, number: u64, reject: Reject, now: Timestamp) {
-        let failure = self.revoked_by_name(number).unwrap_or_else(|| unknown(&self.whom(number), reject));
-        self.fail(number, failure, now);
-    }
-
-    fn whom(&self, number: u64) -> String {
-        match self.errands.running.get(&number).map(|errand| &errand.target) {
-            Some(Target::Named(peer)) => peer.to_string(),
-            Some(Target::Node(node)) => self.peers.label(*node),
-            None => String::new(),
-        }
-    }
-
-    fn looked_up(&mut self, number: u64, found: &Found, now: Timestamp) {
-        let Some(member) = self.membership.member.clone() else { return };
-        match certificate::verify(&member.anchor, &found.certificate, now) {
-            Ok(certificate) if certificate.node_id() != self.node_id() => {
-                let target = Target::Node(certificate.node_id());
-                self.learn(certificate, found.addresses.clone(), now);
-                if let Some(errand) = self.errands.running.get_mut(&number) {
-                    errand.target = target;
-                }
-                self.advance(number, now);
-            }
-            Ok(_) => self.fail(number, this_node(), now),
-            Err(error) => {
-                let whom = self.whom(number);
-                let failure = Failure::new(
-                    Code::Denied,
-                    format!("{whom} has no certificate that holds: {error}"),
-                    "see `lanyard status` there: it renews its certificate when it reaches the authority",
-                );
-                self.fail(number, failure, now);
-            }
-        }
-    }
-
-    fn ponged(&mut self, number: u64, node: NodeId, took: Duration, now: Timestamp) {
-        let rtt_ms = took.as_secs_f64() * 1000.0;
-        self.peers.set_rtt(node, rtt_ms);
-        let Some(name) = self.peers.member(node, now).map(|peer| peer.certificate().name().clone()) else {
-            self.give_up(number, now);
-            return;
-        };
-        if self.needs_no_reach(number, node, now) {
-            return;
-        }
-        let whois = matches!(self.errands.running.get(&number), Some(Errand { want: Want::Whois, .. }));
-        let answer = match self.show_peer(node, now) {
-            Some(peer) if whois => Answer::Peer(Box::new(peer)),
-            _ => Answer::Pong(Pong { name, id: node, rtt_ms }),
-        };
-        self.succeed(number, answer, now);
-    }
-
-    fn granted(
-        &mut self,
-        number: u64,
-        node: NodeId,
-        grant: ticket::TicketGrant,
-        request: &TicketRequest,
-        now: Timestamp,
-    ) {
-        let Some(provider) = self.peers.member(node, now).map(|peer| peer.certificate().clone()) else {
-            self.give_up(number, now);
-            return;
-        };
-        match ticket::accept(grant, request, &provider, &self.keys, now) {
-            Ok(held) => {
-                let held = Arc::new(held);
-                self.tickets.insert((node, request.service.clone()), Arc::clone(&held));
-                self.deliver_durably(number, held, now);
-            }
-            Err(error) => {
-                let failure = Failure::new(
-                    Code::Denied,
-                    format!("{} answered with a ticket that is not good: {error}", provider.name()),
-                    "see whether somebody is tampering with that machine or with the network",
-                );
-                self.fail(number, failure, now);
-            }
-        }
-    }
-
-    fn deliver_durably(&mut self, number: u64, held: Arc<HeldTicket>, now: Timestamp) {
-        let before = self.wires.outputs.len();
-        let write = load::keep_ticket(&held);
-        self.deliver(number, held, now);
-        let then = self.wires.outputs.split_off(before).into();
-        self.persist(vec![write], then);
-    }
-
-    /// Ends an errand that was for a ticket.
-    fn deliver(&mut self, number: u64, held: Arc<HeldTicket>, now: Timestamp) {
-        let Some(errand) = self.errands.running.get(&number) else { return };
-        let Origin::Command(to) = errand.origin else { return };
-        if matches!(errand.want, Want::Channel(_)) {
-            self.errands.running.remove(&number);
-            let result = self.channel_grant(held).map(Box::new);
-            self.output(Output::Channel { to, result });
-        } else {
-            let answer = self.show_ticket(&held);
-            self.succeed(number, answer, now);
-        }
-    }
-
-    fn channel_grant(&self, ticket: Arc<HeldTicket>) -> Result<ChannelGrant, Failure> {
-        let provider = ticket.terms().provider;
-        let lost = || Failure::new(Code::Unreachable, "the peer has gone away", "try again when it is back");
-        let peer = self.peers.get(provider).ok_or_else(lost)?;
-        let name = peer.certificate.as_ref().ok_or_else(lost)?.name().clone();
-        // The address at which the peer answers now comes first: of several, it is the one known to work.
-        let here = peer.connected.map(|remote| remote.ip());
-        let mut lanes = peer.addresses.lane.clone();
-        lanes.sort_by_key(|lane| Some(lane.ip()) != here);
-        Ok(ChannelGrant { ticket, provider: name, lanes })
-    }
-
-    pub(super) fn show_ticket(&self, held: &HeldTicket) -> Answer {
-        Answer::Ticket(self.ticket_row(held))
-    }
-
-    pub(super) fn ticket_row(&self, held: &HeldTicket) -> control::Ticket {
-        let terms = held.terms();
-        control::Ticket {
-            id: terms.id.to_string(),
-            service: terms.service.clone(),
-            provider: self.peers.label(terms.provider),
-            user: None,
-            not_before: Time(terms.not_before),
-            expires: Time(terms.expires),
-        }
-    }
-
-    /// The authority's word on a requester's certificate.
-    fn confirmed(&mut self, number: u64, good: bool, now: Timestamp) {
-        let Some(errand) = self.errands.running.remove(&number) else { return };
-        if let (Want::Confirm(requester, request), Origin::Inbound(inbound)) = (&errand.want, errand.origin) {
-            if good {
-                self.mint_for(*requester, request, inbound, now);
-            } else {
-                self.respond(inbound, &Response::Reject(Reject::NotConfirmed));
-            }
-        }
-    }
-
     fn succeed(&mut self, number: u64, answer: Answer, now: Timestamp) {
         if let Some(errand) = self.errands.running.remove(&number) {
             self.end(errand.origin, &errand.want, Ok(answer), now);
@@ -568,41 +378,4 @@ impl Engine {
             (Origin::Inbound(_), ..) => {}
         }
     }
-}
-
-/// The failure of a look-up.
-pub(super) fn unknown(name: &str, reject: Reject) -> Failure {
-    if reject != Reject::Unknown {
-        return reject.failure();
-    }
-    Failure::new(
-        Code::NotFound,
-        format!("there is no peer {name} in this network"),
-        "see who is there: `lanyard peers`",
-    )
-}
-
-/// The failure of a search for a certificate: whatever is known of the peer, there is none that can be used.
-fn no_certificate(whom: &str) -> Failure {
-    Failure::new(
-        Code::NotFound,
-        format!("no certificate of {whom} is known here that holds now"),
-        format!(
-            "when {whom} or the authority is in reach, `lanyard ping {whom}` gets it, and this node keeps it"
-        ),
-    )
-}
-
-/// The failure of a greeting.
-fn strangers(whom: &str) -> Failure {
-    Failure::new(
-        Code::Denied,
-        format!("{whom} and this node do not take each other for members of one network"),
-        "compare network, state and clock of both: `lanyard status` on each",
-    )
-}
-
-/// The failure of asking for oneself.
-pub(super) fn this_node() -> Failure {
-    Failure::new(Code::Usage, "that is this node itself", "name another node: `lanyard peers` lists them")
 }

@@ -1,0 +1,120 @@
+//! What becomes of an errand when its question is answered.
+
+use core::time::Duration;
+
+use super::failure::{this_node, unknown};
+use super::{Asking, Errand, Origin, Step, Target, Want};
+use crate::certificate;
+use crate::control::{Answer, Code, Failure, Pong};
+use crate::engine::Engine;
+use crate::identity::NodeId;
+use crate::message::{Found, Response};
+use crate::reject::Reject;
+use crate::time::Timestamp;
+
+impl Engine {
+    /// The answer to a question that an errand put, and that others may have waited for.
+    pub(in crate::engine) fn errand_answered(
+        &mut self,
+        number: u64,
+        response: Option<Response>,
+        took: Duration,
+        now: Timestamp,
+    ) {
+        let asked = self.errands.running.get(&number).and_then(Errand::asked);
+        self.take_answer(number, response, took, now);
+        if let Some(node) = asked {
+            self.advance_errands_for(node, now);
+        }
+    }
+
+    fn take_answer(&mut self, number: u64, response: Option<Response>, took: Duration, now: Timestamp) {
+        let Some(errand) = self.errands.running.get_mut(&number) else { return };
+        let step = core::mem::replace(&mut errand.step, Step::Reach { looked_up: true });
+        let Some(response) = response else {
+            self.give_up(number, now);
+            return;
+        };
+        match (step, response) {
+            (Step::LookingUp, Response::Found(found)) => self.looked_up(number, &found, now),
+            (Step::LookingUp, Response::Reject(reject)) => {
+                self.not_found(number, reject, now);
+            }
+            (Step::Asked(node, Asking::Ping), Response::Pong) => self.ponged(number, node, took, now),
+            (Step::Asked(_, Asking::Status), Response::Status(good)) => self.confirmed(number, good, now),
+            (Step::Asked(node, Asking::Ticket(request)), Response::Grant(grant)) => {
+                self.granted(number, node, grant, &request, now);
+            }
+            (_, Response::Reject(reject)) => self.fail(number, reject.failure(), now),
+            _ => self.fail(number, Reject::Invalid.failure(), now),
+        }
+    }
+
+    /// The authority knows nobody by this name.
+    pub(super) fn not_found(&mut self, number: u64, reject: Reject, now: Timestamp) {
+        let failure = self.revoked_by_name(number).unwrap_or_else(|| unknown(&self.whom(number), reject));
+        self.fail(number, failure, now);
+    }
+
+    pub(super) fn whom(&self, number: u64) -> String {
+        match self.errands.running.get(&number).map(|errand| &errand.target) {
+            Some(Target::Named(peer)) => peer.to_string(),
+            Some(Target::Node(node)) => self.peers.label(*node),
+            None => String::new(),
+        }
+    }
+
+    fn looked_up(&mut self, number: u64, found: &Found, now: Timestamp) {
+        let Some(member) = self.membership.member.clone() else { return };
+        match certificate::verify(&member.anchor, &found.certificate, now) {
+            Ok(certificate) if certificate.node_id() != self.node_id() => {
+                let target = Target::Node(certificate.node_id());
+                self.learn(certificate, found.addresses.clone(), now);
+                if let Some(errand) = self.errands.running.get_mut(&number) {
+                    errand.target = target;
+                }
+                self.advance(number, now);
+            }
+            Ok(_) => self.fail(number, this_node(), now),
+            Err(error) => {
+                let whom = self.whom(number);
+                let failure = Failure::new(
+                    Code::Denied,
+                    format!("{whom} has no certificate that holds: {error}"),
+                    "see `lanyard status` there: it renews its certificate when it reaches the authority",
+                );
+                self.fail(number, failure, now);
+            }
+        }
+    }
+
+    fn ponged(&mut self, number: u64, node: NodeId, took: Duration, now: Timestamp) {
+        let rtt_ms = took.as_secs_f64() * 1000.0;
+        self.peers.set_rtt(node, rtt_ms);
+        let Some(name) = self.peers.member(node, now).map(|peer| peer.certificate().name().clone()) else {
+            self.give_up(number, now);
+            return;
+        };
+        if self.needs_no_reach(number, node, now) {
+            return;
+        }
+        let whois = matches!(self.errands.running.get(&number), Some(Errand { want: Want::Whois, .. }));
+        let answer = match self.show_peer(node, now) {
+            Some(peer) if whois => Answer::Peer(Box::new(peer)),
+            _ => Answer::Pong(Pong { name, id: node, rtt_ms }),
+        };
+        self.succeed(number, answer, now);
+    }
+
+    /// The authority's word on a requester's certificate.
+    fn confirmed(&mut self, number: u64, good: bool, now: Timestamp) {
+        let Some(errand) = self.errands.running.remove(&number) else { return };
+        if let (Want::Confirm(requester, request), Origin::Inbound(inbound)) = (&errand.want, errand.origin) {
+            if good {
+                self.mint_for(*requester, request, inbound, now);
+            } else {
+                self.respond(inbound, &Response::Reject(Reject::NotConfirmed));
+            }
+        }
+    }
+}
