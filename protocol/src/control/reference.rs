@@ -91,3 +91,29 @@ impl fmt::Display for ServiceRef {
         write!(f, "{}@{}", self.service, self.peer)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_a_peer_by_name_prefix_or_id() {
+        for good in ["till", "0a1b", &"a".repeat(64)] {
+            assert!(good.parse::<PeerRef>().is_ok(), "{good}");
+        }
+        for bad in ["", "Till", "a b", &"g".repeat(64), &"a".repeat(65)] {
+            assert!(bad.parse::<PeerRef>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_a_service_at_a_peer() {
+        assert_eq!(
+            "chat@bob".parse::<ServiceRef>().map(|service| service.to_string()),
+            Ok("chat@bob".to_owned())
+        );
+        for bad in ["chat", "@bob", "chat@", "chat@bob@x", "CHAT@bob"] {
+            assert!(bad.parse::<ServiceRef>().is_err(), "{bad}");
+        }
+    }
+}
