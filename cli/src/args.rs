@@ -89,7 +89,7 @@ pub(crate) enum Command {
     /// Show the certificate of the network's authority
     #[command(subcommand)]
     Ca(Ca),
-    /// Get session tickets and show those that are held
+    /// Get session tickets, show those that are held or minted, end one
     #[command(subcommand)]
     Ticket(Ticket),
     /// Talk to a peer

@@ -230,14 +230,17 @@ impl Gate {
             Ok(ticket) => Some((ticket, None)),
             Err(TicketError::Expired { ticket, .. }) => Some((ticket, Some(ChannelReject::Expired))),
             Err(TicketError::NotAllowed(ticket)) => Some((ticket, Some(ChannelReject::NotAllowed))),
-            Err(TicketError::Revoked(ticket)) => Some((ticket, Some(ChannelReject::Revoked))),
+            Err(TicketError::Revoked(ticket) | TicketError::TakenBack(ticket)) => {
+                Some((ticket, Some(ChannelReject::Revoked)))
+            }
             Err(
                 error @ (TicketError::NoTicket(_)
                 | TicketError::Content
                 | TicketError::Certificate(_)
                 | TicketError::NotMember
                 | TicketError::Over { .. }
-                | TicketError::ProviderRevoked),
+                | TicketError::ProviderRevoked
+                | TicketError::GivenUp),
             ) => {
                 tracing::debug!(%error, "refused on the lane");
                 None

@@ -122,7 +122,7 @@ pub enum ChannelReject {
     /// The ticket's time is over: a new one may be asked for.
     #[error("the ticket has expired")]
     Expired = 0x81,
-    /// A certificate, user or key that the ticket stands on is revoked.
+    /// The ticket is revoked, or a certificate, user or key that it stands on.
     #[error("the ticket is revoked")]
     Revoked = 0x82,
     /// The policy no longer allows what the ticket says.

@@ -22,7 +22,7 @@ pub use self::failure::{Code, Failure};
 pub use self::membership::{
     Certificates, Init, Initialised, Invite, InviteRequest, Join, Joined, Revoke, Revoked,
 };
-pub use self::peer::{Peer, PeerCertificate, PeerState, Pong, Ticket};
+pub use self::peer::{Peer, PeerCertificate, PeerState, Pong, RevokedTicket, Ticket, TicketKind};
 pub use self::reference::{PeerRef, ServiceRef};
 pub use self::state::{ExportState, Exported, Passphrase};
 pub use self::status::{AuthorityStatus, CertificateStatus, Epochs, Pending, RoleName, State, Status};
@@ -57,8 +57,10 @@ pub enum Command {
     Whois(PeerRef),
     /// Get a ticket, or return the one that is held.
     GetTicket(ServiceRef),
-    /// The tickets that are held.
+    /// The tickets that are held, and those that were minted since the node's start.
     Tickets,
+    /// End the ticket with this id, which is held or was minted here.
+    RevokeTicket(String),
     /// Renew this node's certificate now.
     Renew,
     /// This node's certificate and its network's CA certificate.
@@ -109,6 +111,8 @@ pub enum Answer {
     Ticket(Ticket),
     /// To [`Command::Tickets`].
     Tickets(Vec<Ticket>),
+    /// To [`Command::RevokeTicket`].
+    TicketRevoked(RevokedTicket),
     /// To [`Command::Certificates`] and [`Command::Renew`].
     Certificates(Box<Certificates>),
     /// To [`Command::Revoke`].

@@ -24,6 +24,7 @@ mod reach;
 mod renewal;
 mod revocation;
 mod signed_time;
+mod tickets;
 
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
@@ -50,15 +51,16 @@ use self::renewal::Renewal;
 use self::revocation::Spread;
 use self::signed_time::Clock;
 pub use self::signed_time::ClockFault;
+use self::tickets::Tickets;
 use crate::control::MachineId;
 use crate::enrolment::{Authority, OwnRequest};
 use crate::hello::Addresses;
-use crate::identity::{NetworkName, NodeId, NodeKeys, ServiceName};
+use crate::identity::{NetworkName, NodeId, NodeKeys};
 use crate::keyring::KeyRing;
 use crate::label::Digest;
 use crate::message::{self, Request};
 use crate::snapshot::{Member, Snapshot};
-use crate::ticket::{HeldTicket, TicketId};
+use crate::ticket::TicketId;
 use crate::time::Timestamp;
 
 /// A node's control plane. See the [module](self) for how to drive it.
@@ -67,7 +69,7 @@ pub struct Engine {
     ring: Arc<KeyRing>,
     membership: Membership,
     peers: Peers,
-    tickets: BTreeMap<(NodeId, ServiceName), Arc<HeldTicket>>,
+    tickets: Tickets,
     errands: Errands,
     homing: Homing,
     renewal: Renewal,
@@ -177,6 +179,7 @@ impl Engine {
                 crate::channel::Suites::PORTABLE
             },
             member: self.membership.member.clone(),
+            revoked_tickets: self.tickets.revoked(),
         })
     }
 
@@ -210,6 +213,7 @@ impl Engine {
     pub fn handle_timeout(&mut self, now: Timestamp) {
         if now >= self.ring.next_rotation() {
             self.ring = Arc::new(self.ring.rotated(now, &mut *self.rng));
+            self.tickets.rotated(&self.ring);
             self.publish();
         }
         self.give_up_errands(now);
@@ -338,12 +342,11 @@ impl Engine {
         }
     }
 
-    /// The provider did not know a ticket that this node holds, as after its restart: it is forgotten.
+    /// The provider refused a ticket that this node holds: it does not know it, as after its restart, or has taken it
+    /// back. It is forgotten.
     pub fn handle_no_ticket(&mut self, ticket: &TicketId, _now: Timestamp) {
-        let held =
-            self.tickets.iter().find(|(_, held)| held.terms().id == *ticket).map(|(key, _)| key.clone());
-        if let Some(key) = held {
-            self.tickets.remove(&key);
+        if let Some(key) = self.tickets.place_of(*ticket) {
+            self.tickets.held.remove(&key);
             self.persist(vec![load::erase_ticket(&key)], Vec::new());
         }
     }

@@ -14,7 +14,7 @@ use crate::identity::NodeId;
 use crate::label::Digest;
 use crate::reject::Reject;
 use crate::revocation::{SignedRevocation, Update};
-use crate::ticket::{TicketGrant, TicketRequest};
+use crate::ticket::{TicketGrant, TicketId, TicketRequest};
 
 /// The version of the frames.
 pub const VERSION: u8 = 1;
@@ -68,6 +68,8 @@ pub enum Request {
     Ping,
     /// These memberships were taken away.
     Revocations(Update),
+    /// I give up this ticket that you have minted for me.
+    RevokeTicket(TicketId),
 }
 
 /// What the sender of a request must have proven.
@@ -85,9 +87,12 @@ impl Request {
     pub const fn access(&self) -> Access {
         match self {
             Self::WhoIs | Self::KeyRequest(_) | Self::Enrol(_) | Self::Hello(_) => Access::Anyone,
-            Self::Lookup(_) | Self::Status(_) | Self::Ticket(_) | Self::Ping | Self::Revocations(_) => {
-                Access::Member
-            }
+            Self::Lookup(_)
+            | Self::Status(_)
+            | Self::Ticket(_)
+            | Self::Ping
+            | Self::Revocations(_)
+            | Self::RevokeTicket(_) => Access::Member,
         }
     }
 }
@@ -119,6 +124,8 @@ pub enum Response {
     Revoked(SignedRevocation),
     /// To [`Request::Enrol`]: two people have yet to confirm it, so ask again.
     Waiting,
+    /// To [`Request::RevokeTicket`]: it opens nothing any more, and its channels end.
+    TicketRevoked,
 }
 
 /// The frame of a message.

@@ -1,5 +1,6 @@
 //! What minting and validating a ticket need to know of a node: immutable, shared by every thread.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::access::Policy;
@@ -9,6 +10,7 @@ use crate::hello::Hello;
 use crate::identity::{NodeId, NodeKeys, SealingKey};
 use crate::keyring::KeyRing;
 use crate::revocation::{Revocation, RevocationList};
+use crate::ticket::TicketId;
 use crate::time::Timestamp;
 
 /// A node as it was when the engine last changed something that tickets depend on.
@@ -18,6 +20,8 @@ pub struct Snapshot {
     pub(crate) ring: Arc<KeyRing>,
     pub(crate) suites: Suites,
     pub(crate) member: Option<Arc<Member>>,
+    /// Tickets that were taken back one by one: minted here, or held here and given up.
+    pub(crate) revoked_tickets: Arc<BTreeSet<TicketId>>,
 }
 
 /// What a node knows by being a member of a network.

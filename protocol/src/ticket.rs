@@ -9,6 +9,7 @@
 
 mod cache;
 mod mint;
+mod minted;
 mod open;
 #[cfg(test)]
 pub(crate) mod vectors;
@@ -20,7 +21,8 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 pub use self::cache::SessionKeyCache;
-pub use self::mint::{MintError, mint};
+pub use self::mint::{MintError, Minted, mint};
+pub(crate) use self::minted::{MintedTicket, MintedTickets};
 pub use self::open::{GrantError, TicketError, accept, recheck, validate};
 use crate::certificate::{CertificateDer, VerifiedCertificate};
 use crate::channel::Psk;
@@ -44,6 +46,20 @@ pub const RENEW_BEFORE: Duration = Duration::from_secs(30);
 /// A ticket's id: 128 random bits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TicketId(pub [u8; 16]);
+
+impl core::str::FromStr for TicketId {
+    type Err = NoTicketId;
+
+    fn from_str(text: &str) -> Result<Self, NoTicketId> {
+        let bytes = HEXLOWER.decode(text.as_bytes()).map_err(|_| NoTicketId)?;
+        bytes.try_into().map(Self).map_err(|_| NoTicketId)
+    }
+}
+
+/// The text is no ticket's id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the id of a ticket is 32 hexadecimal digits")]
+pub struct NoTicketId;
 
 /// 32 lower-case hexadecimal digits.
 impl fmt::Display for TicketId {
@@ -250,6 +266,9 @@ impl HeldTicket {
         let member = snapshot.member.as_ref().filter(|member| !member.is_revoked());
         if member.ok_or(TicketError::NotMember)?.denies(self.terms.provider) {
             return Err(TicketError::ProviderRevoked);
+        }
+        if snapshot.revoked_tickets.contains(&self.terms.id) {
+            return Err(TicketError::GivenUp);
         }
         let expires = self.terms.expires;
         if now >= expires { Err(TicketError::Over { expires, now }) } else { Ok(()) }

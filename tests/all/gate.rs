@@ -11,7 +11,7 @@ use lanyard_protocol::message::{Lookup, Request, Response, StatusRequest};
 use lanyard_protocol::reject::Reject;
 use lanyard_protocol::revocation::Update;
 use lanyard_protocol::seal::Sealed;
-use lanyard_protocol::ticket::TicketRequest;
+use lanyard_protocol::ticket::{TicketId, TicketRequest};
 use lanyard_tests::{Host, Member, Puppet, SOON, Stranger, WallClock, say, wait_for};
 
 /// What becomes of a kind of request of somebody who is no member.
@@ -78,6 +78,7 @@ kinds! {
     Request::Revocations(_) => Refused, |_| {
         Request::Revocations(Update { revocations: Vec::new(), head: None })
     };
+    Request::RevokeTicket(_) => Refused, |_| Request::RevokeTicket(TicketId([8; 16]));
 }
 
 /// The answer to a request: strangers are answered so often and no more, so it may have to be asked again.

@@ -23,4 +23,5 @@ mod seal;
 mod secrets;
 mod spine;
 mod store;
+mod tickets;
 mod tree;

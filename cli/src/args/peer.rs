@@ -34,10 +34,15 @@ pub(crate) enum Ticket {
         /// NAME@PEER, as in chat@till
         service: ServiceRef,
     },
-    /// List the tickets that are held
+    /// List the tickets that are held, and those that this node has minted since its start
     List,
     /// Show one ticket
     Show {
+        /// The ticket's id
+        id: String,
+    },
+    /// End a ticket now: one that this node has minted, with its channels, or one that it holds
+    Revoke {
         /// The ticket's id
         id: String,
     },

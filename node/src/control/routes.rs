@@ -57,6 +57,7 @@ fn engine() -> Router<Node> {
         .route("/v1/whois/{peer}", get(whois))
         .route("/v1/tickets", post(get_ticket).get(tickets))
         .route("/v1/tickets/{id}", get(ticket))
+        .route("/v1/tickets/{id}/revoke", post(revoke_ticket))
         .route("/v1/certificates", get(certificates))
         .route("/v1/certificates/renew", post(renew))
         .route("/v1/down", post(down))
@@ -196,15 +197,23 @@ async fn ticket(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Json<Ticket>, ApiError> {
-    let Answer::Tickets(held) = node.handle.command(caller, Command::Tickets).await? else {
+    let Answer::Tickets(known) = node.handle.command(caller, Command::Tickets).await? else {
         let remedy = "report this as a defect";
         return Err(Failure::new(Code::Failed, "the node answered another question", remedy).into());
     };
-    let found = held.into_iter().find(|ticket| ticket.id == id).map(Json);
+    let found = known.into_iter().find(|ticket| ticket.id == id).map(Json);
     found.ok_or_else(|| {
-        Failure::new(Code::NotFound, "no such ticket is held", "list those that are: `lanyard ticket list`")
-            .into()
+        let remedy = "list those that are: `lanyard ticket list`";
+        Failure::new(Code::NotFound, "no such ticket is held, nor was minted here", remedy).into()
     })
+}
+
+async fn revoke_ticket(
+    State(node): State<Node>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    run(&node, caller, Command::RevokeTicket(id)).await
 }
 
 async fn certificates(
@@ -251,6 +260,7 @@ fn body(answer: Answer) -> Response {
         Answer::Peer(peer) => json(peer),
         Answer::Ticket(ticket) => json(ticket),
         Answer::Tickets(tickets) => json(tickets),
+        Answer::TicketRevoked(revoked) => json(revoked),
         Answer::Certificates(certificates) => json(certificates),
         Answer::Revoked(report) => json(report),
         Answer::CertificateOf(certificate) => json(certificate),

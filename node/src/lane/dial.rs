@@ -38,7 +38,7 @@ pub struct Dialled {
 }
 
 /// Gets a ticket for `service` and opens a channel with it. A ticket that the provider does not know any more, or
-/// that has just expired, is replaced once.
+/// that has just expired, is replaced once; one that was revoked is forgotten.
 ///
 /// # Errors
 /// What the user is told: denied, unreachable, unknown.
@@ -56,7 +56,13 @@ pub(crate) async fn open(handle: &Handle, service: &ServiceRef) -> Result<Dialle
                 retried = true;
                 handle.no_ticket(grant.ticket.terms().id).await?;
             }
-            Err(error) => return Err(failure(&error, service)),
+            Err(error) => {
+                if matches!(error, OpenError::Refused(ChannelReject::Revoked)) {
+                    // The user is told once. Whether there is another one is the provider's policy to say.
+                    handle.no_ticket(grant.ticket.terms().id).await?;
+                }
+                return Err(failure(&error, service));
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Time;
 use crate::identity::{EntityName, NodeId, NodeName, ServiceName};
 
-/// One row of the answer to [`Command::Peers`].
+/// One row of the answer to [`Command::Peers`](super::Command::Peers).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Peer {
     /// Its name, once its certificate has been seen.
@@ -42,7 +42,7 @@ pub enum PeerState {
     Revoked,
 }
 
-/// The answer to [`Command::Ping`].
+/// The answer to [`Command::Ping`](super::Command::Ping).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pong {
     /// Who answered.
@@ -53,26 +53,57 @@ pub struct Pong {
     pub rtt_ms: f64,
 }
 
-/// The answer to [`Command::CertificateOf`].
+/// The answer to [`Command::CertificateOf`](super::Command::CertificateOf).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerCertificate {
     /// The certificate in PEM (RFC 7468).
     pub certificate: String,
 }
 
-/// A ticket, as its holder sees it.
+/// On which side of a ticket a node stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TicketKind {
+    /// The node may use it.
+    #[default]
+    Held,
+    /// The node provides the service, and has minted it.
+    Minted,
+}
+
+/// A ticket, as its holder or its provider sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ticket {
     /// Its id: 32 hexadecimal digits.
     pub id: String,
+    /// Whether this node holds it or has minted it.
+    #[serde(default)]
+    pub kind: TicketKind,
     /// The service.
     pub service: ServiceName,
     /// Who provides the service: a name, or the beginning of an id where no name is known.
     pub provider: String,
+    /// Who may use it, in the same way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requester: Option<String>,
     /// On whose behalf it was asked for, if anybody's.
     pub user: Option<String>,
     /// When it begins.
     pub not_before: Time,
     /// When it ends.
     pub expires: Time,
+    /// Whether it was taken back, as far as this node knows.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub revoked: bool,
+}
+
+/// The answer to [`Command::RevokeTicket`](super::Command::RevokeTicket).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevokedTicket {
+    /// The ticket. If this node held it, it holds it no more.
+    #[serde(flatten)]
+    pub ticket: Ticket,
+    /// Whether its provider refuses it from now on. Otherwise the provider could not be told, and the ticket is good
+    /// there until its end, for whoever has a copy of it.
+    pub confirmed: bool,
 }

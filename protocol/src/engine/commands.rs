@@ -46,10 +46,10 @@ impl Engine {
                 self.run_for_service(id, service.clone(), peer, Want::Ticket(service), now);
             }
             Command::Tickets => {
-                let live = self.tickets.values().filter(|held| now < held.terms().expires);
-                let rows = live.map(|held| self.ticket_row(held)).collect();
-                self.answer(id, Ok(Answer::Tickets(rows)));
+                let answer = self.show_tickets(now);
+                self.answer(id, Ok(answer));
             }
+            Command::RevokeTicket(ticket) => self.revoke_ticket(id, &ticket, now),
             Command::Renew => self.renew(id, now),
             Command::Revoke(revoke) => self.revoke(id, &revoke, now),
             Command::Certificates => {

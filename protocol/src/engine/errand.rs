@@ -9,6 +9,7 @@ mod ticket;
 
 use core::time::Duration;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use self::failure::{no_certificate, strangers};
 pub(super) use self::failure::{this_node, unknown};
@@ -22,7 +23,7 @@ use crate::hello::Addresses;
 use crate::identity::{NodeId, ServiceName};
 use crate::message::{Lookup, Request, StatusRequest};
 use crate::reject::Reject;
-use crate::ticket::TicketRequest;
+use crate::ticket::{HeldTicket, TicketRequest};
 use crate::time::Timestamp;
 
 /// How long a user waits for another node.
@@ -51,6 +52,8 @@ pub(super) enum Want {
     Confirm(NodeId, TicketRequest),
     /// A certificate of the peer's that holds.
     Certificate,
+    /// The provider's word that a ticket which this node has given up opens nothing any more.
+    Revocation(Arc<HeldTicket>),
 }
 
 /// With whom.
@@ -74,6 +77,7 @@ enum Asking {
     Ping,
     Status,
     Ticket(TicketRequest),
+    Revocation,
 }
 
 struct Errand {
@@ -269,7 +273,7 @@ impl Engine {
             }
             Want::Ticket(service) => self.held(node, service, now).map(|held| self.show_ticket(&held)),
             Want::Certificate => self.peers.certificate(node, now).map(certificate_answer),
-            Want::Whois | Want::Ping | Want::Channel(_) | Want::Confirm(..) => None,
+            Want::Whois | Want::Ping | Want::Channel(_) | Want::Confirm(..) | Want::Revocation(_) => None,
         };
         let Some(answer) = answer else { return false };
         self.succeed(number, answer, now);
@@ -336,6 +340,7 @@ impl Engine {
                 let status = StatusRequest { node: *requester, certificate: request.certificate };
                 (Request::Status(status), Asking::Status)
             }
+            Want::Revocation(held) => (Request::RevokeTicket(held.terms().id), Asking::Revocation),
             Want::Ticket(service) | Want::Channel(service) => {
                 let service = service.clone();
                 if let Some(held) = self.held(node, &service, now) {
@@ -370,6 +375,9 @@ impl Engine {
         match (origin, want, result) {
             (Origin::Command(to), Want::Channel(_), Err(failure)) => {
                 self.output(Output::Channel { to, result: Err(failure) });
+            }
+            (Origin::Command(to), Want::Revocation(held), result) => {
+                self.ticket_given_up(to, held, result.is_ok());
             }
             (Origin::Command(to), _, result) => self.answer(to, result),
             (Origin::Inbound(inbound), Want::Confirm(requester, request), Err(_)) => {

@@ -11,7 +11,7 @@ use crate::identity::NodeId;
 use crate::message::{self, Access, Found, Lookup, Request, Response, StatusRequest};
 use crate::record::Write;
 use crate::reject::Reject;
-use crate::ticket::{self, TicketRequest};
+use crate::ticket::{self, Minted, TicketRequest};
 use crate::time::Timestamp;
 
 /// The addresses of an authority in the answer to a stranger, so that it stays small.
@@ -47,6 +47,7 @@ impl Engine {
             Request::Ticket(request) => self.ticket_requested(from, inbound, request, now),
             Request::Ping => self.respond(inbound, &Response::Pong),
             Request::Revocations(update) => self.revocations_received(from, inbound, &update, now),
+            Request::RevokeTicket(ticket) => self.ticket_given_back(from, inbound, ticket, now),
         }
     }
 
@@ -253,7 +254,13 @@ impl Engine {
         let member = self.membership.member.as_ref().ok_or(Reject::NotMember)?;
         let peer = self.peers.member(requester, now).ok_or(Reject::NotMember)?.certificate();
         let granted = member.policy.grant(peer, &request.service).ok_or(Reject::Denied)?;
-        ticket::mint(&snapshot, request, &granted, now, &mut *self.rng).map_err(|_| Reject::Invalid)
+        if !self.tickets.minted.has_room(requester, now) {
+            return Err(Reject::Busy);
+        }
+        let minted = ticket::mint(&snapshot, request, &granted, now, &mut *self.rng);
+        let Minted { grant, terms } = minted.map_err(|_| Reject::Invalid)?;
+        self.tickets.minted.add(&terms, self.ring.generation());
+        Ok(grant)
     }
 }
 

@@ -156,7 +156,7 @@ pub(super) fn engine(
         keys: Arc::new(keys),
         membership,
         peers,
-        tickets,
+        tickets: super::Tickets::new(tickets),
         errands: super::Errands::default(),
         homing: super::Homing::default(),
         renewal: super::Renewal::default(),

@@ -227,9 +227,10 @@ impl Engine {
         self.peers.refuse(node);
         self.forget_spread(node);
         self.output(Output::Disconnect { peer: node });
-        let held: Vec<_> = self.tickets.keys().filter(|(provider, _)| *provider == node).cloned().collect();
+        let held: Vec<_> =
+            self.tickets.held.keys().filter(|(provider, _)| *provider == node).cloned().collect();
         for key in &held {
-            self.tickets.remove(key);
+            self.tickets.held.remove(key);
         }
         held.iter().map(load::erase_ticket).collect()
     }

@@ -62,6 +62,7 @@ impl Network {
             ring: Arc::new(KeyRing::new(NOW, &mut rng(seed))),
             suites: Suites::PORTABLE,
             member: Some(Arc::new(member)),
+            revoked_tickets: Arc::default(),
         };
         Node { snapshot, certificate }
     }

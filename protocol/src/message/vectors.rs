@@ -119,14 +119,17 @@ fn request_frames_with_one_fault_are_refused_for_it() {
         ("Ticket", ticket_request()),
         ("Ping", Request::Ping),
         ("Revocations", Request::Revocations(Update { revocations: Vec::new(), head: None })),
+        ("RevokeTicket", Request::RevokeTicket(TicketId([5; 16]))),
     ] {
         family.accept(name, input(&frame(&request)));
     }
     of_any_kind(&mut family, &frame(&ticket_request()));
+    let cut = [VERSION, 9, 5, 5, 5, 5];
+    family.refuse("a ticket's id that is cut", "D4", input(&cut), "malformed");
     tickets(&mut family);
     hellos(&mut family);
     key_requests(&mut family);
-    family.check((43, 13), judge::<Request>);
+    family.check((44, 14), judge::<Request>);
 }
 
 fn tickets(family: &mut Family) {
@@ -237,6 +240,7 @@ fn response_frames_with_one_fault_are_refused_for_it() {
         ("Pong", Response::Pong),
         ("Revocations", Response::Revocations(3)),
         ("Waiting", Response::Waiting),
+        ("TicketRevoked", Response::TicketRevoked),
         ("Reject", Response::Reject(Reject::NotMember)),
     ] {
         family.accept(name, input(&frame(&response)));
@@ -262,5 +266,5 @@ fn response_frames_with_one_fault_are_refused_for_it() {
         family.refuse(&format!("a grant without its last {missing} bytes"), "C11", input(cut), "malformed");
     }
     family.refuse("a request", "B14", input(&frame(&enrol())), "not the canonical encoding");
-    family.check((23, 9), judge::<Response>);
+    family.check((23, 10), judge::<Response>);
 }

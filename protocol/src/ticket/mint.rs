@@ -33,6 +33,15 @@ pub enum MintError {
     Ended,
 }
 
+/// A ticket that was just made.
+#[derive(Debug)]
+pub struct Minted {
+    /// What the requester is given.
+    pub grant: TicketGrant,
+    /// What it is good for.
+    pub terms: Terms,
+}
+
 /// Mints a ticket for one of this node's own services, in answer to `request`.
 ///
 /// It ends after [`TICKET_LIFE`], or with whichever certificate ends first.
@@ -45,7 +54,7 @@ pub fn mint(
     granted: &Granted,
     now: Timestamp,
     rng: &mut (impl CryptoRng + ?Sized),
-) -> Result<TicketGrant, MintError> {
+) -> Result<Minted, MintError> {
     let member = snapshot.member.as_ref().ok_or(MintError::NotMember)?;
     let requester = granted.requester();
     if request.certificate != requester.digest() || request.service != *granted.service() {
@@ -77,7 +86,7 @@ fn seal_both(
     granted: &Granted,
     terms: Terms,
     rng: &mut (impl CryptoRng + ?Sized),
-) -> Result<TicketGrant, MintError> {
+) -> Result<Minted, MintError> {
     let requester = granted.requester();
     let secret = Secret::generate(rng);
     let half = ServiceHalf { terms, secret, certificate: requester.der().clone() };
@@ -94,7 +103,7 @@ fn seal_both(
     .map_err(|_| MintError::SealingKey)?;
     let signed = SignedGrant::new(request.digest(), &half.terms, &half.secret, &for_client, &for_service);
     let signature = snapshot.keys.identity.sign(Label::TicketGrant, &signed);
-    Ok(TicketGrant { for_client, for_service, signature })
+    Ok(Minted { grant: TicketGrant { for_client, for_service, signature }, terms: half.terms })
 }
 
 fn seal_for_service(snapshot: &Snapshot, half: &ServiceHalf, rng: &mut (impl CryptoRng + ?Sized)) -> Vec<u8> {

@@ -128,6 +128,9 @@ pub enum TicketError {
     /// The requester's or the minter's membership was taken away. Told to the ticket's proven holder alone.
     #[error("the ticket stands on a membership that was revoked")]
     Revoked(Arc<ValidTicket>),
+    /// The ticket was taken back, by whoever runs its provider or by its requester. Told to its proven holder alone.
+    #[error("the ticket was revoked")]
+    TakenBack(Arc<ValidTicket>),
     /// The time of a ticket that this node holds is over.
     #[error("the ticket expired at {expires}, it is {now}")]
     Over {
@@ -139,6 +142,9 @@ pub enum TicketError {
     /// The membership of the provider of a ticket that this node holds was taken away.
     #[error("the membership of the ticket's provider was revoked")]
     ProviderRevoked,
+    /// This node has revoked a ticket that it held.
+    #[error("the ticket was given up")]
+    GivenUp,
 }
 
 impl TicketError {
@@ -147,7 +153,11 @@ impl TicketError {
     pub const fn ending(&self) -> ChannelReject {
         match self {
             Self::NotAllowed(_) => ChannelReject::NotAllowed,
-            Self::Certificate(_) | Self::Revoked(_) | Self::ProviderRevoked => ChannelReject::Revoked,
+            Self::Certificate(_)
+            | Self::Revoked(_)
+            | Self::TakenBack(_)
+            | Self::ProviderRevoked
+            | Self::GivenUp => ChannelReject::Revoked,
             Self::Expired { .. }
             | Self::Over { .. }
             | Self::NoTicket(_)
@@ -205,6 +215,9 @@ pub fn recheck(
     }
     if member.denies(ticket.terms.requester) || member.denies(ticket.terms.minter) {
         return Err(TicketError::Revoked(ticket));
+    }
+    if snapshot.revoked_tickets.contains(&ticket.terms.id) {
+        return Err(TicketError::TakenBack(ticket));
     }
     if !member.policy.may_ask(&ticket.terms.service) {
         return Err(TicketError::NotAllowed(ticket));

@@ -84,6 +84,7 @@ impl World {
             ring: Arc::clone(&self.ring),
             suites: Suites::ALL,
             member: Some(Arc::new(member)),
+            revoked_tickets: Arc::default(),
         }
     }
 

@@ -8,3 +8,4 @@ mod clock;
 mod engine;
 mod pair;
 mod revocation;
+mod tickets;

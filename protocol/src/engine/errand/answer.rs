@@ -45,6 +45,13 @@ impl Engine {
             (Step::Asked(node, Asking::Ticket(request)), Response::Grant(grant)) => {
                 self.granted(number, node, grant, &request, now);
             }
+            // No ticket that lives is unknown to its minter.
+            (
+                Step::Asked(_, Asking::Revocation),
+                Response::TicketRevoked | Response::Reject(Reject::Unknown),
+            ) => {
+                self.given_up(number);
+            }
             (_, Response::Reject(reject)) => self.fail(number, reject.failure(), now),
             _ => self.fail(number, Reject::Invalid.failure(), now),
         }
@@ -104,6 +111,14 @@ impl Engine {
             _ => Answer::Pong(Pong { name, id: node, rtt_ms }),
         };
         self.succeed(number, answer, now);
+    }
+
+    /// The provider of a ticket that this node has given up has taken note of that.
+    fn given_up(&mut self, number: u64) {
+        let Some(errand) = self.errands.running.remove(&number) else { return };
+        if let (Want::Revocation(held), Origin::Command(to)) = (&errand.want, errand.origin) {
+            self.ticket_given_up(to, held, true);
+        }
     }
 
     /// The authority's word on a requester's certificate.

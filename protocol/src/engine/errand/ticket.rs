@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Origin, Want};
-use crate::control::{self, Answer, Code, Failure, Time};
+use crate::control::{Answer, Code, Failure};
 use crate::engine::{ChannelGrant, Engine, Output, load};
 use crate::identity::{NodeId, ServiceName};
 use crate::ticket::{self, HeldTicket, TicketRequest};
@@ -23,7 +23,7 @@ impl Engine {
         service: &ServiceName,
         now: Timestamp,
     ) -> Option<Arc<HeldTicket>> {
-        self.tickets.get(&(node, service.clone())).filter(|held| held.usable(now)).cloned()
+        self.tickets.held.get(&(node, service.clone())).filter(|held| held.usable(now)).cloned()
     }
 
     pub(super) fn granted(
@@ -41,7 +41,7 @@ impl Engine {
         match ticket::accept(grant, request, &provider, &self.keys, now) {
             Ok(held) => {
                 let held = Arc::new(held);
-                self.tickets.insert((node, request.service.clone()), Arc::clone(&held));
+                self.tickets.held.insert((node, request.service.clone()), Arc::clone(&held));
                 self.deliver_durably(number, held, now);
             }
             Err(error) => {
@@ -91,17 +91,5 @@ impl Engine {
 
     pub(in crate::engine) fn show_ticket(&self, held: &HeldTicket) -> Answer {
         Answer::Ticket(self.ticket_row(held))
-    }
-
-    pub(in crate::engine) fn ticket_row(&self, held: &HeldTicket) -> control::Ticket {
-        let terms = held.terms();
-        control::Ticket {
-            id: terms.id.to_string(),
-            service: terms.service.clone(),
-            provider: self.peers.label(terms.provider),
-            user: None,
-            not_before: Time(terms.not_before),
-            expires: Time(terms.expires),
-        }
     }
 }

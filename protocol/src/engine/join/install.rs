@@ -37,7 +37,7 @@ impl Engine {
     /// What a node kept of a network whose member it is no longer: its tickets, its peers' certificates, and who was
     /// revoked there.
     fn forget_network(&mut self) -> Vec<Write> {
-        let tickets: Vec<_> = core::mem::take(&mut self.tickets).into_keys().collect();
+        let tickets: Vec<_> = core::mem::take(&mut self.tickets.held).into_keys().collect();
         let mut writes: Vec<Write> = tickets.iter().map(load::erase_ticket).collect();
         if let Some(member) = &self.membership.member {
             let kept = member.revocations.to_writes().into_iter();

@@ -1,0 +1,199 @@
+//! Session tickets one by one: those that this node holds, those that it has minted, and how either kind is taken back.
+//!
+//! A provider that takes a ticket back publishes its id in the snapshot: it is refused from then on, and its channels
+//! end. Nothing of that is kept on disk, for the key ring that opens the ticket is not either.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::errand::{Origin, Target, Want};
+use super::{CommandId, Engine, InboundId, Output, load};
+use crate::control::{self, Answer, Code, Failure, RevokedTicket, TicketKind, Time};
+use crate::identity::{NodeId, ServiceName};
+use crate::keyring::KeyRing;
+use crate::message::Response;
+use crate::reject::Reject;
+use crate::ticket::{HeldTicket, MintedTicket, MintedTickets, TicketId};
+use crate::time::Timestamp;
+
+/// Tickets given up whose channels this node goes on refusing: as many as errands at the same time. If there are more,
+/// the one that ends first is left to its provider.
+const GIVEN_UP_MAX: usize = 1024;
+
+/// The tickets that a node holds and those that it has minted.
+#[derive(Default)]
+pub(super) struct Tickets {
+    pub(super) held: BTreeMap<(NodeId, ServiceName), Arc<HeldTicket>>,
+    pub(super) minted: MintedTickets,
+    /// Those that were held until this node's user revoked them, and when they end.
+    given_up: BTreeMap<TicketId, Timestamp>,
+    /// What of both kinds opens nothing any more, as the snapshot says it.
+    revoked: Arc<BTreeSet<TicketId>>,
+}
+
+impl Tickets {
+    /// A node that holds these.
+    pub(super) fn new(held: BTreeMap<(NodeId, ServiceName), Arc<HeldTicket>>) -> Self {
+        Self { held, ..Self::default() }
+    }
+
+    pub(super) fn revoked(&self) -> Arc<BTreeSet<TicketId>> {
+        Arc::clone(&self.revoked)
+    }
+
+    /// The key ring has been rotated.
+    pub(super) fn rotated(&mut self, ring: &KeyRing) {
+        self.minted.keep_what_opens(ring);
+        self.count_revoked();
+    }
+
+    /// Where the ticket is held.
+    pub(super) fn place_of(&self, id: TicketId) -> Option<(NodeId, ServiceName)> {
+        self.held.iter().find(|(_, held)| held.terms().id == id).map(|(place, _)| place.clone())
+    }
+
+    fn give_up(&mut self, held: &HeldTicket, now: Timestamp) {
+        self.given_up.retain(|_, ends| now < *ends);
+        if self.given_up.len() >= GIVEN_UP_MAX {
+            let first = self.given_up.iter().min_by_key(|(_, ends)| **ends).map(|(id, _)| *id);
+            first.and_then(|first| self.given_up.remove(&first));
+        }
+        self.given_up.insert(held.terms().id, held.terms().expires);
+        self.count_revoked();
+    }
+
+    /// A minted ticket was taken back; says whether that is new.
+    fn refuse(&mut self, id: TicketId) -> bool {
+        !self.revoked.contains(&id) && Arc::make_mut(&mut self.revoked).insert(id)
+    }
+
+    fn count_revoked(&mut self) {
+        let revoked = self.minted.revoked().chain(self.given_up.keys().copied()).collect();
+        if *self.revoked != revoked {
+            self.revoked = Arc::new(revoked);
+        }
+    }
+}
+
+impl Engine {
+    /// A local user asks which tickets there are.
+    pub(super) fn show_tickets(&self, now: Timestamp) -> Answer {
+        let held = self.tickets.held.values().filter(|held| now < held.terms().expires);
+        let minted = self.tickets.minted.live(now);
+        let rows = held.map(|held| self.ticket_row(held));
+        Answer::Tickets(rows.chain(minted.map(|minted| self.minted_row(minted))).collect())
+    }
+
+    /// A ticket that this node holds, as a user is shown it.
+    pub(super) fn ticket_row(&self, held: &HeldTicket) -> control::Ticket {
+        let terms = held.terms();
+        control::Ticket {
+            id: terms.id.to_string(),
+            kind: TicketKind::Held,
+            service: terms.service.clone(),
+            provider: self.peers.label(terms.provider),
+            requester: Some(self.own_label()),
+            user: None,
+            not_before: Time(terms.not_before),
+            expires: Time(terms.expires),
+            revoked: self.tickets.revoked.contains(&terms.id),
+        }
+    }
+
+    fn minted_row(&self, (requester, id, ticket): (NodeId, TicketId, &MintedTicket)) -> control::Ticket {
+        let denied = self.membership.member.as_ref().is_some_and(|member| member.denies(requester));
+        control::Ticket {
+            id: id.to_string(),
+            kind: TicketKind::Minted,
+            service: ticket.service.clone(),
+            provider: self.own_label(),
+            requester: Some(self.peers.label(requester)),
+            user: None,
+            not_before: Time(ticket.not_before),
+            expires: Time(ticket.expires),
+            revoked: ticket.revoked || denied,
+        }
+    }
+
+    fn own_label(&self) -> String {
+        let name = self.membership.member.as_ref().map(|member| member.certificate.name().to_string());
+        name.unwrap_or_else(|| self.node_id().short())
+    }
+
+    /// A local user ends a ticket: one that this node has minted, or one that it holds.
+    pub(super) fn revoke_ticket(&mut self, command: CommandId, id: &str, now: Timestamp) {
+        let Ok(id) = id.parse() else {
+            self.answer(command, Err(no_ticket()));
+            return;
+        };
+        if let Some(place) = self.tickets.place_of(id) {
+            self.give_up_ticket(command, &place, now);
+            return;
+        }
+        let requester = self.tickets.minted.requester_of(id);
+        let taken = requester.is_some_and(|requester| self.take_back(requester, id, now));
+        let row = self.tickets.minted.live(now).find(|(_, live, _)| *live == id);
+        let result = match row.filter(|_| taken).map(|minted| self.minted_row(minted)) {
+            Some(ticket) => Ok(Answer::TicketRevoked(RevokedTicket { ticket, confirmed: true })),
+            None => Err(no_ticket()),
+        };
+        self.answer(command, result);
+    }
+
+    /// Takes a ticket back that was minted for `requester`, if it is one that lives.
+    fn take_back(&mut self, requester: NodeId, id: TicketId, now: Timestamp) -> bool {
+        let lives = self.tickets.minted.revoke(requester, id, now);
+        // Whoever says it again wakes nobody.
+        if lives && self.tickets.refuse(id) {
+            self.publish();
+        }
+        lives
+    }
+
+    /// Gives a ticket up at once, and then tells its provider, who may be away.
+    fn give_up_ticket(&mut self, command: CommandId, place: &(NodeId, ServiceName), now: Timestamp) {
+        let Some(held) = self.tickets.held.remove(place) else { return };
+        self.tickets.give_up(&held, now);
+        self.publish();
+        self.persist(vec![load::erase_ticket(place)], Vec::new());
+        self.begin(Origin::Command(command), Target::Node(place.0), Want::Revocation(held), now);
+    }
+
+    /// A ticket was given up, and its provider has `confirmed` that or could not be told. Said once it is durable.
+    pub(super) fn ticket_given_up(&mut self, to: CommandId, held: &HeldTicket, confirmed: bool) {
+        let place = (held.terms().provider, held.terms().service.clone());
+        let ticket = self.ticket_row(held);
+        let result = Ok(Answer::TicketRevoked(RevokedTicket { ticket, confirmed }));
+        // There may be a new one in its place by now.
+        let write = self
+            .tickets
+            .held
+            .get(&place)
+            .map_or_else(|| load::erase_ticket(&place), |new| load::keep_ticket(new));
+        self.persist(vec![write], vec![Output::Answer { to, result }]);
+    }
+
+    /// A member gives up a ticket that this node has minted for it. Of others' tickets it learns nothing.
+    pub(super) fn ticket_given_back(
+        &mut self,
+        from: NodeId,
+        inbound: InboundId,
+        id: TicketId,
+        now: Timestamp,
+    ) {
+        let response = if self.take_back(from, id, now) {
+            Response::TicketRevoked
+        } else {
+            Response::Reject(Reject::Unknown)
+        };
+        self.respond(inbound, &response);
+    }
+}
+
+fn no_ticket() -> Failure {
+    Failure::new(
+        Code::NotFound,
+        "there is no such ticket: none that is held here, and none that was minted here since this node's start",
+        "list those that there are: `lanyard ticket list`",
+    )
+}
