@@ -16,7 +16,7 @@ pub(crate) use self::membership::{
     Admission, Approve, Deny, GuidList, Init, Invite, Join, NewPassword, Revoke, Showing,
 };
 use self::mistake::{duration, usage};
-pub(crate) use self::node::{Ca, Cert, Completions, Demo, Export, Man, State, StateFile, Up, Verify};
+pub(crate) use self::node::{Ca, Cert, Completions, Demo, Export, Man, State, StateFile, Status, Up, Verify};
 pub(crate) use self::peer::{Chat, OnePeer, Open, Peers, Ping, Receive, Seal, Send, Ticket};
 
 /// A badge for every machine on the local network: certificates, tickets and encrypted channels between them.
@@ -74,7 +74,7 @@ pub(crate) enum Command {
     /// Turn away a node that asks
     Deny(Deny),
     /// Show how this node is
-    Status,
+    Status(Status),
     /// List the nodes that were seen
     Peers(Peers),
     /// Measure round trips to a peer

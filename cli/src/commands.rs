@@ -103,7 +103,7 @@ async fn call(context: &Context, command: Command) -> Result {
         Command::Requests => admission::requests(context).await,
         Command::Approve(approve) => admission::approve(context, approve).await,
         Command::Deny(deny) => admission::deny(context, deny).await,
-        Command::Status => node::status(context).await,
+        Command::Status(args) => node::status(context, args).await,
         Command::Peers(peers) => peer::peers(context, peers).await,
         Command::Ping(ping) => peer::ping(context, ping).await,
         Command::Whois(whois) => peer::whois(context, whois).await,

@@ -28,6 +28,7 @@ pub use self::state::{ExportState, Exported, Passphrase};
 pub use self::status::{AuthorityStatus, CertificateStatus, Epochs, Pending, RoleName, State, Status};
 pub use self::time::Time;
 pub use self::tool::{ChatLine, ChatSend, ChatSent, ChatState, Decide, Receive, SendFile, TransferEvent};
+use crate::identity::NetworkName;
 
 /// Who asks on the local socket. Decided from the peer credentials of the socket, never from what it sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,8 @@ pub enum Command {
     Invite(InviteRequest),
     /// How the node is.
     Status,
+    /// How the node is, and what this machine is called in the network with this name, which it need not have seen.
+    StatusIn(NetworkName),
     /// Who was seen.
     Peers,
     /// One round trip to a certified peer.
@@ -99,7 +102,7 @@ pub enum Answer {
     Joined(Joined),
     /// To [`Command::Invite`].
     Invite(Invite),
-    /// To [`Command::Status`].
+    /// To [`Command::Status`] and [`Command::StatusIn`].
     Status(Box<Status>),
     /// To [`Command::Peers`].
     Peers(Vec<Peer>),

@@ -125,6 +125,22 @@ fn machines_on_the_list_wait_for_a_person_and_invites_do_not() {
     assert_eq!(alice.host.run(["ping", "carol"]).ok().code(), Some(0), "it stays a member");
 }
 
+/// R-L2: a machine is put on the list before it has asked for anything, so its first join is the one.
+#[test]
+fn a_machine_is_put_on_the_list_before_it_joins() {
+    let Some(mut lan) = Lan::new() else { return };
+    let alice = authority(&mut lan, "guid");
+    let bob = lan.host("bob");
+    let _node = bob.up();
+    let said = bob.run(["status"]).ok();
+    assert!(said.stdout().contains("lanyard status --network NAME"), "{said}");
+    let network = alice.host.run(["status", "--json"]).ok().json()["network"].as_str().unwrap().to_owned();
+    let guid = bob.run(["status", "--network", &network, "--json"]).ok().json()["guid"].clone();
+    let _ = alice.host.run(["admission", "guid", "add", guid.as_str().unwrap()]).ok();
+    let _ = bob.run(["join", "--name", "bob"]).ok();
+    assert_eq!(role(&bob), "member");
+}
+
 /// R-L2: `open+approval`: who is denied stays outside, who is approved gets in, and `status` says what to type.
 #[test]
 fn who_asks_waits_until_a_person_has_decided() {

@@ -109,7 +109,7 @@ pub(crate) enum Admission {
 pub(crate) enum GuidList {
     /// Put a machine on the list
     Add {
-        /// What `lanyard status` on that machine shows as its guid
+        /// What `lanyard status --network NAME` shows on that machine
         guid: Guid,
         /// What to call it in the list
         #[arg(long, value_name = "N")]

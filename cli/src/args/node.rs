@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use lanyard_protocol::identity::NodeName;
+use lanyard_protocol::identity::{NetworkName, NodeName};
 
 use super::Showing;
 
@@ -45,6 +45,14 @@ pub(crate) struct Up {
     /// Leave the session of the terminal: set by --detach for the process that it starts
     #[arg(long, hide = true, conflicts_with = "detach")]
     pub(crate) detached: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Status {
+    /// Show the guid by which this network knows this machine, for `lanyard admission guid add` at its authority;
+    /// nothing is sent
+    #[arg(long, value_name = "NAME")]
+    pub(crate) network: Option<NetworkName>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::compare::{Request, Teller};
 use super::{Context, Signals, compare, file, member};
-use crate::args::{Showing, Up};
+use crate::args::{self, Showing, Up};
 use crate::error::{Error, Result};
 use crate::host::{Hosted, Joiner};
 use crate::input;
@@ -230,19 +230,21 @@ pub(super) async fn down(context: &Context) -> Result {
 }
 
 /// `lanyard status`
-pub(super) async fn status(context: &Context) -> Result {
-    let status: Status = context.client().get("/v1/status").await?;
+pub(super) async fn status(context: &Context, args: args::Status) -> Result {
+    // A network's name has no character that means anything in a query.
+    let query = args.network.as_ref().map_or_else(String::new, |network| format!("?network={network}"));
+    let status: Status = context.client().get(&format!("/v1/status{query}")).await?;
     if context.printer.is_json() {
         return context.printer.json(&status);
     }
-    describe(context, &status).iter().try_for_each(|line| context.printer.line(line))?;
+    describe(context, &status, args.network.is_some()).iter().try_for_each(|line| context.printer.line(line))?;
     for warning in &status.warnings {
         context.printer.stress(&format!("warning: {warning}"));
     }
     Ok(())
 }
 
-fn describe(context: &Context, status: &Status) -> Vec<String> {
+fn describe(context: &Context, status: &Status, asked: bool) -> Vec<String> {
     let mut lines = Vec::new();
     let mut row = |what: &str, text: String| lines.push(format!("{what:<12} {text}"));
     if let (Some(name), Some(network)) = (&status.name, &status.network) {
@@ -262,8 +264,13 @@ fn describe(context: &Context, status: &Status) -> Vec<String> {
         row("authority", format!("{reachable}{seen}"));
     }
     row("epochs", format!("policy {}, revocations {}", status.epochs.policy, status.epochs.revocations));
-    if let (RoleName::None, Some(guid)) = (status.role, &status.guid) {
-        row("guid", guid.to_string());
+    match &status.guid {
+        Some(guid) if asked || status.role == RoleName::None => row("guid", guid.to_string()),
+        // Who is told an id may know the guid.
+        None if status.role == RoleName::None && status.id.is_some() => {
+            row("guid", format!("of a network: `{}`", context.command("status --network NAME")));
+        }
+        Some(_) | None => {}
     }
     for address in &status.addresses {
         row("listens on", address.to_string());

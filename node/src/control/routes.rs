@@ -3,7 +3,8 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::Method;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -13,6 +14,7 @@ use lanyard_protocol::control::{
     Answer, Caller, Code, Command, Failure, Init, InviteRequest, Join, PeerRef, Pending, Revoke, ServiceRef,
     Ticket,
 };
+use lanyard_protocol::identity::NetworkName;
 use serde::{Deserialize, Serialize};
 
 use super::admission;
@@ -105,12 +107,23 @@ impl Waiting {
     }
 }
 
+/// What may be asked of a status.
+#[derive(Deserialize)]
+struct Asked {
+    network: Option<NetworkName>,
+}
+
 async fn status(
     State(node): State<Node>,
     Extension(caller): Extension<Caller>,
     waiting: Option<Extension<Waiting>>,
+    asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, ApiError> {
-    let mut answer = node.handle.command(caller, Command::Status).await?;
+    let Query(Asked { network }) = asked.map_err(|error| {
+        Failure::new(Code::Usage, error.body_text(), "name a network, as in `/v1/status?network=shop.lan`")
+    })?;
+    let command = network.map_or(Command::Status, Command::StatusIn);
+    let mut answer = node.handle.command(caller, command).await?;
     if let (Caller::Owner, Answer::Status(status), Some(Extension(waiting))) = (caller, &mut answer, waiting)
     {
         status.pending.extend((waiting.0)());

@@ -33,7 +33,8 @@ pub struct Status {
     /// Where the node listens.
     #[serde(default)]
     pub addresses: Vec<SocketAddr>,
-    /// This machine, as the network knows it that the node is a member of, is joining, or has in sight alone.
+    /// This machine, as a network knows it: the one that was asked about, else the one that the node is a member of,
+    /// asks to join, or was turned away by last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guid: Option<Guid>,
 }

@@ -8,7 +8,7 @@ use crate::control::{
     SetPassword,
 };
 use crate::enrolment::{Authority, Issued, password_salt};
-use crate::identity::Secret;
+use crate::identity::{NetworkName, Secret};
 use crate::record::Write;
 use crate::time::Timestamp;
 
@@ -188,11 +188,16 @@ impl Engine {
         rows.chain(self.own_pending()).collect()
     }
 
-    /// This machine, as the network knows it that this node is in, asks, or has in sight.
+    /// This machine, as the network knows it that this node is in or has asked last.
     pub(super) fn guid(&self) -> Option<Guid> {
         let member = self.membership.member.as_ref().map(|member| member.anchor.network());
         let network = member.or(self.local.in_sight.as_ref())?;
-        Some(Guid::of(&self.local.machine, self.node_id(), network))
+        Some(self.guid_in(network))
+    }
+
+    /// This machine, as `network` knows it.
+    pub(super) fn guid_in(&self, network: &NetworkName) -> Guid {
+        Guid::of(&self.local.machine, self.node_id(), network)
     }
 }
 

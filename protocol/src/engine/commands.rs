@@ -35,6 +35,11 @@ impl Engine {
                 let status = self.status(caller, now);
                 self.answer(id, Ok(Answer::Status(Box::new(status))));
             }
+            Command::StatusIn(network) => {
+                let guid = Some(self.guid_in(&network));
+                let status = Status { guid, ..self.status(caller, now) };
+                self.answer(id, Ok(Answer::Status(Box::new(status))));
+            }
             Command::Peers => {
                 let peers = self.peers.iter().map(|(peer, _)| peer);
                 let rows = peers.filter_map(|peer| self.show_peer(peer, now)).collect();
