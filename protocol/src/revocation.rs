@@ -192,6 +192,12 @@ impl RevocationList {
         self.entries.contains_key(&node)
     }
 
+    /// Whether one more node can be revoked.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.entries.len() < ENTRIES_MAX
+    }
+
     /// The next page for somebody who has the list up to `epoch`.
     #[must_use]
     pub fn since(&self, epoch: u64) -> Update {

@@ -237,7 +237,9 @@ pub(super) async fn status(context: &Context, args: args::Status) -> Result {
     if context.printer.is_json() {
         return context.printer.json(&status);
     }
-    describe(context, &status, args.network.is_some()).iter().try_for_each(|line| context.printer.line(line))?;
+    describe(context, &status, args.network.is_some())
+        .iter()
+        .try_for_each(|line| context.printer.line(line))?;
     for warning in &status.warnings {
         context.printer.stress(&format!("warning: {warning}"));
     }

@@ -14,6 +14,7 @@ use crate::enrolment::{
 use crate::identity::{IdentityKey, NodeKeys, SealingKey};
 use crate::label::Label;
 use crate::message;
+use crate::revocation::RevocationList;
 
 /// A stranger that has nothing.
 fn hope(keys: &NodeKeys) -> Hope {
@@ -89,7 +90,9 @@ impl Enrolment {
             Some(bytes) => codec::decode::<_, { message::FRAME_MAX }>(bytes).ok()?,
             None => request,
         };
-        let issued = authority.enrol(&request, origin, &Self::authority_keys(), NOW, &mut rng()).ok()?;
+        let issued = authority
+            .enrol(&request, origin, (&Self::authority_keys(), &RevocationList::default()), NOW, &mut rng())
+            .ok()?;
         let Verdict::Admitted(answer, _) = issued.answer else { return None };
         Some((request, answer, requested, candidate))
     }
@@ -112,7 +115,15 @@ pub(super) fn enrolments(kinds: &mut Vec<Kind>) {
         let digest = enrolment.key_request.digest();
         key.signature = Enrolment::authority_keys().identity.sign(Label::AuthorityKey, &key.signed(digest));
         enrolment.believe(key).is_some_and(|(mut authority, _, _, request)| {
-            authority.enrol(&request, origin, &Enrolment::authority_keys(), NOW, &mut rng()).is_ok()
+            authority
+                .enrol(
+                    &request,
+                    origin,
+                    (&Enrolment::authority_keys(), &RevocationList::default()),
+                    NOW,
+                    &mut rng(),
+                )
+                .is_ok()
         })
     });
     let (request, answer, _, _) = Enrolment::new().admit(None).unwrap();

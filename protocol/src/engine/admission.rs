@@ -1,11 +1,12 @@
 //! What an authority's owner asks and changes about how strangers get in, and how a network begins.
 
 use super::invite::Stretching;
+use super::revocation::full;
 use super::{CommandId, Engine, Output, Work, WorkId};
 use crate::certificate::VerifiedCertificate;
 use crate::control::{
-    AddGuid, Admission, Answer, Code, Decision, Failure, Guid, Init, Mode, Password, Pending, STRENGTH_MIN,
-    SetPassword,
+    AddGuid, Admission, Answer, Code, Decision, Failure, Guid, Init, Mode, Password, Pending, RequestRow,
+    STRENGTH_MIN, SetPassword,
 };
 use crate::enrolment::{Authority, Issued, password_salt};
 use crate::identity::{NetworkName, Secret};
@@ -158,10 +159,17 @@ impl Engine {
     }
 
     pub(super) fn decide(&mut self, command: CommandId, decision: &Decision, now: Timestamp) {
-        let Some(authority) = &mut self.membership.authority else {
+        let (Some(authority), Some(member)) = (&mut self.membership.authority, &self.membership.member)
+        else {
             self.answer(command, Err(not_authority()));
             return;
         };
+        let replaces = |row: &RequestRow| row.id == decision.id && row.replaces.is_some();
+        if decision.approve && !member.revocations.has_room() && authority.requests(now).iter().any(replaces)
+        {
+            self.answer(command, Err(full()));
+            return;
+        }
         match authority.decide(&decision.id, decision.approve, now) {
             Some((row, write)) => {
                 let result = Ok(Answer::Decided(Box::new(row)));

@@ -101,11 +101,13 @@ impl Engine {
         request: &EnrolRequest,
         now: Timestamp,
     ) {
-        let Some(authority) = &mut self.membership.authority else {
+        let (Some(authority), Some(member)) = (&mut self.membership.authority, &self.membership.member)
+        else {
             self.respond(inbound, &Response::Reject(Reject::NotAuthority));
             return;
         };
-        match authority.enrol(request, origin(from, source), &self.keys, now, &mut *self.rng) {
+        let own = (&*self.keys, &*member.revocations);
+        match authority.enrol(request, origin(from, source), own, now, &mut *self.rng) {
             Ok(Issued { answer, writes }) => match answer {
                 Verdict::Waiting => self.respond_durably(inbound, writes, &Response::Waiting),
                 Verdict::Admitted(answer, replaced) => {

@@ -17,7 +17,7 @@ use crate::identity::NodeId;
 use crate::message::{self, Request, Response};
 use crate::record::Write;
 use crate::reject::Reject;
-use crate::revocation::{Merged, RevocationError, SignedRevocation, Update};
+use crate::revocation::{ENTRIES_MAX, Merged, SignedRevocation, Update};
 use crate::snapshot::Member;
 use crate::time::Timestamp;
 
@@ -128,9 +128,8 @@ impl Engine {
         match found {
             Ok(certificate) if certificate.node_id() == own => Err(this_node()),
             Ok(certificate) => {
-                let merged = authority
-                    .revoke(&certificate, reason, &member.revocations, now)
-                    .map_err(|error| full(&error))?;
+                let merged =
+                    authority.revoke(&certificate, reason, &member.revocations, now).map_err(|_| full())?;
                 Ok((certificate.node_id(), Some(merged)))
             }
             Err(reject) => match authority.denied_as(name) {
@@ -490,10 +489,11 @@ impl Engine {
     }
 }
 
-fn full(error: &RevocationError) -> Failure {
+/// The failure of one revocation more than a list holds.
+pub(super) fn full() -> Failure {
     Failure::new(
         Code::Failed,
-        format!("the list of revocations is full: {error}"),
+        format!("the list of revocations is full: it has {ENTRIES_MAX}"),
         "wait until the certificates of those who were revoked first have ended",
     )
 }

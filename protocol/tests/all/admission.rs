@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use lanyard_protocol::codec;
 use lanyard_protocol::control::{
     AddGuid, Admission, Answer, Code, Command, ConfirmJoin, Decision, Failure, Init, Join, MachineId,
-    Password, Pending, RequestRow, SetPassword, Status,
+    Password, Pending, RequestRow, Revoke, SetPassword, Status,
 };
 use lanyard_protocol::engine::{CommandId, Setup};
+use lanyard_protocol::identity::IdentityKey;
+use lanyard_protocol::record::{Record, Table};
+use lanyard_protocol::revocation::{Revocation, SignedRevocation};
 
 use crate::pair::{Lan, found};
 
@@ -301,6 +305,74 @@ fn a_taken_name_changes_hands_by_approval_alone() {
     assert!(list.denies(old) && !list.denies(lan.id(2)), "the old key is revoked, the new one is not");
     lan.pass(Duration::from_secs(5));
     assert!(lan.hosts[2].engine.snapshot().denies(old), "and members are told");
+}
+
+/// A9: with the list of revocations full nobody is replaced: the approval is refused, and one that was given before
+/// waits. The authority goes by what it has kept: nothing has changed, and a restart changes nothing.
+#[test]
+fn nobody_is_replaced_while_the_revocations_are_full() {
+    let mut lan = Lan::network(117, 1);
+    lan.start_with(2, 917, Setup::default());
+    let (old, (_, uri)) = (lan.id(1), lan.invite(1));
+    let again = Join { invite: Some(uri), replace: true, yes: true, ..join("till-1") };
+    let joining = ask(&mut lan, 2, again);
+    let row = requests(&mut lan).remove(0);
+    fill_revocations(&mut lan, 8192);
+    let decision = Decision { id: row.id.clone(), approve: true };
+    let failure = lan.command(0, Command::Decide(decision.clone())).unwrap_err();
+    assert!(failure.message.contains("8192"), "{failure:?}");
+    assert_eq!(requests(&mut lan), [row.clone()], "it still waits");
+
+    // Approved while there was room, and full by the time that the node asks again.
+    fill_revocations(&mut lan, 8191);
+    lan.command(0, Command::Decide(decision)).unwrap();
+    fill_revocations(&mut lan, 8192);
+    lan.run_until(|lan| lan.hosts[2].answers.contains_key(&joining));
+    let refused = lan.hosts[2].answers.remove(&joining).unwrap().unwrap_err();
+    assert!(refused.message.contains("at the moment"), "{refused:?}");
+    for seed in [None, Some(117_001)] {
+        if let Some(seed) = seed {
+            lan.restart(0, seed);
+        }
+        assert_eq!(requests(&mut lan).len(), 1, "it still waits");
+        assert!(!lan.hosts[0].engine.snapshot().denies(old));
+        lan.command(1, Command::Renew).unwrap();
+    }
+}
+
+/// B8: with the list of revocations full a revocation is refused, and nothing changes.
+#[test]
+fn one_revocation_too_many_is_refused() {
+    let mut lan = Lan::network(118, 2);
+    fill_revocations(&mut lan, 8192);
+    let before = lan.kept(0).len();
+    let revoke = || Command::Revoke(Revoke { peer: "till-1".parse().unwrap(), wait_ms: 0, reason: None });
+    let failure = lan.command(0, revoke()).unwrap_err();
+    assert!(failure.message.contains("8192"), "{failure:?}");
+    assert_eq!(lan.kept(0).len(), before);
+    lan.command(1, Command::Renew).unwrap();
+    fill_revocations(&mut lan, 8191);
+    lan.command(0, revoke()).unwrap();
+    assert!(lan.command(1, Command::Renew).is_err());
+}
+
+/// Starts the authority again with so many revocations, which it has signed as far as it knows.
+fn fill_revocations(lan: &mut Lan, number: u32) {
+    let (now, mut records) = (lan.now, lan.kept(0));
+    records.retain(|record| record.table != Table::Revocations);
+    records.extend((0..number).map(|number| {
+        let mut seed = [0x5a; 32];
+        seed[..4].copy_from_slice(&number.to_le_bytes());
+        let node = IdentityKey::from_seed(&seed).node_id();
+        let serial = lan.hosts[0].engine.snapshot().certificate().unwrap().serial();
+        let until = now.after(Duration::from_secs(24 * 60 * 60));
+        let revocation = Revocation { node, serial, epoch: 1, at: now, until };
+        let entry = SignedRevocation { revocation, signature: [0; 64].into() };
+        Record { table: Table::Revocations, key: node.as_bytes().to_vec(), value: codec::encode(&entry) }
+    }));
+    lan.hosts[0].records.clear();
+    lan.start_with(0, 118_000 + u64::from(number), Setup { records, ..Setup::default() });
+    lan.discover();
 }
 
 /// A name that is free is given at once, also to who would have waited for it.

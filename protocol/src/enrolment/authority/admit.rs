@@ -21,6 +21,7 @@ use crate::identity::{NodeId, NodeKeys, Secret};
 use crate::label::Label;
 use crate::record::Write;
 use crate::reject::Reject;
+use crate::revocation::RevocationList;
 use crate::seal;
 use crate::time::Timestamp;
 
@@ -61,7 +62,8 @@ impl Opened {
 }
 
 impl Authority {
-    /// Answers a certificate request.
+    /// Answers a certificate request. A node that takes another's place comes in only where `list` has room for the other:
+    /// nothing changes before.
     ///
     /// # Errors
     /// What the candidate is told.
@@ -69,7 +71,7 @@ impl Authority {
         &mut self,
         request: &EnrolRequest,
         origin: Origin,
-        keys: &NodeKeys,
+        (keys, list): (&NodeKeys, &RevocationList),
         now: Timestamp,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Issued<Verdict>, Refused> {
@@ -85,7 +87,9 @@ impl Authority {
                 let proven = self.prove(by, &proofs, opened.parts(), origin, keys, now)?;
                 self.let_in(opened, proven, origin, now, rng)
             }
-            (Proof::Stranger(proofs), Way::Waiting) => self.look_again(opened, &proofs, keys, now, rng),
+            (Proof::Stranger(proofs), Way::Waiting) => {
+                self.look_again(opened, &proofs, (keys, list), now, rng)
+            }
             (Proof::Renewal | Proof::Stranger(_), _) => Err(Reject::Invalid.into()),
         }
     }
@@ -194,7 +198,7 @@ impl Authority {
         &mut self,
         opened: Opened,
         proofs: &Proofs,
-        keys: &NodeKeys,
+        (keys, list): (&NodeKeys, &RevocationList),
         now: Timestamp,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Issued<Verdict>, Refused> {
@@ -205,7 +209,7 @@ impl Authority {
                 Err(Refused { reject: Reject::Refused, writes: self.requests.end(waiting.node) })
             }
             (None, _) | (Some(true), false) => Ok(Issued { answer: Verdict::Waiting, writes: Vec::new() }),
-            (Some(true), true) => self.take_in(opened, &waiting, now, rng),
+            (Some(true), true) => self.take_in(opened, &waiting, list, now, rng),
         }
     }
 
@@ -214,9 +218,14 @@ impl Authority {
         &mut self,
         opened: Opened,
         waiting: &Waiting,
+        list: &RevocationList,
         now: Timestamp,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Issued<Verdict>, Refused> {
+        let taken = self.holder(&opened.wanted).is_some_and(|holder| Some(holder) == waiting.replaces);
+        if taken && !list.has_room() {
+            return Err(Reject::Unavailable.into());
+        }
         let writes = self.requests.end(waiting.node);
         let refused = |reject| Refused { reject, writes: writes.clone() };
         if let Some(guid) = &waiting.guid {
