@@ -14,7 +14,7 @@ use std::sync::Arc;
 use self::failure::{no_certificate, strangers};
 pub(super) use self::failure::{this_node, unknown};
 use super::commands::certificate_answer;
-use super::peers::Resolved;
+use super::peers::{Greeting, Resolved};
 use super::reach::Reach;
 use super::{CommandId, Engine, InboundId, Output, Sent};
 use crate::certificate;
@@ -253,6 +253,9 @@ impl Engine {
 
     /// Why a peer that is there is not talked to.
     fn refusal(&self, node: NodeId) -> Failure {
+        if self.peers.get(node).is_some_and(|peer| matches!(peer.greeting, Greeting::Busy)) {
+            return Reject::Busy.failure();
+        }
         let whom = self.peers.label(node);
         let revoked = self.membership.member.as_ref().and_then(|member| member.revoked(node));
         revoked.map_or_else(

@@ -1,6 +1,9 @@
 //! What other nodes ask. Every request goes through [`Engine::handle_request`], where one line decides whether its
 //! sender may ask it.
 
+#[cfg(test)]
+mod tests;
+
 use super::errand::{Origin, Target, Want};
 use super::{Connection, Engine, InboundId, OnlineCheck, Output};
 use crate::certificate::{CertificateError, Role, VerifiedCertificate};
@@ -136,6 +139,10 @@ impl Engine {
             return;
         };
         match (member.authenticate(hello, from, now), self.hello()) {
+            // Whoever is answered is known from then on.
+            (Ok(_), Some(_)) if !self.peers.has_room(from, now) => {
+                self.respond(inbound, &Response::Reject(Reject::Busy));
+            }
             (Ok(proven), Some(ours)) => {
                 let shown = ours.certificate.digest();
                 self.respond(inbound, &Response::Hello(ours));

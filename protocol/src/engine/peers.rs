@@ -23,7 +23,7 @@ use crate::time::Timestamp;
 
 /// Peers that a node remembers: those that it deals with, and on an authority everyone who is connected. About two
 /// kilobytes each.
-const PEERS_MAX: usize = 4096;
+pub(super) const PEERS_MAX: usize = 4096;
 
 /// Discovered peers that are greeted at the same time, without anyone having asked for them.
 const GREETINGS_MAX: usize = 16;
@@ -118,6 +118,11 @@ impl Peers {
         let (_, peer) = self.known.entry(*id.as_bytes()).or_insert_with(|| (id, Peer::default()));
         peer.last_seen = now;
         Some(peer)
+    }
+
+    /// Whether there is room for `id`; none while members alone fill it.
+    pub(super) fn has_room(&mut self, id: NodeId, now: Timestamp) -> bool {
+        self.make(id, now).is_some()
     }
 
     /// A peer was discovered; says whether there is room for it.
@@ -282,7 +287,7 @@ impl Peers {
     pub(super) fn member(&self, id: NodeId, now: Timestamp) -> Option<&AuthenticatedPeer> {
         match &self.get(id)?.greeting {
             Greeting::Done(proven) => proven.certificate().check_time(now).is_ok().then_some(proven.as_ref()),
-            Greeting::None | Greeting::Sent | Greeting::Refused => None,
+            Greeting::None | Greeting::Sent | Greeting::Refused | Greeting::Busy => None,
         }
     }
 

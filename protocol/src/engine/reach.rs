@@ -7,6 +7,7 @@ use crate::hello::{Addresses, Hello};
 use crate::identity::NodeId;
 use crate::label::Digest;
 use crate::message::{Request, Response};
+use crate::reject::Reject;
 use crate::time::Timestamp;
 
 /// Whether a peer can be asked now.
@@ -30,7 +31,7 @@ impl Engine {
             (Greeting::Done(proven), Some(_)) if proven.certificate().check_time(now).is_ok() => {
                 self.reach_shown(node, now)
             }
-            (Greeting::Refused, Some(_)) => Reach::Refused,
+            (Greeting::Refused | Greeting::Busy, Some(_)) => Reach::Refused,
             (Greeting::Sent, Some(_)) => Reach::Working,
             (_, Some(_)) => self.greet(node, now),
             (_, None) if peer.dialling => Reach::Working,
@@ -102,6 +103,7 @@ impl Engine {
                 .map(|proven| (proven, hello.addresses.clone(), hello.revocations)),
             _ => None,
         };
+        let busy = matches!(response, Some(Response::Reject(Reject::Busy)));
         if let Some(Response::Revoked(entry)) = &response {
             self.told_revoked(*entry, now);
         }
@@ -111,9 +113,14 @@ impl Engine {
             // Without an answer the connection is about to end; with another one the peer is no member.
             None if self.peers.member(peer, now).is_some() => {}
             None if response.is_none() => self.peers.set_greeting(peer, Greeting::None),
+            None if busy => self.peers.set_greeting(peer, Greeting::Busy),
             None => self.peers.set_greeting(peer, Greeting::Refused),
         }
         self.advance_errands_for(peer, now);
+        if busy && self.peers.member(peer, now).is_none() {
+            // Whoever waited for it has been told. It is greeted again by whoever wants it next.
+            self.peers.set_greeting(peer, Greeting::None);
+        }
     }
 
     /// A peer has proven its membership on the present connection.

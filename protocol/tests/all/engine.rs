@@ -314,6 +314,29 @@ fn a_forgotten_ticket_is_minted_anew() {
     assert_ne!(lan.open(1, "chat@till-2").unwrap().ticket.terms().id, old);
 }
 
+/// A member that its authority has no room for says so to whoever asks, and comes back by itself.
+#[test]
+fn a_member_comes_back_to_an_authority_that_was_busy() {
+    let mut lan = Lan::network(20, 1);
+    lan.restart(1, 600);
+    let busy = message::frame(&Response::Reject(Reject::Busy));
+    lan.tamper = Some(Box::new(move |from, _, bytes| {
+        let hello = matches!(message::parse(&bytes), Ok(Response::Hello(_)));
+        Some(if from == 0 && hello { busy.clone() } else { bytes })
+    }));
+    lan.restart(1, 601);
+    let failure = lan.command(1, Command::Ping("office".parse().unwrap())).unwrap_err();
+    assert!(failure.message.contains("too busy"), "{failure:?}");
+    let since = lan.wire.len();
+    lan.pass(Duration::from_secs(600));
+    let tries = lan.requests_to(0, since).len();
+    assert!((8..20).contains(&tries), "{tries} tries in ten minutes");
+    lan.tamper = None;
+    lan.pass(Duration::from_secs(61));
+    let Ok(Answer::Status(status)) = lan.command(1, Command::Status) else { panic!() };
+    assert!(status.authority.unwrap().reachable);
+}
+
 /// What policy does not grant is denied, whether or not it exists, and nothing of the request leaves the host.
 #[test]
 fn a_service_that_policy_does_not_grant_causes_no_packet() {

@@ -24,6 +24,8 @@ pub(in crate::engine) enum Greeting {
     Done(Box<AuthenticatedPeer>),
     /// The peer is no member, or does not take this node for one.
     Refused,
+    /// The peer has no room for this node at the moment.
+    Busy,
 }
 
 /// What is known of a peer.
