@@ -105,7 +105,8 @@ async fn requests_beyond_those_that_a_connection_bears_fail() {
 #[tokio::test]
 async fn a_connection_that_is_kept_outlives_one_that_is_not() {
     let limits = NetworkLimits { idle: Duration::from_secs(1), ..NetworkLimits::default() };
-    let (mut alice, mut bob, mut carol) = (node_with(1, &limits), node_with(2, &limits), node_with(3, &limits));
+    let (mut alice, mut bob, mut carol) =
+        (node_with(1, &limits), node_with(2, &limits), node_with(3, &limits));
     let place = listening(&mut bob).await;
     for (dialler, number) in [(&mut alice, 1), (&mut carol, 3)] {
         dialler.connect(DialId(0), Some(&id(2)), &[place]);

@@ -144,7 +144,7 @@ pub(super) fn engine(
     let membership = membership(&mut loading, &keys, leaf_life, now, &mut *rng)?;
     let ((peers, spent), tickets) = match &membership.member {
         Some(member) => (
-            peers(&mut loading, &member.anchor, kept.unwrap_or_default()),
+            peers(&mut loading, &member.anchor, membership.authority.is_some(), kept.unwrap_or_default()),
             tickets(&mut loading, &keys, member, now),
         ),
         None => Default::default(),
@@ -278,8 +278,14 @@ fn member(record: &Record, keys: &NodeKeys) -> Option<(Member, NodeId)> {
 }
 
 /// `signed` is the latest time that somebody has signed: what the wall clock says makes nothing forgotten.
-fn peers(loading: &mut Loading, anchor: &TrustAnchor, signed: Timestamp) -> (Peers, Vec<Write>) {
-    let (mut peers, mut spent, mut unread) = (Peers::default(), Vec::new(), Vec::new());
+fn peers(
+    loading: &mut Loading,
+    anchor: &TrustAnchor,
+    authority: bool,
+    signed: Timestamp,
+) -> (Peers, Vec<Write>) {
+    let mut peers = if authority { Peers::of_authority() } else { Peers::default() };
+    let (mut spent, mut unread) = (Vec::new(), Vec::new());
     for record in loading.of(Table::Peers) {
         match peers.load(record, anchor, signed) {
             Remembered::Known => {}

@@ -2,28 +2,32 @@
 
 mod kept;
 mod peer;
+mod table;
 #[cfg(test)]
 mod tests;
 
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 pub(super) use self::kept::Remembered;
 use self::kept::{FORGOTTEN_AFTER, Keeping, Kept, erase};
 pub(super) use self::peer::{Greeting, Peer};
+use self::table::Table;
 use crate::certificate::{self, AuthenticatedPeer, TrustAnchor, VerifiedCertificate};
 use crate::codec;
 use crate::control::{self, PeerRef, PeerState, Time};
 use crate::hello::Addresses;
-use crate::identity::{NodeId, NodeName, id_range};
+use crate::identity::{NodeId, id_range};
 use crate::label::Digest;
-use crate::record::{Record, Table, Write};
+use crate::record::{self, Record, Write};
 use crate::time::Timestamp;
 
-/// Peers that a node remembers: those that it deals with, and on an authority everyone who is connected. About two
-/// kilobytes each.
+/// Peers that a member remembers: those that it deals with. About two kilobytes each.
 pub(super) const PEERS_MAX: usize = 4096;
+
+/// Peers that an authority remembers: everyone who is connected, and so as many as it enrols.
+pub(super) const PEERS_OF_AUTHORITY: usize = 16_384;
 
 /// Discovered peers that are greeted at the same time, without anyone having asked for them.
 const GREETINGS_MAX: usize = 16;
@@ -58,19 +62,36 @@ pub(super) enum Resolved {
     Several(Vec<String>),
 }
 
-#[derive(Default)]
 pub(super) struct Peers {
-    known: BTreeMap<[u8; 32], (NodeId, Peer)>,
+    known: Table,
+    /// How many there may be.
+    most: usize,
     /// Peers that had to give way and of which the store still has a record: erased with the next write. Each was
     /// kept before, so there are at most as many as there are peers.
     evicted: BTreeSet<[u8; 32]>,
 }
 
+impl Default for Peers {
+    fn default() -> Self {
+        Self { known: Table::default(), most: PEERS_MAX, evicted: BTreeSet::new() }
+    }
+}
+
 impl Peers {
+    /// As many as an authority has room for.
+    pub(super) fn of_authority() -> Self {
+        Self { most: PEERS_OF_AUTHORITY, ..Self::default() }
+    }
+
+    /// From now on there is as much room as an authority has.
+    pub(super) const fn make_room_for_authority(&mut self) {
+        self.most = PEERS_OF_AUTHORITY;
+    }
+
     /// Takes in a kept record.
     pub(super) fn load(&mut self, record: &Record, anchor: &TrustAnchor, now: Timestamp) -> Remembered {
         let Ok(kept) = codec::decode::<Kept, 4096>(&record.value) else { return Remembered::Damaged };
-        if self.known.len() >= PEERS_MAX {
+        if self.known.len() >= self.most {
             return Remembered::Spent;
         }
         // It held when it was kept; that it may have ended since is looked at when it is used.
@@ -87,91 +108,85 @@ impl Peers {
             certificate: Some(certificate.clone()),
             ..Peer::default()
         };
-        self.known.insert(*certificate.node_id().as_bytes(), (certificate.node_id(), peer));
+        self.known.insert(certificate.node_id(), peer);
         Remembered::Known
     }
 
     pub(super) fn get(&self, id: NodeId) -> Option<&Peer> {
-        self.known.get(id.as_bytes()).map(|(_, peer)| peer)
-    }
-
-    fn get_mut(&mut self, id: NodeId) -> Option<&mut Peer> {
-        self.known.get_mut(id.as_bytes()).map(|(_, peer)| peer)
+        self.known.get(id)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (NodeId, &Peer)> {
-        self.known.values().map(|(id, peer)| (*id, peer))
+        self.known.iter()
     }
 
-    /// Room for `id`, if need be that of the stranger who was not seen for longest; none among members alone.
-    fn make(&mut self, id: NodeId, now: Timestamp) -> Option<&mut Peer> {
-        if !self.known.contains_key(id.as_bytes()) && self.known.len() >= PEERS_MAX {
-            let strangers =
-                self.known.values().filter(|(_, peer)| !matches!(peer.greeting, Greeting::Done(_)));
-            let rank = |peer: &Peer| (peer.certificate.is_some(), peer.connected.is_some(), peer.last_seen);
-            let oldest = *strangers.min_by_key(|(_, peer)| rank(peer))?.0.as_bytes();
-            let evicted = self.known.remove(&oldest);
-            if evicted.is_some_and(|(_, peer)| peer.kept.is_some()) {
-                self.evicted.insert(oldest);
-            }
-        }
-        let (_, peer) = self.known.entry(*id.as_bytes()).or_insert_with(|| (id, Peer::default()));
-        peer.last_seen = now;
-        Some(peer)
-    }
-
-    /// Whether there is room for `id`; none while members alone fill it.
+    /// Whether there is room for `id`, if need be that of the stranger who was not seen for longest; none while members
+    /// alone fill it. Who has room is known from then on.
     pub(super) fn has_room(&mut self, id: NodeId, now: Timestamp) -> bool {
-        self.make(id, now).is_some()
+        if self.known.get(id).is_none() {
+            if self.known.len() >= self.most && !self.evict() {
+                return false;
+            }
+            self.known.insert(id, Peer::default());
+        }
+        self.known.change(id, |peer| peer.last_seen = now);
+        true
+    }
+
+    /// The stranger who was not seen for longest gives way; says whether there was one.
+    fn evict(&mut self) -> bool {
+        let strangers = self.known.iter().filter(|(_, peer)| !matches!(peer.greeting, Greeting::Done(_)));
+        let rank = |peer: &Peer| (peer.certificate.is_some(), peer.connected.is_some(), peer.last_seen);
+        let oldest = strangers.min_by_key(|(_, peer)| rank(peer)).map(|(id, _)| id);
+        let evicted = oldest.and_then(|oldest| self.known.remove(oldest));
+        if let (Some(oldest), Some(_)) = (oldest, evicted.as_ref().and_then(|peer| peer.kept.as_ref())) {
+            self.evicted.insert(*oldest.as_bytes());
+        }
+        evicted.is_some()
     }
 
     /// A peer was discovered; says whether there is room for it.
     pub(super) fn seen(&mut self, id: NodeId, addresses: Vec<SocketAddr>, now: Timestamp) -> bool {
-        let Some(peer) = self.make(id, now) else { return false };
-        for address in addresses {
-            peer.hear(address);
-        }
-        true
+        self.has_room(id, now)
+            && self
+                .known
+                .change(id, |peer| addresses.into_iter().for_each(|address| peer.hear(address)))
+                .is_some()
     }
 
     /// A connection is there. One that this node dialled shows an address that works.
     pub(super) fn connected(&mut self, id: NodeId, remote: SocketAddr, dialled: bool, now: Timestamp) {
-        if let Some(peer) = self.make(id, now) {
-            peer.connected = Some(remote);
-            peer.failed = None;
-            if dialled {
-                peer.prefer(remote);
-            }
+        if self.has_room(id, now) {
+            self.known.change(id, |peer| {
+                peer.connected = Some(remote);
+                peer.failed = None;
+                if dialled {
+                    peer.prefer(remote);
+                }
+            });
         }
     }
 
     pub(super) fn disconnected(&mut self, id: NodeId, now: Timestamp) {
-        if let Some(peer) = self.get_mut(id) {
+        self.known.change(id, |peer| {
             peer.connected = None;
             peer.greeting = Greeting::None;
             (peer.shown, peer.showing) = (None, None);
             peer.last_seen = now;
-        }
+        });
     }
 
     pub(super) fn dial_began(&mut self, id: NodeId) {
-        if let Some(peer) = self.get_mut(id) {
-            peer.dialling = true;
-        }
+        self.known.change(id, |peer| peer.dialling = true);
     }
 
     /// A dial has ended: in vain at the time `failed`, or with a connection.
     pub(super) fn dial_ended(&mut self, id: NodeId, failed: Option<Timestamp>) {
-        if let Some(peer) = self.get_mut(id) {
-            peer.dialling = false;
-            peer.failed = failed;
-        }
+        self.known.change(id, |peer| (peer.dialling, peer.failed) = (false, failed));
     }
 
     pub(super) fn set_greeting(&mut self, id: NodeId, greeting: Greeting) {
-        if let Some(peer) = self.get_mut(id) {
-            peer.greeting = greeting;
-        }
+        self.known.change(id, |peer| peer.greeting = greeting);
     }
 
     /// The peer's membership was taken away, or this node's own.
@@ -181,44 +196,39 @@ impl Peers {
 
     /// Whoever was refused, or refused this node, may be greeted again.
     pub(super) fn forget_refusals(&mut self) {
-        for (_, peer) in self.known.values_mut() {
+        self.known.change_all(|_, peer| {
             if matches!(peer.greeting, Greeting::Refused) {
                 peer.greeting = Greeting::None;
             }
-        }
+        });
     }
 
     pub(super) fn show_begins(&mut self, id: NodeId, certificate: Digest) {
-        if let Some(peer) = self.get_mut(id) {
-            peer.showing = Some(certificate);
-        }
+        self.known.change(id, |peer| peer.showing = Some(certificate));
     }
 
     /// The peer has taken note of this node's certificate, or has not.
     pub(super) fn show_ended(&mut self, id: NodeId, shown: Option<Digest>) {
-        if let Some(peer) = self.get_mut(id) {
-            peer.showing = None;
-            peer.shown = shown.or(peer.shown);
-        }
+        self.known.change(id, |peer| (peer.showing, peer.shown) = (None, shown.or(peer.shown)));
     }
 
     /// Forgets what was proven in a network that this node has left.
     pub(super) fn forget_certificates(&mut self) -> Vec<Write> {
         let mut writes = Vec::new();
-        for (id, peer) in self.known.values_mut() {
+        let mut ids = Vec::new();
+        self.known.change_all(|id, peer| {
+            ids.push(id);
             peer.greeting = Greeting::None;
-            peer.certificate = None;
-            if peer.kept.take().is_some() {
-                writes.push(erase(id.as_bytes()));
-            }
+            writes.extend(peer.kept.take().map(|_| erase(id.as_bytes())));
+        });
+        for id in ids {
+            self.known.set_certificate(id, None);
         }
         writes
     }
 
     pub(super) fn set_rtt(&mut self, id: NodeId, rtt_ms: f64) {
-        if let Some(peer) = self.get_mut(id) {
-            peer.rtt_ms = Some(rtt_ms);
-        }
+        self.known.change(id, |peer| peer.rtt_ms = Some(rtt_ms));
     }
 
     /// The peer has proven its membership on the present connection.
@@ -230,9 +240,7 @@ impl Peers {
     ) -> Vec<Write> {
         let id = proven.node_id();
         let writes = self.learn(proven.certificate().clone(), addresses, now);
-        if let Some(peer) = self.get_mut(id) {
-            peer.greeting = Greeting::Done(Box::new(proven));
-        }
+        self.set_greeting(id, Greeting::Done(Box::new(proven)));
         writes
     }
 
@@ -248,37 +256,18 @@ impl Peers {
         let id = certificate.node_id();
         let mut writes = Vec::new();
         // One name, one node: the newer certificate is the one that the authority stands for.
-        let other = self.by_name(certificate.name()).filter(|other| *other != id);
-        if let Some((id, other)) = other.and_then(|id| Some((id, self.get_mut(id)?))) {
-            other.certificate = None;
-            writes.extend(other.kept.take().map(|_| erase(id.as_bytes())));
+        let other = self.known.by_name(certificate.name()).filter(|other| *other != id);
+        if let Some(other) = other {
+            self.known.set_certificate(other, None);
+            let kept = self.known.change(other, |peer| peer.kept.take()).flatten();
+            writes.extend(kept.map(|_| erase(other.as_bytes())));
         }
-        let _ = self.make(id, now);
+        let room = self.has_room(id, now);
         writes.extend(core::mem::take(&mut self.evicted).iter().map(erase));
-        let Some(peer) = self.get_mut(id) else { return writes };
-        let addresses = addresses.bounded();
-        for address in addresses.control.into_iter().rev() {
-            peer.prefer(address);
-        }
-        if !addresses.lane.is_empty() {
-            peer.addresses.lane = addresses.lane;
-        }
-        let kept = Kept {
-            certificate: certificate.der().clone(),
-            addresses: peer.addresses.clone(),
-            last_seen: now,
-        };
-        // Whoever was refused as a stranger may be a member since.
-        let new = peer.certificate.as_ref() != Some(&certificate);
-        if new && matches!(peer.greeting, Greeting::Refused) {
-            peer.greeting = Greeting::None;
-        }
-        let keeping = Keeping::of(&kept, &certificate);
-        peer.certificate = Some(certificate);
-        if !peer.kept.as_ref().is_some_and(|before| before.holds(&keeping)) {
-            peer.kept = Some(keeping);
+        if room {
             // The last write to a key counts: it may have been evicted a moment ago.
-            writes.push(Write::set(Table::Peers, id.as_bytes().as_slice(), codec::encode(&kept)));
+            writes.extend(self.known.change(id, |peer| note(peer, &certificate, addresses, now)).flatten());
+            self.known.set_certificate(id, Some(certificate));
         }
         writes
     }
@@ -300,25 +289,17 @@ impl Peers {
     pub(super) fn wants_greeting(&self, id: NodeId) -> bool {
         let Some(peer) = self.get(id) else { return false };
         let fresh = peer.connected.is_none() && !peer.dialling && peer.certificate.is_none();
-        let busy =
-            self.iter().filter(|(_, peer)| peer.dialling || matches!(peer.greeting, Greeting::Sent)).count();
-        let greeted = self.iter().filter(|(_, peer)| matches!(peer.greeting, Greeting::Done(_))).count();
-        fresh && busy < GREETINGS_MAX && greeted < GREETED_MAX
-    }
-
-    fn by_name(&self, name: &NodeName) -> Option<NodeId> {
-        let named =
-            |peer: &Peer| peer.certificate.as_ref().is_some_and(|certificate| certificate.name() == name);
-        self.iter().find(|(_, peer)| named(peer)).map(|(id, _)| id)
+        let counts = self.known.counts();
+        fresh && counts.busy < GREETINGS_MAX && counts.greeted < GREETED_MAX
     }
 
     /// The node that a person means: by name before by id.
     pub(super) fn resolve(&self, peer: &PeerRef) -> Resolved {
-        if let Some(id) = peer.as_str().parse().ok().and_then(|name| self.by_name(&name)) {
+        if let Some(id) = peer.as_str().parse().ok().and_then(|name| self.known.by_name(&name)) {
             return Resolved::One(id);
         }
         let Some(range) = id_range(peer.as_str()) else { return Resolved::None };
-        let found: Vec<NodeId> = self.known.range(range).take(3).map(|(_, (id, _))| *id).collect();
+        let found: Vec<NodeId> = self.known.range(range).take(3).collect();
         match found.as_slice() {
             [] => Resolved::None,
             [one] => Resolved::One(*one),
@@ -354,4 +335,34 @@ impl Peers {
             not_after: known.map(|known| Time(known.not_after())),
         })
     }
+}
+
+/// Takes note of where a peer with this certificate is; the write by which that is kept, if it is new.
+fn note(
+    peer: &mut Peer,
+    certificate: &VerifiedCertificate,
+    addresses: Addresses,
+    now: Timestamp,
+) -> Option<Write> {
+    let addresses = addresses.bounded();
+    for address in addresses.control.into_iter().rev() {
+        peer.prefer(address);
+    }
+    if !addresses.lane.is_empty() {
+        peer.addresses.lane = addresses.lane;
+    }
+    // Whoever was refused as a stranger may be a member since.
+    let new = peer.certificate.as_ref() != Some(certificate);
+    if new && matches!(peer.greeting, Greeting::Refused) {
+        peer.greeting = Greeting::None;
+    }
+    let kept =
+        Kept { certificate: certificate.der().clone(), addresses: peer.addresses.clone(), last_seen: now };
+    let keeping = Keeping::of(&kept, certificate);
+    if peer.kept.as_ref().is_some_and(|before| before.holds(&keeping)) {
+        return None;
+    }
+    peer.kept = Some(keeping);
+    let key = certificate.node_id();
+    Some(Write::set(record::Table::Peers, key.as_bytes().as_slice(), codec::encode(&kept)))
 }

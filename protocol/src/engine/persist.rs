@@ -100,6 +100,9 @@ impl Engine {
         match pending.install {
             Some(Install::Membership(membership)) => {
                 self.membership = *membership;
+                if self.membership.authority.is_some() {
+                    self.peers.make_room_for_authority();
+                }
                 self.settle(now);
             }
             Some(Install::Certificate(certificate, root)) => {

@@ -6,7 +6,7 @@ use rand_core::SeedableRng as _;
 
 use super::*;
 use crate::certificate::{LEAF_LIFE, Subject, TrustAnchor, Validity, issue_ca, issue_leaf, verify};
-use crate::engine::peers::{Greeting, PEERS_MAX};
+use crate::engine::peers::{Greeting, PEERS_OF_AUTHORITY};
 use crate::engine::{Setup, load};
 use crate::hello::Addresses;
 use crate::identity::{CaKey, Fingerprint, IdentityKey, SealingKey};
@@ -92,18 +92,18 @@ fn a_member_for_whom_there_is_no_room_is_told_so() {
     let (first, hello) = network.hello(0);
     let member = network.engine.active_member().unwrap();
     let proven = member.authenticate(&hello, first, NOW).unwrap();
-    for number in 0..PEERS_MAX as u64 {
+    for number in 0..PEERS_OF_AUTHORITY as u64 {
         let node = key(number).node_id();
         network.engine.peers.connected(node, connection().remote, false, NOW);
         network.engine.peers.set_greeting(node, Greeting::Done(Box::new(proven.clone())));
     }
-    let newcomer = key(PEERS_MAX as u64).node_id();
-    assert_eq!(network.greets(PEERS_MAX as u64), Response::Reject(Reject::Busy));
+    let newcomer = key(PEERS_OF_AUTHORITY as u64).node_id();
+    assert_eq!(network.greets(PEERS_OF_AUTHORITY as u64), Response::Reject(Reject::Busy));
     assert!(network.engine.peers.member(newcomer, NOW).is_none());
     // One that is known is answered as ever.
     assert!(matches!(network.greets(5), Response::Hello(_)));
 
     network.engine.handle_disconnected(first, NOW.after(Duration::from_secs(1)));
-    assert!(matches!(network.greets(PEERS_MAX as u64), Response::Hello(_)));
+    assert!(matches!(network.greets(PEERS_OF_AUTHORITY as u64), Response::Hello(_)));
     assert!(network.engine.peers.member(newcomer, NOW).is_some());
 }

@@ -77,9 +77,9 @@ fn a_peer_that_gave_way_is_erased() {
         // Connected, so they rank higher than one that is not.
         let node = IdentityKey::from_seed(&seed(number + 1)).node_id();
         full.connected(node, at(1).control[0], false, NOW);
-        full.get_mut(node).unwrap().certificate = Some(till.clone());
+        full.known.set_certificate(node, Some(till.clone()));
     }
-    full.get_mut(till.node_id()).unwrap().certificate = None;
+    full.known.set_certificate(till.node_id(), None);
     let writes = full.learn(network.leaf(9_999, "newcomer", NOW), at(2), NOW);
     assert_eq!(erased_and_set(&writes), (1, 1));
     assert_eq!(writes[0].key, till.node_id().as_bytes());
