@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::error::{CertificateError, ProfileError};
 pub use self::issue::{issue_ca, issue_leaf};
-pub use self::verify::{AuthenticatedPeer, TrustAnchor, VerifiedCertificate, verify};
+pub use self::verify::{AuthenticatedPeer, TrustAnchor, VerifiedCertificate, verify, verify_again};
 use crate::identity::{EntityName, NetworkName, NodeId, NodeName, SealingPublicKey};
 use crate::label::Digest;
 use crate::time::Timestamp;

@@ -7,7 +7,9 @@ use core::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::certificate::{self, AuthenticatedPeer, CertificateDer, CertificateError, TrustAnchor};
+use crate::certificate::{
+    self, AuthenticatedPeer, CertificateDer, CertificateError, TrustAnchor, VerifiedCertificate,
+};
 use crate::identity::NodeId;
 use crate::time::Timestamp;
 
@@ -45,16 +47,18 @@ impl Addresses {
 }
 
 impl Hello {
-    /// Believes the certificate on a connection whose other end has proven to be `connection`.
+    /// Believes the certificate on a connection whose other end has proven to be `connection`; `known` is what it has
+    /// shown before.
     ///
     /// # Errors
     /// [`CertificateError`].
     pub fn authenticate(
         &self,
         anchor: &TrustAnchor,
+        known: Option<&VerifiedCertificate>,
         connection: NodeId,
         now: Timestamp,
     ) -> Result<AuthenticatedPeer, CertificateError> {
-        certificate::verify(anchor, &self.certificate, now)?.prove(connection)
+        certificate::verify_again(anchor, &self.certificate, known, now)?.prove(connection)
     }
 }

@@ -55,17 +55,18 @@ impl Member {
     }
 
     /// Believes a peer's certificate on a connection whose other end has proven to be `connection`, unless its
-    /// membership was taken away.
+    /// membership was taken away; `known` is a certificate of its that was verified before.
     ///
     /// # Errors
     /// [`CertificateError`].
     pub(crate) fn authenticate(
         &self,
         hello: &Hello,
+        known: Option<&VerifiedCertificate>,
         connection: NodeId,
         now: Timestamp,
     ) -> Result<AuthenticatedPeer, CertificateError> {
-        let peer = hello.authenticate(&self.anchor, connection, now)?;
+        let peer = hello.authenticate(&self.anchor, known, connection, now)?;
         match self.revoked(connection) {
             Some(revocation) => Err(CertificateError::Revoked { at: revocation.at }),
             None => Ok(peer),

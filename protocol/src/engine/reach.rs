@@ -2,7 +2,7 @@
 
 use super::peers::{Greeting, Peer};
 use super::{Engine, Output, Sent};
-use crate::certificate::{AuthenticatedPeer, SKEW};
+use crate::certificate::{AuthenticatedPeer, SKEW, VerifiedCertificate};
 use crate::hello::{Addresses, Hello};
 use crate::identity::NodeId;
 use crate::label::Digest;
@@ -88,6 +88,14 @@ impl Engine {
         }
     }
 
+    /// A certificate of the peer's that was verified before, to compare with what it shows.
+    pub(super) fn known_certificate(&self, peer: NodeId) -> Option<&VerifiedCertificate> {
+        let met = self.peers.get(peer).and_then(|peer| peer.certificate.as_ref());
+        let issued =
+            || self.membership.authority.as_ref().and_then(|authority| authority.certificate_of(peer));
+        met.or_else(issued)
+    }
+
     /// The answer to a greeting.
     pub(super) fn greeted(
         &mut self,
@@ -98,7 +106,7 @@ impl Engine {
     ) {
         let proven = match (&response, self.active_member()) {
             (Some(Response::Hello(hello)), Some(member)) => member
-                .authenticate(hello, peer, now)
+                .authenticate(hello, self.known_certificate(peer), peer, now)
                 .ok()
                 .map(|proven| (proven, hello.addresses.clone(), hello.revocations)),
             _ => None,

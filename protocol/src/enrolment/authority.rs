@@ -251,6 +251,12 @@ impl Authority {
         self.enrolments.by_name(name)
     }
 
+    /// The certificate that the node was given last.
+    #[must_use]
+    pub fn certificate_of(&self, node: NodeId) -> Option<&VerifiedCertificate> {
+        self.enrolments.by_node(node).map(|record| &record.certificate)
+    }
+
     /// The records of the nodes whose id begins with `prefix`: at most two, for that is one too many.
     #[must_use]
     pub fn by_id_prefix(&self, prefix: &str) -> Vec<&EnrolmentRecord> {

@@ -91,7 +91,7 @@ fn a_member_for_whom_there_is_no_room_is_told_so() {
     let mut network = Network::new();
     let (first, hello) = network.hello(0);
     let member = network.engine.active_member().unwrap();
-    let proven = member.authenticate(&hello, first, NOW).unwrap();
+    let proven = member.authenticate(&hello, None, first, NOW).unwrap();
     for number in 0..PEERS_OF_AUTHORITY as u64 {
         let node = key(number).node_id();
         network.engine.peers.connected(node, connection().remote, false, NOW);
