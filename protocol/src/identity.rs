@@ -11,6 +11,7 @@ mod public_key;
 mod sealing;
 mod secret;
 mod signing;
+mod ticket_id;
 
 use rand_core::CryptoRng;
 
@@ -22,6 +23,7 @@ pub use self::public_key::{PublicKey, Signature};
 pub use self::sealing::{SealingKey, SealingPublicKey};
 pub use self::secret::Secret;
 pub use self::signing::{CaKey, ContentKey, IdentityKey};
+pub use self::ticket_id::{NoTicketId, TicketId};
 
 /// A key or a signature that cannot be right, whoever made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -7,10 +7,9 @@ use crate::access::Policy;
 use crate::certificate::{AuthenticatedPeer, CertificateError, TrustAnchor, VerifiedCertificate};
 use crate::channel::Suites;
 use crate::hello::Hello;
-use crate::identity::{NodeId, NodeKeys, SealingKey};
+use crate::identity::{NodeId, NodeKeys, SealingKey, TicketId};
 use crate::keyring::KeyRing;
 use crate::revocation::{Revocation, RevocationList};
-use crate::ticket::TicketId;
 use crate::time::Timestamp;
 
 /// A node as it was when the engine last changed something that tickets depend on.

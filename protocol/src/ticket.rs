@@ -14,10 +14,8 @@ mod open;
 #[cfg(test)]
 pub(crate) mod vectors;
 
-use core::fmt;
 use core::time::Duration;
 
-use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 pub use self::cache::SessionKeyCache;
@@ -27,6 +25,7 @@ pub use self::open::{GrantError, TicketError, accept, recheck, validate};
 use crate::certificate::{CertificateDer, VerifiedCertificate};
 use crate::channel::Psk;
 use crate::codec;
+pub use crate::identity::TicketId;
 use crate::identity::{
     EntityName, KeyError, NodeId, SealingKey, SealingPublicKey, Secret, ServiceName, Signature,
 };
@@ -42,37 +41,6 @@ pub const TICKET_LIFE: Duration = Duration::from_secs(8 * 60 * 60);
 
 /// How long before its end a requester no longer uses a ticket, so that none ends on the way.
 pub const RENEW_BEFORE: Duration = Duration::from_secs(30);
-
-/// A ticket's id: 128 random bits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct TicketId(pub [u8; 16]);
-
-impl core::str::FromStr for TicketId {
-    type Err = NoTicketId;
-
-    fn from_str(text: &str) -> Result<Self, NoTicketId> {
-        let bytes = HEXLOWER.decode(text.as_bytes()).map_err(|_| NoTicketId)?;
-        bytes.try_into().map(Self).map_err(|_| NoTicketId)
-    }
-}
-
-/// The text is no ticket's id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the id of a ticket is 32 hexadecimal digits")]
-pub struct NoTicketId;
-
-/// 32 lower-case hexadecimal digits.
-impl fmt::Display for TicketId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&HEXLOWER.encode(&self.0))
-    }
-}
-
-impl fmt::Debug for TicketId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TicketId({self})")
-    }
-}
 
 /// Asks for a ticket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

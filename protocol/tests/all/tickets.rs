@@ -95,7 +95,7 @@ fn a_ticket_that_cannot_be_erased_is_not_reported_as_gone() {
     assert_eq!(revoke(&mut lan, 1, held.terms().id).unwrap_err().code, Code::Failed);
 }
 
-/// C4, G2: nobody ends another's ticket, and nobody learns by trying that there is one.
+/// C4: nobody ends another's ticket, and nobody learns by trying that there is one.
 #[test]
 fn a_ticket_is_given_up_by_its_requester_alone() {
     let mut lan = Lan::network(904, 3);
