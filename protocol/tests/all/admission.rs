@@ -6,6 +6,7 @@ use lanyard_protocol::codec;
 use lanyard_protocol::control::{
     AddGuid, Admission, Answer, Code, Command, ConfirmJoin, Decision, Failure, Init, Join, MachineId,
     Password, Pending, RequestRow, Revoke, SetPassword, Status,
+    Password, Pending, RequestRow, SetPassword, State, Status,
 };
 use lanyard_protocol::engine::{CommandId, Setup};
 use lanyard_protocol::identity::IdentityKey;
@@ -373,6 +374,24 @@ fn fill_revocations(lan: &mut Lan, number: u32) {
     lan.hosts[0].records.clear();
     lan.start_with(0, 118_000 + u64::from(number), Setup { records, ..Setup::default() });
     lan.discover();
+}
+
+/// A7, B7: nobody takes the authority's own place, whoever approves what: its key would be revoked, and the network with
+/// it.
+#[test]
+fn the_authoritys_name_never_changes_hands() {
+    for rule in ["approval", "invite", "open+approval"] {
+        let mut lan = Lan::new(117, 3);
+        lan.init(rule);
+        lan.discover();
+        let invite = (rule == "invite").then(|| lan.invite(1).1);
+        let failure = lan
+            .command(1, Command::Join(Join { invite, replace: true, yes: true, ..join("office") }))
+            .unwrap_err();
+        assert_eq!(failure.message, "another node has this name", "{rule}");
+        assert!(requests(&mut lan).is_empty(), "{rule}");
+        assert_eq!(status(&mut lan, 0).state, State::Running);
+    }
 }
 
 /// A name that is free is given at once, also to who would have waited for it.
