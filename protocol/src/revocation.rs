@@ -83,7 +83,7 @@ impl SignedRevocation {
 pub struct Head {
     /// The version: it only grows.
     pub epoch: u64,
-    /// When it was signed.
+    /// The latest time that the authority had seen signed: what has ended by then is left out.
     pub issued: Timestamp,
     /// The hash of every revocation in the list, in the order of the nodes' ids.
     pub digest: Digest,
@@ -174,7 +174,7 @@ impl RevocationList {
         self.head.map_or(0, |signed| signed.head.epoch)
     }
 
-    /// When the list was signed.
+    /// By which time what has ended was left out: the latest that the authority had seen signed.
     #[must_use]
     pub fn issued(&self) -> Option<Timestamp> {
         self.head.map(|signed| signed.head.issued)
@@ -282,6 +282,11 @@ impl RevocationList {
     }
 }
 
+fn live(entries: &BTreeMap<NodeId, SignedRevocation>, at: Timestamp) -> BTreeMap<NodeId, SignedRevocation> {
+    let live = entries.iter().filter(|(_, entry)| !has_ended(&entry.revocation, at));
+    live.map(|(node, entry)| (*node, *entry)).collect()
+}
+
 fn first_end(entries: &BTreeMap<NodeId, SignedRevocation>) -> Option<Timestamp> {
     entries.values().map(|entry| entry.revocation.until.after(SKEW)).min()
 }
@@ -298,6 +303,15 @@ fn set(entry: &SignedRevocation) -> Write {
 fn digest(entries: &BTreeMap<NodeId, SignedRevocation>) -> Digest {
     let entries: Vec<u8> = entries.values().flat_map(|entry| codec::encode(&entry.revocation)).collect();
     Label::RevocationDigest.hash(&[&entries])
+}
+
+/// When somebody is revoked.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// The time, which this host's wall clock may have made up.
+    pub now: Timestamp,
+    /// The latest time that somebody else has signed: nothing is dropped from a list by any other.
+    pub signed: Timestamp,
 }
 
 /// What only the holder of the CA key can do with a list.
@@ -320,12 +334,13 @@ impl Issuer<'_> {
         list: &RevocationList,
         certificate: &VerifiedCertificate,
         until: Timestamp,
-        now: Timestamp,
+        times: impl Into<Times>,
     ) -> Result<Merged, RevocationError> {
+        let Times { now, signed } = times.into();
         let (node, serial) = (certificate.node_id(), certificate.serial());
         let revocation = Revocation { node, serial, epoch: list.epoch() + 1, at: now, until };
         let signature = self.signed(Label::Revocation, revocation);
-        self.reissue(list, vec![SignedRevocation { revocation, signature }], list.epoch() + 1, now)
+        self.reissue(list, vec![SignedRevocation { revocation, signature }], list.epoch() + 1, signed)
     }
 
     /// The list with `more` on it and without what has ended, under a new head.
@@ -337,18 +352,11 @@ impl Issuer<'_> {
         list: &RevocationList,
         more: Vec<SignedRevocation>,
         epoch: u64,
-        now: Timestamp,
+        signed: Timestamp,
     ) -> Result<Merged, RevocationError> {
         let mut merged = list.merge(&Update { revocations: more, head: None }, self.anchor)?;
-        let issued = list.issued().map_or(now, |issued| issued.max(now));
-        let live: BTreeMap<NodeId, SignedRevocation> = merged
-            .list
-            .entries
-            .iter()
-            .filter(|(_, entry)| !has_ended(&entry.revocation, issued))
-            .map(|(node, entry)| (*node, *entry))
-            .collect();
-        let head = Head { epoch, issued, digest: digest(&live) };
+        let issued = list.issued().map_or(signed, |issued| issued.max(signed));
+        let head = Head { epoch, issued, digest: digest(&live(&merged.list.entries, issued)) };
         let signature = self.signed(Label::RevocationHead, head);
         merged.complete = merged.list.advance(&SignedHead { head, signature }, &mut merged.writes);
         Ok(merged)
@@ -415,6 +423,13 @@ mod tests {
                 list = self.issuer().revoke(&list, &member, member.not_after(), at).unwrap().list;
             }
             list
+        }
+    }
+
+    /// In a network whose clocks are right.
+    impl From<Timestamp> for Times {
+        fn from(now: Timestamp) -> Self {
+            Self { now, signed: now }
         }
     }
 
@@ -502,6 +517,16 @@ mod tests {
         // What was dropped does not come back with somebody who is behind.
         let again = merged.list.merge(&list.since(0), &network.anchor).unwrap();
         assert!(again.news.is_empty() && again.writes.is_empty());
+    }
+
+    /// B5, B7: a wall clock that is ahead drops nobody who was revoked before.
+    #[test]
+    fn only_signed_time_drops_a_revocation() {
+        let mut network = Network::new(8);
+        let (list, member) = (network.list(2), network.member());
+        let ahead = Times { now: NOW.after(LEAF_LIFE * 2), signed: NOW };
+        let merged = network.issuer().revoke(&list, &member, member.not_after(), ahead).unwrap();
+        assert!(merged.complete && merged.list.entries.len() == 3);
     }
 
     #[test]

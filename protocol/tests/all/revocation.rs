@@ -297,6 +297,20 @@ fn two_histories_of_one_authority_are_joined() {
     assert_eq!(status(&mut lan, 4).epochs, status(&mut lan, 0).epochs);
 }
 
+/// B5, B7: a clock of the authority's that was ahead for a while takes no revocation back, here or elsewhere.
+#[test]
+fn a_clock_set_forward_takes_no_revocation_back() {
+    let mut lan = acquainted(623, 2);
+    revoke(&mut lan, 0, "till-1", 10_000).unwrap();
+    lan.skew.insert(0, 80 * 60 * 60);
+    lan.pass(Duration::from_secs(60));
+    lan.skew.clear();
+    lan.pass(Duration::from_secs(60));
+    for host in [0, 2] {
+        assert!(lan.hosts[host].engine.snapshot().denies(lan.id(1)), "{host}");
+    }
+}
+
 /// F3: a revocation that the store refuses holds all the same, is not acknowledged, and is kept later.
 #[test]
 fn a_revocation_that_cannot_be_written_holds_and_is_written_later() {

@@ -10,7 +10,7 @@ use crate::codec;
 use crate::identity::{NodeId, NodeName, SealingPublicKey};
 use crate::record::{Record, Table, Write};
 use crate::reject::Reject;
-use crate::revocation::{Issuer, Merged, RevocationError, RevocationList};
+use crate::revocation::{Issuer, Merged, RevocationError, RevocationList, Times};
 use crate::time::Timestamp;
 
 /// Characters of a reason that are kept.
@@ -77,10 +77,10 @@ impl Authority {
         certificate: &VerifiedCertificate,
         reason: &str,
         list: &RevocationList,
-        now: Timestamp,
+        times: Times,
     ) -> Result<Merged, RevocationError> {
         let ends = self.enrolments.ends(certificate);
-        self.revoke_until(certificate, ends, reason, list, now)
+        self.revoke_until(certificate, ends, reason, list, times)
     }
 
     /// Takes the membership of a node away whose name was given to another key ([`Verdict::Admitted`]).
@@ -93,9 +93,9 @@ impl Authority {
         &mut self,
         replaced: &EnrolmentRecord,
         list: &RevocationList,
-        now: Timestamp,
+        times: Times,
     ) -> Result<Merged, RevocationError> {
-        self.revoke_until(&replaced.certificate, replaced.ends, "replaced", list, now)
+        self.revoke_until(&replaced.certificate, replaced.ends, "replaced", list, times)
     }
 
     fn revoke_until(
@@ -104,10 +104,10 @@ impl Authority {
         ends: Timestamp,
         reason: &str,
         list: &RevocationList,
-        now: Timestamp,
+        times: Times,
     ) -> Result<Merged, RevocationError> {
-        let mut merged = self.issuer().revoke(list, certificate, ends, now)?;
-        merged.writes.extend(self.expel(certificate, reason, now));
+        let mut merged = self.issuer().revoke(list, certificate, ends, times)?;
+        merged.writes.extend(self.expel(certificate, reason, times.now));
         Ok(merged)
     }
 
@@ -128,7 +128,8 @@ impl Authority {
         certificates.iter().flat_map(|certificate| self.expel(certificate, "", now)).collect()
     }
 
-    /// The list under a new head of version `epoch`, without what has ended.
+    /// The list under a new head of version `epoch`, without what has ended at the time `signed`, which others have
+    /// signed: by a clock that runs ahead for a while those who were revoked would be heard again.
     ///
     /// # Errors
     /// [`RevocationError`].
@@ -136,9 +137,9 @@ impl Authority {
         &self,
         list: &RevocationList,
         epoch: u64,
-        now: Timestamp,
+        signed: Timestamp,
     ) -> Result<Merged, RevocationError> {
-        self.issuer().reissue(list, Vec::new(), epoch, now)
+        self.issuer().reissue(list, Vec::new(), epoch, signed)
     }
 
     /// The node that was denied under this name, or whose id this is the beginning of.
