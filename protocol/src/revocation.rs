@@ -274,6 +274,18 @@ impl RevocationList {
         self.entries = Arc::new(entries);
     }
 
+    /// Whether the list is the one that its head stands for. It is not if a record was lost, or a page has yet to come.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.head.is_none_or(|signed| digest(&live(&self.entries, signed.head.issued)) == signed.head.digest)
+    }
+
+    /// The list without its head: what there is of it is obeyed, and all of it is to be told again.
+    #[must_use]
+    pub(crate) fn without_head(&self) -> Self {
+        Self { head: None, ..self.clone() }
+    }
+
     /// Every record of the list.
     #[must_use]
     pub fn to_writes(&self) -> Vec<Write> {
@@ -527,6 +539,16 @@ mod tests {
         let ahead = Times { now: NOW.after(LEAF_LIFE * 2), signed: NOW };
         let merged = network.issuer().revoke(&list, &member, member.not_after(), ahead).unwrap();
         assert!(merged.complete && merged.list.entries.len() == 3);
+    }
+
+    #[test]
+    fn a_list_that_has_lost_a_record_is_not_whole() {
+        let mut network = Network::new(10);
+        let list = network.list(3);
+        assert!(list.is_whole() && RevocationList::default().is_whole());
+        let mut less = list.clone();
+        Arc::make_mut(&mut less.entries).pop_first();
+        assert!(!less.is_whole() && less.without_head().is_whole() && less.without_head().epoch() == 0);
     }
 
     #[test]

@@ -297,6 +297,19 @@ fn two_histories_of_one_authority_are_joined() {
     assert_eq!(status(&mut lan, 4).epochs, status(&mut lan, 0).epochs);
 }
 
+/// B7, F4: a member that has lost a revocation does not take its list for whole, and is told of it again.
+#[test]
+fn a_lost_revocation_is_told_again() {
+    let mut lan = acquainted(622, 2);
+    revoke(&mut lan, 0, "till-1", 10_000).unwrap();
+    let lost = lan.id(1).as_bytes().to_vec();
+    lan.hosts[2].records.retain(|(_, key), (table, _)| *table != Table::Revocations || *key != lost);
+    lan.restart(2, 622_099);
+    assert!(!lan.hosts[2].engine.snapshot().denies(lan.id(1)));
+    lan.pass(Duration::from_secs(5));
+    assert!(lan.hosts[2].engine.snapshot().denies(lan.id(1)));
+}
+
 /// B5, B7: a clock of the authority's that was ahead for a while takes no revocation back, here or elsewhere.
 #[test]
 fn a_clock_set_forward_takes_no_revocation_back() {
