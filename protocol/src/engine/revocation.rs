@@ -252,8 +252,11 @@ impl Engine {
 
     /// A member has said how far its list has come.
     pub(super) fn compare_lists(&mut self, peer: NodeId, epoch: u64, now: Timestamp) {
-        self.spread.known.insert(peer, epoch);
-        if epoch < self.epoch() {
+        let first = self.spread.known.insert(peer, epoch).is_none();
+        let own = self.epoch();
+        // An authority that was put back may have come as far with another list: its members compare the heads.
+        let doubtful = first && epoch == own && own > 0 && self.membership.authority.is_some();
+        if epoch < own || doubtful {
             self.push(peer, false, 0);
         }
         self.confirmed_by(peer, epoch, now);

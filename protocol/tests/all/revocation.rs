@@ -297,6 +297,26 @@ fn two_histories_of_one_authority_are_joined() {
     assert_eq!(status(&mut lan, 4).epochs, status(&mut lan, 0).epochs);
 }
 
+/// A5, B8: and so they are if the two histories have come equally far, which no number shows.
+#[test]
+fn two_histories_of_one_length_are_joined() {
+    let mut lan = acquainted(620, 3);
+    let copy = lan.kept(0);
+    revoke(&mut lan, 0, "till-1", 10_000).unwrap();
+    lan.disconnect_all(0);
+    lan.away.insert(0);
+    lan.start_with(0, 620_099, Setup { records: copy, has_aes: true, ..Setup::default() });
+    revoke(&mut lan, 0, "till-2", 0).unwrap();
+    lan.away.remove(&0);
+    lan.pass(Duration::from_secs(130));
+    for host in [0, 3] {
+        for peer in ["till-1", "till-2"] {
+            assert_eq!(ping(&mut lan, host, peer), Err(Code::Denied), "{host} {peer}");
+        }
+    }
+    assert_eq!(status(&mut lan, 3).epochs, status(&mut lan, 0).epochs);
+}
+
 /// B7, F4: a member that has lost a revocation does not take its list for whole, and is told of it again.
 #[test]
 fn a_lost_revocation_is_told_again() {
