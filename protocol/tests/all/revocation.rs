@@ -317,6 +317,31 @@ fn two_histories_of_one_length_are_joined() {
     assert_eq!(status(&mut lan, 3).epochs, status(&mut lan, 0).epochs);
 }
 
+/// A5, A9: nor does a restored authority admit a key again of whose enrolment it knows nothing any more.
+#[test]
+fn a_restored_authority_denies_whom_it_never_knew() {
+    let mut lan = acquainted(621, 2);
+    let copy = lan.kept(0);
+    let (code, _) = lan.invite(1);
+    let late = lan.hosts.len();
+    lan.start(late, 621_098, Vec::new(), OnlineCheck::Never);
+    lan.discover();
+    lan.join(late, "late", Some(code)).unwrap();
+    revoke(&mut lan, 0, "late", 10_000).unwrap();
+    lan.disconnect_all(0);
+    lan.start_with(0, 621_099, Setup { records: copy, has_aes: true, ..Setup::default() });
+    lan.pass(Duration::from_secs(70));
+    for restart in [false, true] {
+        if restart {
+            lan.restart(0, 621_100);
+        }
+        let (code, _) = lan.invite(1);
+        let refused = lan.join(late, "late", Some(code)).unwrap_err();
+        assert_eq!(refused.message, Reject::Revoked.failure().message);
+        lan.pass(Duration::from_hours(74));
+    }
+}
+
 /// B7, F4: a member that has lost a revocation does not take its list for whole, and is told of it again.
 #[test]
 fn a_lost_revocation_is_told_again() {

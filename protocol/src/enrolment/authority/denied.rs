@@ -17,11 +17,13 @@ use crate::time::Timestamp;
 const REASON_MAX: usize = 200;
 
 /// What is kept of a node whose membership was taken away. It outlives the revocation list's entry.
+///
+/// Of a node whose enrolment the authority has forgotten, as after its store was restored, only the key is known.
 #[derive(Serialize, Deserialize)]
 struct DeniedNode {
-    name: NodeName,
+    name: Option<NodeName>,
     node: NodeId,
-    sealing: SealingPublicKey,
+    sealing: Option<SealingPublicKey>,
     at: Timestamp,
     reason: String,
 }
@@ -29,7 +31,7 @@ struct DeniedNode {
 /// The keys that were denied, and by what name they went.
 #[derive(Default)]
 pub(super) struct Denied {
-    nodes: BTreeMap<NodeId, NodeName>,
+    nodes: BTreeMap<NodeId, Option<NodeName>>,
     sealing: BTreeSet<SealingPublicKey>,
 }
 
@@ -43,16 +45,24 @@ impl Denied {
     }
 
     fn insert(&mut self, denied: DeniedNode) {
-        self.sealing.insert(denied.sealing);
+        self.sealing.extend(denied.sealing);
         self.nodes.insert(denied.node, denied.name);
     }
 
     fn add(&mut self, certificate: &VerifiedCertificate, reason: &str, at: Timestamp) -> Write {
-        let (name, node, sealing) =
-            (certificate.name().clone(), certificate.node_id(), *certificate.sealing_key());
+        let (name, sealing) = (Some(certificate.name().clone()), Some(*certificate.sealing_key()));
         let reason = reason.chars().take(REASON_MAX).collect();
-        let denied = DeniedNode { name, node, sealing, at, reason };
-        let write = Write::set(Table::Denied, node.as_bytes().as_slice(), codec::encode(&denied));
+        self.keep(DeniedNode { name, node: certificate.node_id(), sealing, at, reason })
+    }
+
+    /// A node of which nothing else is known. Nothing if it is denied already.
+    fn add_unknown(&mut self, node: NodeId, at: Timestamp) -> Option<Write> {
+        let known = self.nodes.contains_key(&node);
+        (!known).then(|| self.keep(DeniedNode { name: None, node, sealing: None, at, reason: String::new() }))
+    }
+
+    fn keep(&mut self, denied: DeniedNode) -> Write {
+        let write = Write::set(Table::Denied, denied.node.as_bytes().as_slice(), codec::encode(&denied));
         self.insert(denied);
         write
     }
@@ -118,14 +128,16 @@ impl Authority {
     }
 
     /// Takes in revocations that this authority has signed and does not remember, as after its store was restored:
-    /// the records of those nodes end again.
+    /// the records of those nodes end again, and keys of which there is no record are denied all the same.
     pub fn recall(&mut self, news: &[NodeId], now: Timestamp) -> Vec<Write> {
-        let certificates: Vec<VerifiedCertificate> = news
-            .iter()
-            .filter_map(|node| self.enrolments.by_node(*node))
-            .map(|record| record.certificate.clone())
-            .collect();
-        certificates.iter().flat_map(|certificate| self.expel(certificate, "", now)).collect()
+        let mut writes = Vec::new();
+        for node in news {
+            match self.enrolments.by_node(*node).map(|record| record.certificate.clone()) {
+                Some(certificate) => writes.extend(self.expel(&certificate, "", now)),
+                None => writes.extend(self.denied.add_unknown(*node, now)),
+            }
+        }
+        writes
     }
 
     /// The list under a new head of version `epoch`, without what has ended at the time `signed`, which others have
@@ -145,8 +157,9 @@ impl Authority {
     /// The node that was denied under this name, or whose id this is the beginning of.
     #[must_use]
     pub fn denied_as(&self, name: &str) -> Option<NodeId> {
-        let called = |(node, known): &(&NodeId, &NodeName)| {
-            known.as_str() == name || (name.len() >= 4 && node.to_string().starts_with(name))
+        let called = |(node, known): &(&NodeId, &Option<NodeName>)| {
+            known.as_ref().is_some_and(|known| known.as_str() == name)
+                || (name.len() >= 4 && node.to_string().starts_with(name))
         };
         self.denied.nodes.iter().find(called).map(|(node, _)| *node)
     }
