@@ -5,11 +5,11 @@ use std::time::Duration;
 use lanyard_protocol::codec;
 use lanyard_protocol::control::{
     AddGuid, Admission, Answer, Code, Command, ConfirmJoin, Decision, Failure, Init, Join, MachineId,
-    Password, Pending, RequestRow, Revoke, SetPassword, Status,
-    Password, Pending, RequestRow, SetPassword, State, Status,
+    Password, Pending, RequestRow, Revoke, SetPassword, State, Status,
 };
 use lanyard_protocol::engine::{CommandId, Setup};
 use lanyard_protocol::identity::IdentityKey;
+use lanyard_protocol::message::Request;
 use lanyard_protocol::record::{Record, Table};
 use lanyard_protocol::revocation::{Revocation, SignedRevocation};
 
@@ -274,6 +274,21 @@ fn conditions_combine() {
     assert!(joined.pinned, "the code has shown who the authority is");
 }
 
+/// A10: what was begun by one rule is not ended by it when there is another one.
+#[test]
+fn a_changed_rule_ends_what_was_begun() {
+    let mut lan = Lan::new(122, 2);
+    lan.init("open");
+    lan.discover();
+    lan.slow.insert(0, Duration::from_secs(3));
+    let joining = lan.give(1, Command::Join(join("till")));
+    let asked = |lan: &Lan| lan.requests_to(0, 0).iter().any(|it| matches!(it, Request::KeyRequest(_)));
+    lan.run_until(asked);
+    set(&mut lan, "invite").unwrap();
+    lan.slow.clear();
+    assert_eq!(ended(&mut lan, 1, joining).unwrap_err().code, Code::Denied);
+}
+
 /// A6: who lacks the password learns nothing of the list of machines.
 #[test]
 fn a_wrong_password_hides_the_list() {
@@ -381,7 +396,7 @@ fn fill_revocations(lan: &mut Lan, number: u32) {
 #[test]
 fn the_authoritys_name_never_changes_hands() {
     for rule in ["approval", "invite", "open+approval"] {
-        let mut lan = Lan::new(117, 3);
+        let mut lan = Lan::new(121, 3);
         lan.init(rule);
         lan.discover();
         let invite = (rule == "invite").then(|| lan.invite(1).1);
