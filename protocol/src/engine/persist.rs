@@ -6,6 +6,7 @@ use super::{CommandId, Engine, InboundId, Membership, Output, PersistId};
 use crate::certificate::VerifiedCertificate;
 use crate::control::{Answer, Code, Failure};
 use crate::identity::Fingerprint;
+use crate::keyring::KeyRing;
 use crate::message;
 use crate::message::Response;
 use crate::record::Write;
@@ -103,6 +104,8 @@ impl Engine {
                 if self.membership.authority.is_some() {
                     self.peers.make_room_for_authority();
                 }
+                // What was sealed for a network that the node has left opens nothing in this one.
+                self.ring = Arc::new(KeyRing::new(now, &mut *self.rng));
                 self.settle(now);
             }
             Some(Install::Certificate(certificate, root)) => {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use lanyard_protocol::control::{Answer, Code, Command, Failure, PeerState, Revoke, Revoked, State, Status};
+use lanyard_protocol::control::{
+    Answer, Code, Command, Failure, Init, Join, PeerState, Revoke, Revoked, State, Status,
+};
 use lanyard_protocol::engine::{OnlineCheck, Setup, restored_mark};
 use lanyard_protocol::message::{self, Request, Response};
 use lanyard_protocol::record::{Record, Table};
@@ -11,7 +13,7 @@ use lanyard_protocol::revocation::Update;
 use lanyard_protocol::ticket::{SessionKeyCache, TicketError, validate};
 use lanyard_protocol::time::Timestamp;
 
-use crate::pair::Lan;
+use crate::pair::{Lan, found};
 
 fn revoke(lan: &mut Lan, host: usize, peer: &str, wait_ms: u64) -> Result<Revoked, Failure> {
     match lan.command(host, Command::Revoke(Revoke { peer: peer.parse().unwrap(), wait_ms, reason: None })) {
@@ -367,6 +369,30 @@ fn a_clock_set_forward_takes_no_revocation_back() {
     for host in [0, 2] {
         assert!(lan.hosts[host].engine.snapshot().denies(lan.id(1)), "{host}");
     }
+}
+
+/// B3, C4: tickets of the network that a node has left open nothing there when it is in another one.
+#[test]
+fn tickets_of_another_network_open_nothing() {
+    let mut lan = acquainted(624, 2);
+    let grant = lan.open(1, "chat@till-2").unwrap();
+    let (cache, blob) = (SessionKeyCache::default(), grant.ticket.for_service());
+    assert!(validate(&lan.hosts[2].engine.snapshot(), &cache, blob, lan.now).is_ok());
+    revoke(&mut lan, 0, "till-2", 10_000).unwrap();
+    lan.pass(Duration::from_secs(120));
+    assert_eq!(status(&mut lan, 2).state, State::Revoked);
+    let other = lan.hosts.len();
+    lan.start(other, 624_099, Vec::new(), OnlineCheck::Never);
+    let init = Init { network: "lab.lan".parse().unwrap(), ..found("open") };
+    lan.command(other, Command::Init(init)).unwrap();
+    lan.discover();
+    let join = Join {
+        network: Some("lab.lan".parse().unwrap()),
+        ..Join::new(None, "till-2".parse().unwrap(), None)
+    };
+    lan.command(2, Command::Join(join)).unwrap();
+    let after = lan.hosts[2].engine.snapshot();
+    assert!(matches!(validate(&after, &cache, blob, lan.now), Err(TicketError::NoTicket(_))));
 }
 
 /// F3: a revocation that the store refuses holds all the same, is not acknowledged, and is kept later.
