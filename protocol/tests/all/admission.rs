@@ -289,6 +289,27 @@ fn a_changed_rule_ends_what_was_begun() {
     assert_eq!(ended(&mut lan, 1, joining).unwrap_err().code, Code::Denied);
 }
 
+/// A19: a code is not used up by tries that fail because the password rests.
+#[test]
+fn a_resting_password_burns_no_code() {
+    let mut lan = Lan::new(120, 2);
+    init_with_password(&mut lan, "invite+password");
+    lan.discover();
+    let (code, uri) = lan.invite(1);
+    let wrong = Join { invite: Some(uri), password: password("wrong horse battery staple"), ..join("till") };
+    for _ in 0..10 {
+        lan.command(1, Command::Join(wrong.clone())).unwrap_err();
+    }
+    let right = Join { invite: Some(code), password: password(STRONG), ..join("till") };
+    for _ in 0..4 {
+        let failure = lan.command(1, Command::Join(right.clone())).unwrap_err();
+        assert!(failure.message.contains("password was tried"), "{failure:?}");
+    }
+    let again = SetPassword { password: Password::new(STRONG).unwrap(), weak: false };
+    lan.command(0, Command::SetPassword(again)).unwrap();
+    lan.command(1, Command::Join(right)).unwrap();
+}
+
 /// A6: who lacks the password learns nothing of the list of machines.
 #[test]
 fn a_wrong_password_hides_the_list() {
