@@ -289,6 +289,30 @@ fn a_changed_rule_ends_what_was_begun() {
     assert_eq!(ended(&mut lan, 1, joining).unwrap_err().code, Code::Denied);
 }
 
+/// F3: a rule, a password or a list that the store refuses is as it was, as the owner is told.
+#[test]
+fn a_change_that_is_not_kept_is_not_made() {
+    let mut lan = Lan::new(119, 2);
+    init_with_password(&mut lan, "password");
+    lan.discover();
+    lan.command(1, Command::Join(join("till"))).unwrap_err();
+    let guid = status(&mut lan, 1).guid.unwrap();
+    lan.hosts[0].store_works = false;
+    let other = SetPassword { password: Password::new("wrong horse battery staple").unwrap(), weak: false };
+    assert_eq!(set(&mut lan, "open").unwrap_err().code, Code::Failed);
+    assert_eq!(lan.command(0, Command::SetPassword(other)).unwrap_err().code, Code::Failed);
+    assert_eq!(
+        lan.command(0, Command::AddGuid(AddGuid { guid, name: None })).unwrap_err().code,
+        Code::Failed
+    );
+    lan.hosts[0].store_works = true;
+    let Ok(Answer::Admission(shown)) = lan.command(0, Command::Admission) else { panic!() };
+    assert_eq!((shown.admission.to_string().as_str(), shown.guids), ("password", 0));
+    assert_eq!(lan.command(1, Command::Join(join("till"))).unwrap_err().code, Code::Denied);
+    let right = Join { password: password(STRONG), trust_first: true, ..join("till") };
+    lan.command(1, Command::Join(right)).unwrap();
+}
+
 /// A19: a code is not used up by tries that fail because the password rests.
 #[test]
 fn a_resting_password_burns_no_code() {

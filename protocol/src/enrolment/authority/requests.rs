@@ -180,14 +180,26 @@ impl Requests {
         rows
     }
 
-    /// A person has decided on the request with this id.
-    pub(super) fn decide(&mut self, id: &str, approve: bool, now: Timestamp) -> Option<(RequestRow, Write)> {
+    /// A person has decided on the request with this id; and what had been decided before.
+    pub(super) fn decide(
+        &mut self,
+        id: &str,
+        approve: bool,
+        now: Timestamp,
+    ) -> Option<(RequestRow, Write, Option<bool>)> {
         let waiting = self
             .waiting
             .values_mut()
             .find(|waiting| waiting.shown.id == id && now.since(waiting.since) < LIFE)?;
-        waiting.approved = Some(approve);
-        Some((waiting.row(), set(waiting)))
+        let before = waiting.approved.replace(approve);
+        Some((waiting.row(), set(waiting), before))
+    }
+
+    /// A decision that could not be kept is what it was before.
+    pub(super) fn put_back(&mut self, node: NodeId, approved: Option<bool>) {
+        if let Some(waiting) = self.waiting.get_mut(&node) {
+            waiting.approved = approved;
+        }
     }
 }
 
