@@ -151,7 +151,7 @@ impl Authority {
             },
         };
         if is_for_neighbours(by) && !by.has(Mode::Approval) && !self.enrolments.has(origin.node) {
-            self.open.take(origin.counted(), self.enrolments.count(), now)?;
+            self.open.take(origin.counted(), self.enrolments.count(now), now)?;
         }
         match shown.filter(|_| by.has(Mode::Approval) || replaces.is_some()) {
             Some(shown) => {
