@@ -30,7 +30,7 @@ mod words;
 
 pub use self::approval::{Comparison, OwnRequest};
 pub use self::authority::{
-    Authority, AuthorityError, EnrolmentRecord, Issued, NewInvite, Origin, Refused, Verdict,
+    Authority, AuthorityError, Change, EnrolmentRecord, Issued, NewInvite, Origin, Refused, Undo, Verdict,
 };
 pub use self::candidate::{Answered, Asked, Enrolled, Hope, HopeInvite, JoinError, Prospect, Requested};
 pub use self::invitation::{Code, Invitation, InvitationError, InviteSecret, InviteUri};

@@ -83,7 +83,7 @@ impl SignedRevocation {
 pub struct Head {
     /// The version: it only grows.
     pub epoch: u64,
-    /// When it was signed.
+    /// The latest time that the authority had seen signed: what has ended by then is left out.
     pub issued: Timestamp,
     /// The hash of every revocation in the list, in the order of the nodes' ids.
     pub digest: Digest,
@@ -174,7 +174,7 @@ impl RevocationList {
         self.head.map_or(0, |signed| signed.head.epoch)
     }
 
-    /// When the list was signed.
+    /// By which time what has ended was left out: the latest that the authority had seen signed.
     #[must_use]
     pub fn issued(&self) -> Option<Timestamp> {
         self.head.map(|signed| signed.head.issued)
@@ -205,7 +205,11 @@ impl RevocationList {
             self.entries.values().filter(|entry| entry.revocation.epoch > epoch).copied().collect();
         later.sort_by_key(|entry| entry.revocation.epoch);
         let last_page = later.len() <= PAGE;
-        later.truncate(PAGE);
+        if let Some(next) = later.get(PAGE).map(|entry| entry.revocation.epoch) {
+            // The next page begins with a later epoch, and two histories of one authority may share some.
+            let whole = later[..PAGE].partition_point(|entry| entry.revocation.epoch < next);
+            later.truncate(if whole == 0 { PAGE } else { whole });
+        }
         Update { revocations: later, head: self.head.filter(|_| last_page) }
     }
 
@@ -241,7 +245,14 @@ impl RevocationList {
                 head.verify(anchor)?;
                 list.advance(head, &mut writes)
             }
-            Some(head) => head.head.epoch == self.epoch(),
+            Some(head) if head.head.epoch == self.epoch() => {
+                let same = self.head.is_some_and(|held| held.head.digest == head.head.digest);
+                if !same {
+                    head.verify(anchor)?;
+                }
+                same
+            }
+            Some(_) => false,
             None => true,
         };
         Ok(Merged { list, news, writes, complete })
@@ -274,12 +285,29 @@ impl RevocationList {
         self.entries = Arc::new(entries);
     }
 
+    /// Whether the list is the one that its head stands for. It is not if a record was lost, or a page has yet to come.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.head.is_none_or(|signed| digest(&live(&self.entries, signed.head.issued)) == signed.head.digest)
+    }
+
+    /// The list without its head: what there is of it is obeyed, and all of it is to be told again.
+    #[must_use]
+    pub(crate) fn without_head(&self) -> Self {
+        Self { head: None, ..self.clone() }
+    }
+
     /// Every record of the list.
     #[must_use]
     pub fn to_writes(&self) -> Vec<Write> {
         let head = self.head.map(|head| Write::set(Table::Revocations, HEAD_KEY, codec::encode(&head)));
         self.entries.values().map(set).chain(head).collect()
     }
+}
+
+fn live(entries: &BTreeMap<NodeId, SignedRevocation>, at: Timestamp) -> BTreeMap<NodeId, SignedRevocation> {
+    let live = entries.iter().filter(|(_, entry)| !has_ended(&entry.revocation, at));
+    live.map(|(node, entry)| (*node, *entry)).collect()
 }
 
 fn first_end(entries: &BTreeMap<NodeId, SignedRevocation>) -> Option<Timestamp> {
@@ -298,6 +326,15 @@ fn set(entry: &SignedRevocation) -> Write {
 fn digest(entries: &BTreeMap<NodeId, SignedRevocation>) -> Digest {
     let entries: Vec<u8> = entries.values().flat_map(|entry| codec::encode(&entry.revocation)).collect();
     Label::RevocationDigest.hash(&[&entries])
+}
+
+/// When somebody is revoked.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// The time, which this host's wall clock may have made up.
+    pub now: Timestamp,
+    /// The latest time that somebody else has signed: nothing is dropped from a list by any other.
+    pub signed: Timestamp,
 }
 
 /// What only the holder of the CA key can do with a list.
@@ -320,12 +357,13 @@ impl Issuer<'_> {
         list: &RevocationList,
         certificate: &VerifiedCertificate,
         until: Timestamp,
-        now: Timestamp,
+        times: impl Into<Times>,
     ) -> Result<Merged, RevocationError> {
+        let Times { now, signed } = times.into();
         let (node, serial) = (certificate.node_id(), certificate.serial());
         let revocation = Revocation { node, serial, epoch: list.epoch() + 1, at: now, until };
         let signature = self.signed(Label::Revocation, revocation);
-        self.reissue(list, vec![SignedRevocation { revocation, signature }], list.epoch() + 1, now)
+        self.reissue(list, vec![SignedRevocation { revocation, signature }], list.epoch() + 1, signed)
     }
 
     /// The list with `more` on it and without what has ended, under a new head.
@@ -337,18 +375,11 @@ impl Issuer<'_> {
         list: &RevocationList,
         more: Vec<SignedRevocation>,
         epoch: u64,
-        now: Timestamp,
+        signed: Timestamp,
     ) -> Result<Merged, RevocationError> {
         let mut merged = list.merge(&Update { revocations: more, head: None }, self.anchor)?;
-        let issued = list.issued().map_or(now, |issued| issued.max(now));
-        let live: BTreeMap<NodeId, SignedRevocation> = merged
-            .list
-            .entries
-            .iter()
-            .filter(|(_, entry)| !has_ended(&entry.revocation, issued))
-            .map(|(node, entry)| (*node, *entry))
-            .collect();
-        let head = Head { epoch, issued, digest: digest(&live) };
+        let issued = list.issued().map_or(signed, |issued| issued.max(signed));
+        let head = Head { epoch, issued, digest: digest(&live(&merged.list.entries, issued)) };
         let signature = self.signed(Label::RevocationHead, head);
         merged.complete = merged.list.advance(&SignedHead { head, signature }, &mut merged.writes);
         Ok(merged)
@@ -415,6 +446,13 @@ mod tests {
                 list = self.issuer().revoke(&list, &member, member.not_after(), at).unwrap().list;
             }
             list
+        }
+    }
+
+    /// In a network whose clocks are right.
+    impl From<Timestamp> for Times {
+        fn from(now: Timestamp) -> Self {
+            Self { now, signed: now }
         }
     }
 
@@ -502,6 +540,40 @@ mod tests {
         // What was dropped does not come back with somebody who is behind.
         let again = merged.list.merge(&list.since(0), &network.anchor).unwrap();
         assert!(again.news.is_empty() && again.writes.is_empty());
+    }
+
+    /// B5, B7: a wall clock that is ahead drops nobody who was revoked before.
+    #[test]
+    fn only_signed_time_drops_a_revocation() {
+        let mut network = Network::new(8);
+        let (list, member) = (network.list(2), network.member());
+        let ahead = Times { now: NOW.after(LEAF_LIFE * 2), signed: NOW };
+        let merged = network.issuer().revoke(&list, &member, member.not_after(), ahead).unwrap();
+        assert!(merged.complete && merged.list.entries.len() == 3);
+    }
+
+    /// B8: what two histories of one authority revoked at the same epoch comes on the same page.
+    #[test]
+    fn no_page_ends_between_two_of_one_epoch() {
+        let mut network = Network::new(9);
+        let list = network.list(PAGE as u64);
+        let other = network.member();
+        let forked = network.list(PAGE as u64 - 1);
+        let forked = network.issuer().revoke(&forked, &other, other.not_after(), NOW).unwrap().list;
+        let more = forked.entries.values().copied().collect();
+        let both = network.issuer().reissue(&list, more, 1000, NOW).unwrap().list;
+        let told = send(&both, &RevocationList::default(), 0, &network.anchor);
+        assert!(told.complete && told.list.entries.len() == both.entries.len());
+    }
+
+    #[test]
+    fn a_list_that_has_lost_a_record_is_not_whole() {
+        let mut network = Network::new(10);
+        let list = network.list(3);
+        assert!(list.is_whole() && RevocationList::default().is_whole());
+        let mut less = list.clone();
+        Arc::make_mut(&mut less.entries).pop_first();
+        assert!(!less.is_whole() && less.without_head().is_whole() && less.without_head().epoch() == 0);
     }
 
     #[test]

@@ -8,9 +8,8 @@ use crate::control::{
     AddGuid, Admission, Answer, Code, Decision, Failure, Guid, Init, Mode, Password, Pending, RequestRow,
     STRENGTH_MIN, SetPassword,
 };
-use crate::enrolment::{Authority, Issued, password_salt};
+use crate::enrolment::{Authority, Change, Issued, password_salt};
 use crate::identity::{NetworkName, Secret};
-use crate::record::Write;
 use crate::time::Timestamp;
 
 /// A network that waits for its password to be stretched.
@@ -55,7 +54,7 @@ impl Engine {
     pub(super) fn begin_network(&mut self, founding: Founding, password: Option<Secret>, now: Timestamp) {
         let Founding { command, mut authority, mut issued } = founding;
         if let Some(password) = password {
-            issued.writes.push(authority.set_password(password, now));
+            issued.writes.extend(authority.set_password(password, now).writes);
         }
         self.install_authority(command, authority, issued, now);
     }
@@ -73,23 +72,23 @@ impl Engine {
     }
 
     pub(super) fn show_admission(&mut self, command: CommandId, now: Timestamp) {
-        self.admission_changed(command, Vec::new(), now);
+        self.admission_changed(command, None, now);
     }
 
     /// Answers with how strangers get in from now on, once that is durable.
-    fn admission_changed(&mut self, command: CommandId, writes: Vec<Write>, now: Timestamp) {
+    fn admission_changed(&mut self, command: CommandId, change: Option<Change>, now: Timestamp) {
         let authority = self.membership.authority.as_ref().ok_or_else(not_authority);
         let result = authority.map(|authority| Answer::Admission(authority.status(now)));
-        self.persist(writes, vec![Output::Answer { to: command, result }]);
+        self.persist_change(change, vec![Output::Answer { to: command, result }]);
     }
 
     pub(super) fn set_admission(&mut self, command: CommandId, admission: Admission, now: Timestamp) {
-        let writes = match &mut self.membership.authority {
+        let change = match &mut self.membership.authority {
             None => Err(not_authority()),
             Some(authority) => authority.set_admission(admission).ok_or_else(password_missing),
         };
-        match writes {
-            Ok(writes) => self.admission_changed(command, writes, now),
+        match change {
+            Ok(change) => self.admission_changed(command, Some(change), now),
             Err(failure) => self.answer(command, Err(failure)),
         }
     }
@@ -111,16 +110,16 @@ impl Engine {
     }
 
     pub(super) fn set_password(&mut self, command: CommandId, stretched: Secret, now: Timestamp) {
-        let write =
+        let change =
             self.membership.authority.as_mut().map(|authority| authority.set_password(stretched, now));
-        self.admission_changed(command, write.into_iter().collect(), now);
+        self.admission_changed(command, change, now);
     }
 
-    /// Answers with the machines on the list, once `writes` are durable.
-    pub(super) fn show_guids(&mut self, command: CommandId, writes: Vec<Write>) {
+    /// Answers with the machines on the list, once `change` is durable.
+    pub(super) fn show_guids(&mut self, command: CommandId, change: Option<Change>) {
         let authority = self.membership.authority.as_ref().ok_or_else(not_authority);
         let result = authority.map(|authority| Answer::Guids(authority.guids()));
-        self.persist(writes, vec![Output::Answer { to: command, result }]);
+        self.persist_change(change, vec![Output::Answer { to: command, result }]);
     }
 
     pub(super) fn add_guid(&mut self, command: CommandId, add: AddGuid, now: Timestamp) {
@@ -129,7 +128,7 @@ impl Engine {
             return;
         };
         match authority.add_guid(add, now) {
-            Ok(write) => self.show_guids(command, vec![write]),
+            Ok(change) => self.show_guids(command, Some(change)),
             Err(_) => {
                 let remedy = "take some off it: `lanyard admission guid remove GUID`";
                 self.answer(command, Err(Failure::new(Code::Failed, "the list of machines is full", remedy)));
@@ -143,7 +142,7 @@ impl Engine {
             return;
         };
         match authority.remove_guid(guid) {
-            Some(write) => self.show_guids(command, vec![write]),
+            Some(change) => self.show_guids(command, Some(change)),
             None => {
                 let remedy = "see which are: `lanyard admission guid list`";
                 let failure = Failure::new(Code::NotFound, "that machine is not on the list", remedy);
@@ -171,9 +170,9 @@ impl Engine {
             return;
         }
         match authority.decide(&decision.id, decision.approve, now) {
-            Some((row, write)) => {
+            Some((row, change)) => {
                 let result = Ok(Answer::Decided(Box::new(row)));
-                self.persist(vec![write], vec![Output::Answer { to: command, result }]);
+                self.persist_change(Some(change), vec![Output::Answer { to: command, result }]);
             }
             None => {
                 let remedy = "see what waits: `lanyard requests`";

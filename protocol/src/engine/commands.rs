@@ -65,7 +65,7 @@ impl Engine {
             Command::Admission => self.show_admission(id, now),
             Command::SetAdmission(admission) => self.set_admission(id, admission, now),
             Command::SetPassword(set) => self.stretch_password(id, &set),
-            Command::Guids => self.show_guids(id, Vec::new()),
+            Command::Guids => self.show_guids(id, None),
             Command::AddGuid(add) => self.add_guid(id, add, now),
             Command::RemoveGuid(guid) => self.remove_guid(id, &guid),
             Command::Requests => self.show_requests(id, now),

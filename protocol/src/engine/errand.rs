@@ -21,7 +21,7 @@ use crate::certificate;
 use crate::control::{Answer, Code, Failure, PeerRef};
 use crate::hello::Addresses;
 use crate::identity::{NodeId, ServiceName};
-use crate::message::{Lookup, Request, StatusRequest};
+use crate::message::{Lookup, Request, Response, StatusRequest};
 use crate::reject::Reject;
 use crate::ticket::{HeldTicket, TicketRequest};
 use crate::time::Timestamp;
@@ -34,6 +34,9 @@ const CONFIRM_TIME: Duration = Duration::from_secs(3);
 
 /// Errands at the same time, of users and of peers together.
 const ERRANDS_MAX: usize = 1024;
+
+/// Of them those of peers.
+const INBOUND_MAX: usize = ERRANDS_MAX / 2;
 
 /// On whose behalf.
 #[derive(Clone, Copy)]
@@ -120,6 +123,10 @@ impl Errands {
         }
     }
 
+    fn inbound(&self) -> usize {
+        self.running.values().filter(|errand| matches!(errand.origin, Origin::Inbound(_))).count()
+    }
+
     fn numbers(&self) -> Vec<u64> {
         self.running.keys().copied().collect()
     }
@@ -128,9 +135,17 @@ impl Errands {
 impl Engine {
     /// Begins an errand and takes its first steps.
     pub(super) fn begin(&mut self, origin: Origin, target: Target, want: Want, now: Timestamp) {
-        if self.errands.running.len() >= ERRANDS_MAX {
-            self.end(origin, &want, Err(Reject::Busy.failure()), now);
-            return;
+        match origin {
+            Origin::Command(_) if self.errands.running.len() >= ERRANDS_MAX => {
+                self.end(origin, &want, Err(Reject::Busy.failure()), now);
+                return;
+            }
+            // Peers keep no user waiting; and that there is much to do confirms nothing.
+            Origin::Inbound(inbound) if self.errands.inbound() >= INBOUND_MAX => {
+                self.respond(inbound, &Response::Reject(Reject::Busy));
+                return;
+            }
+            Origin::Command(_) | Origin::Inbound(_) => {}
         }
         let time = match origin {
             Origin::Command(_) => COMMAND_TIME,

@@ -141,7 +141,8 @@ pub(super) fn engine(
     let (kept, now) = kept_time(&mut loading, now);
     let (keys, mut first) = keys(&loading, &mut *rng)?;
     let leaf_life = setup.leaf_life.unwrap_or(LEAF_LIFE).clamp(LEAF_LIFE_MIN, LEAF_LIFE_MAX);
-    let membership = membership(&mut loading, &keys, leaf_life, now, &mut *rng)?;
+    let mut membership = membership(&mut loading, &keys, leaf_life, now, &mut *rng)?;
+    first.extend(mend_revocations(&mut membership, kept.unwrap_or_default()));
     let ((peers, spent), tickets) = match &membership.member {
         Some(member) => (
             peers(&mut loading, &member.anchor, membership.authority.is_some(), kept.unwrap_or_default()),
@@ -265,6 +266,25 @@ fn membership(
     let authority =
         authority.filter(|authority| authority.anchor().fingerprint() == member.anchor.fingerprint());
     Ok(Membership { member: Some(Arc::new(member)), authority, home: Some(home) })
+}
+
+/// A list that has lost a record is not taken for whole: a member is told all of it again, and an authority signs
+/// what is left anew, so that a member which knows more tells it.
+fn mend_revocations(membership: &mut Membership, signed: Timestamp) -> Vec<Write> {
+    let Some(member) = &membership.member else { return Vec::new() };
+    let list = &member.revocations;
+    if list.is_whole() {
+        return Vec::new();
+    }
+    let (list, writes) = match &membership.authority {
+        None => (list.without_head(), Vec::new()),
+        Some(authority) => match authority.reissue(list, list.epoch() + 1, signed) {
+            Ok(reissued) => (reissued.list, reissued.writes),
+            Err(_) => return Vec::new(),
+        },
+    };
+    membership.member = Some(Arc::new(Member { revocations: Arc::new(list), ..(**member).clone() }));
+    writes
 }
 
 fn member(record: &Record, keys: &NodeKeys) -> Option<(Member, NodeId)> {

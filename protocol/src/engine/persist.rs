@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::{CommandId, Engine, InboundId, Membership, Output, PersistId};
 use crate::certificate::VerifiedCertificate;
 use crate::control::{Answer, Code, Failure};
+use crate::enrolment::{Change, Undo};
 use crate::identity::Fingerprint;
+use crate::keyring::KeyRing;
 use crate::message;
 use crate::message::Response;
 use crate::record::Write;
@@ -28,6 +30,8 @@ enum Install {
     /// Nothing more than it is: revocations are obeyed before they are kept. If they could not be kept they are
     /// written again.
     Revocations(Vec<Write>, Option<CommandId>),
+    /// Nothing more than it is: its owner has changed how strangers get in. What could not be kept is taken back.
+    Change(Undo),
 }
 
 impl Engine {
@@ -73,6 +77,16 @@ impl Engine {
         self.persist_pending(writes, Pending { then, install });
     }
 
+    /// As [`Engine::persist`], for what the authority's owner has changed, if that is anything.
+    pub(super) fn persist_change(&mut self, change: Option<Change>, then: Vec<Output>) {
+        match change {
+            None => self.persist(Vec::new(), then),
+            Some(Change { writes, undo }) => {
+                self.persist_pending(writes, Pending { then, install: Some(Install::Change(undo)) });
+            }
+        }
+    }
+
     fn persist_pending(&mut self, writes: Vec<Write>, pending: Pending) {
         if writes.is_empty() {
             self.wires.outputs.extend(pending.then);
@@ -92,6 +106,11 @@ impl Engine {
                 Some(Install::Revocations(writes, command)) => {
                     self.revocation_unwritten(writes, command, now);
                 }
+                Some(Install::Change(undo)) => {
+                    if let Some(authority) = &mut self.membership.authority {
+                        authority.undo(undo);
+                    }
+                }
                 Some(Install::Membership(_)) | None => {}
             }
             self.wires.outputs.extend(pending.then.into_iter().filter_map(refused));
@@ -103,14 +122,15 @@ impl Engine {
                 if self.membership.authority.is_some() {
                     self.peers.make_room_for_authority();
                 }
+                // What was sealed for a network that the node has left opens nothing in this one.
+                self.ring = Arc::new(KeyRing::new(now, &mut *self.rng));
                 self.settle(now);
             }
             Some(Install::Certificate(certificate, root)) => {
                 self.install_certificate(*certificate, root, now);
             }
             Some(Install::Revocations(_, Some(command))) => self.revocation_durable(command, now),
-            Some(Install::Revocations(_, None)) => {}
-            None => {}
+            Some(Install::Revocations(_, None) | Install::Change(_)) | None => {}
         }
         self.wires.outputs.extend(pending.then);
     }

@@ -17,7 +17,7 @@ use crate::identity::NodeId;
 use crate::message::{self, Request, Response};
 use crate::record::Write;
 use crate::reject::Reject;
-use crate::revocation::{ENTRIES_MAX, Merged, SignedRevocation, Update};
+use crate::revocation::{ENTRIES_MAX, Merged, SignedRevocation, Times, Update};
 use crate::snapshot::Member;
 use crate::time::Timestamp;
 
@@ -111,7 +111,7 @@ impl Engine {
         reason: &str,
         now: Timestamp,
     ) -> Result<(NodeId, Option<Merged>), Failure> {
-        let found = self.find_enrolled(name);
+        let (found, times) = (self.find_enrolled(name), self.times(now));
         let own = self.node_id();
         let waiting = self.spread.waiting.len();
         let (Some(authority), Some(member)) = (&mut self.membership.authority, &self.membership.member)
@@ -129,7 +129,7 @@ impl Engine {
             Ok(certificate) if certificate.node_id() == own => Err(this_node()),
             Ok(certificate) => {
                 let merged =
-                    authority.revoke(&certificate, reason, &member.revocations, now).map_err(|_| full())?;
+                    authority.revoke(&certificate, reason, &member.revocations, times).map_err(|_| full())?;
                 Ok((certificate.node_id(), Some(merged)))
             }
             Err(reject) => match authority.denied_as(name) {
@@ -148,17 +148,22 @@ impl Engine {
         response: &Response,
         now: Timestamp,
     ) {
+        let times = self.times(now);
         let (Some(authority), Some(member)) = (&mut self.membership.authority, &self.membership.member)
         else {
             return;
         };
-        let Ok(mut merged) = authority.revoke_replaced(old, &member.revocations, now) else {
+        let Ok(mut merged) = authority.revoke_replaced(old, &member.revocations, times) else {
             self.respond(inbound, &Response::Reject(Reject::Unavailable));
             return;
         };
         merged.writes.extend(writes);
         let respond = Output::Respond { to: inbound, message: message::frame(response) };
         self.adopt(merged, vec![respond], None, now);
+    }
+
+    fn times(&self, now: Timestamp) -> Times {
+        Times { now, signed: self.clock.signed().unwrap_or_default() }
     }
 
     fn wait_for_confirmations(&mut self, command: CommandId, node: NodeId, revoke: &Revoke, now: Timestamp) {
@@ -247,8 +252,11 @@ impl Engine {
 
     /// A member has said how far its list has come.
     pub(super) fn compare_lists(&mut self, peer: NodeId, epoch: u64, now: Timestamp) {
-        self.spread.known.insert(peer, epoch);
-        if epoch < self.epoch() {
+        let first = self.spread.known.insert(peer, epoch).is_none();
+        let own = self.epoch();
+        // An authority that was put back may have come as far with another list: its members compare the heads.
+        let doubtful = first && epoch == own && own > 0 && self.membership.authority.is_some();
+        if epoch < own || doubtful {
             self.push(peer, false, 0);
         }
         self.confirmed_by(peer, epoch, now);
@@ -359,8 +367,8 @@ impl Engine {
         let Some(authority) = &mut self.membership.authority else { return };
         let mut writes = core::mem::take(&mut merged.writes);
         writes.extend(authority.recall(&merged.news, now));
-        let epoch = merged.list.epoch().max(seen) + 1;
-        if let Ok(reissued) = authority.reissue(&merged.list, epoch, now) {
+        let (epoch, signed) = (merged.list.epoch().max(seen) + 1, self.clock.signed().unwrap_or_default());
+        if let Ok(reissued) = authority.reissue(&merged.list, epoch, signed) {
             writes.extend(reissued.writes);
             merged.list = reissued.list;
         }
@@ -465,7 +473,9 @@ impl Engine {
         let rewrite = self.spread.rewrite.map(|time| (time, "write a revocation again"));
         let next_end = self.membership.authority.as_ref().and_then(|_| {
             let member = self.membership.member.as_ref()?;
-            Some((member.revocations.next_end()?.after(Duration::from_millis(1)), "drop a revocation"))
+            let due =
+                self.clock.when_signed(member.revocations.next_end()?.after(Duration::from_millis(1)))?;
+            Some((due, "drop a revocation"))
         });
         [deadline, rewrite, next_end].into_iter().flatten().min()
     }
@@ -481,8 +491,9 @@ impl Engine {
         let (Some(authority), Some(member)) = (&self.membership.authority, &self.membership.member) else {
             return;
         };
-        if member.revocations.next_end().is_some_and(|end| now > end)
-            && let Ok(merged) = authority.reissue(&member.revocations, member.revocations.epoch() + 1, now)
+        let Some(signed) = self.clock.signed() else { return };
+        if member.revocations.next_end().is_some_and(|end| signed > end)
+            && let Ok(merged) = authority.reissue(&member.revocations, member.revocations.epoch() + 1, signed)
         {
             self.adopt(merged, Vec::new(), None, now);
         }

@@ -83,6 +83,16 @@ impl Clock {
         }
     }
 
+    /// The latest time that somebody has signed, and what has passed since.
+    pub(super) fn signed(&self) -> Option<Timestamp> {
+        self.mark.at(self.steady)
+    }
+
+    /// When, by this node's time, as much time will have been signed or have passed since.
+    pub(super) fn when_signed(&self, time: Timestamp) -> Option<Timestamp> {
+        Some(self.now.after(time.since(self.signed()?)))
+    }
+
     fn is_behind(&self) -> bool {
         matches!(self.fault(), Some(ClockFault::Behind { .. }))
     }

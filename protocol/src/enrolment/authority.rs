@@ -25,6 +25,7 @@ use self::denied::Denied;
 use self::guids::Guids;
 use self::invites::Invites;
 pub use self::invites::NewInvite;
+pub use self::manage::{Change, Undo};
 use self::passwords::Passwords;
 pub use self::records::EnrolmentRecord;
 use self::records::Enrolments;

@@ -5,10 +5,11 @@ use std::time::Duration;
 use lanyard_protocol::codec;
 use lanyard_protocol::control::{
     AddGuid, Admission, Answer, Code, Command, ConfirmJoin, Decision, Failure, Init, Join, MachineId,
-    Password, Pending, RequestRow, Revoke, SetPassword, Status,
+    Password, Pending, RequestRow, Revoke, SetPassword, State, Status,
 };
 use lanyard_protocol::engine::{CommandId, Setup};
 use lanyard_protocol::identity::IdentityKey;
+use lanyard_protocol::message::Request;
 use lanyard_protocol::record::{Record, Table};
 use lanyard_protocol::revocation::{Revocation, SignedRevocation};
 
@@ -273,6 +274,66 @@ fn conditions_combine() {
     assert!(joined.pinned, "the code has shown who the authority is");
 }
 
+/// A10: what was begun by one rule is not ended by it when there is another one.
+#[test]
+fn a_changed_rule_ends_what_was_begun() {
+    let mut lan = Lan::new(122, 2);
+    lan.init("open");
+    lan.discover();
+    lan.slow.insert(0, Duration::from_secs(3));
+    let joining = lan.give(1, Command::Join(join("till")));
+    let asked = |lan: &Lan| lan.requests_to(0, 0).iter().any(|it| matches!(it, Request::KeyRequest(_)));
+    lan.run_until(asked);
+    set(&mut lan, "invite").unwrap();
+    lan.slow.clear();
+    assert_eq!(ended(&mut lan, 1, joining).unwrap_err().code, Code::Denied);
+}
+
+/// F3: a rule, a password or a list that the store refuses is as it was, as the owner is told.
+#[test]
+fn a_change_that_is_not_kept_is_not_made() {
+    let mut lan = Lan::new(119, 2);
+    init_with_password(&mut lan, "password");
+    lan.discover();
+    lan.command(1, Command::Join(join("till"))).unwrap_err();
+    let guid = status(&mut lan, 1).guid.unwrap();
+    lan.hosts[0].store_works = false;
+    let other = SetPassword { password: Password::new("wrong horse battery staple").unwrap(), weak: false };
+    assert_eq!(set(&mut lan, "open").unwrap_err().code, Code::Failed);
+    assert_eq!(lan.command(0, Command::SetPassword(other)).unwrap_err().code, Code::Failed);
+    assert_eq!(
+        lan.command(0, Command::AddGuid(AddGuid { guid, name: None })).unwrap_err().code,
+        Code::Failed
+    );
+    lan.hosts[0].store_works = true;
+    let Ok(Answer::Admission(shown)) = lan.command(0, Command::Admission) else { panic!() };
+    assert_eq!((shown.admission.to_string().as_str(), shown.guids), ("password", 0));
+    assert_eq!(lan.command(1, Command::Join(join("till"))).unwrap_err().code, Code::Denied);
+    let right = Join { password: password(STRONG), trust_first: true, ..join("till") };
+    lan.command(1, Command::Join(right)).unwrap();
+}
+
+/// A19: a code is not used up by tries that fail because the password rests.
+#[test]
+fn a_resting_password_burns_no_code() {
+    let mut lan = Lan::new(120, 2);
+    init_with_password(&mut lan, "invite+password");
+    lan.discover();
+    let (code, uri) = lan.invite(1);
+    let wrong = Join { invite: Some(uri), password: password("wrong horse battery staple"), ..join("till") };
+    for _ in 0..10 {
+        lan.command(1, Command::Join(wrong.clone())).unwrap_err();
+    }
+    let right = Join { invite: Some(code), password: password(STRONG), ..join("till") };
+    for _ in 0..4 {
+        let failure = lan.command(1, Command::Join(right.clone())).unwrap_err();
+        assert!(failure.message.contains("password was tried"), "{failure:?}");
+    }
+    let again = SetPassword { password: Password::new(STRONG).unwrap(), weak: false };
+    lan.command(0, Command::SetPassword(again)).unwrap();
+    lan.command(1, Command::Join(right)).unwrap();
+}
+
 /// A6: who lacks the password learns nothing of the list of machines.
 #[test]
 fn a_wrong_password_hides_the_list() {
@@ -375,6 +436,24 @@ fn fill_revocations(lan: &mut Lan, number: u32) {
     lan.disconnect_all(0);
     lan.start_with(0, 118_000 + u64::from(number), Setup { records, ..Setup::default() });
     lan.discover();
+}
+
+/// A7, B7: nobody takes the authority's own place, whoever approves what: its key would be revoked, and the network with
+/// it.
+#[test]
+fn the_authoritys_name_never_changes_hands() {
+    for rule in ["approval", "invite", "open+approval"] {
+        let mut lan = Lan::new(121, 3);
+        lan.init(rule);
+        lan.discover();
+        let invite = (rule == "invite").then(|| lan.invite(1).1);
+        let failure = lan
+            .command(1, Command::Join(Join { invite, replace: true, yes: true, ..join("office") }))
+            .unwrap_err();
+        assert_eq!(failure.message, "another node has this name", "{rule}");
+        assert!(requests(&mut lan).is_empty(), "{rule}");
+        assert_eq!(status(&mut lan, 0).state, State::Running);
+    }
 }
 
 /// A name that is free is given at once, also to who would have waited for it.

@@ -7,7 +7,7 @@ use lanyard_protocol::channel::ChannelReject;
 use lanyard_protocol::control::{Answer, Code, Command, PeerState, RoleName};
 use lanyard_protocol::engine::{Engine, OnlineCheck, Output, Setup};
 use lanyard_protocol::identity::IdentityKey;
-use lanyard_protocol::ticket::{SessionKeyCache, TicketError, validate};
+use lanyard_protocol::ticket::{SessionKeyCache, TicketError, TicketRequest, validate};
 
 use lanyard_protocol::message::{self, Request, Response};
 use lanyard_protocol::reject::Reject;
@@ -379,6 +379,25 @@ fn the_online_check_asks_the_authority() {
         let ticket = lan.command(1, Command::GetTicket("chat@till-2".parse().unwrap()));
         assert_eq!(ticket.is_ok(), granted, "{check:?}, away: {away}: {ticket:?}");
     }
+}
+
+/// D9: a member that asks for tickets without end, while the authority does not answer, keeps no user waiting, and gets
+/// none for there being much to do.
+#[test]
+fn a_flood_of_requests_for_tickets_confirms_nothing() {
+    let mut lan = Lan::network(36, 1);
+    lan.start(2, 80, Vec::new(), OnlineCheck::Prefer);
+    let (_, uri) = lan.invite(1);
+    lan.join(2, "till-2", Some(uri)).unwrap();
+    lan.command(1, Command::Ping("till-2".parse().unwrap())).unwrap();
+    lan.command(2, Command::Ping("office".parse().unwrap())).unwrap();
+    lan.slow.insert(0, Duration::from_secs(60));
+    let certificate = lan.hosts[1].engine.snapshot().certificate().unwrap().digest();
+    let request = TicketRequest { nonce: [7; 32], service: "chat".parse().unwrap(), certificate };
+    let request = Request::Ticket(request);
+    lan.flood(1, 2, &request, 2000);
+    assert_eq!(lan.ask(1, 2, &request), Response::Reject(Reject::Busy));
+    lan.command(2, Command::Ping("till-1".parse().unwrap())).unwrap();
 }
 
 /// R-C3: nothing is acknowledged that is not durable.

@@ -452,6 +452,20 @@ impl Lan {
         self.drain(host);
     }
 
+    /// Makes the same request so often without `from`'s engine, and waits for no answer.
+    pub(crate) fn flood(&mut self, from: usize, to: usize, request: &Request, times: usize) {
+        let (sender, now, message) = (self.id(from), self.time(to), message::frame(request));
+        let source = Connection { remote: self.hosts[from].address, attached: true, dialled: None };
+        for _ in 0..times {
+            self.next += 1;
+            let inbound = InboundId(self.next);
+            // No engine waits for the answer: it knows no such request.
+            self.hosts[to].inbound.insert(inbound, (from, RequestId(u64::MAX - 1)));
+            self.hosts[to].engine.handle_request(sender, source, inbound, &message, now);
+            self.drain(to);
+        }
+    }
+
     /// What `to` answers to a request that `from` makes without its engine.
     pub(crate) fn ask(&mut self, from: usize, to: usize, request: &Request) -> Response {
         self.next += 1;

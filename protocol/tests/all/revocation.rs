@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use lanyard_protocol::control::{Answer, Code, Command, Failure, PeerState, Revoke, Revoked, State, Status};
+use lanyard_protocol::control::{
+    Answer, Code, Command, Failure, Init, Join, PeerState, Revoke, Revoked, State, Status,
+};
 use lanyard_protocol::engine::{OnlineCheck, Setup, restored_mark};
 use lanyard_protocol::message::{self, Request, Response};
 use lanyard_protocol::record::{Record, Table};
@@ -11,7 +13,7 @@ use lanyard_protocol::revocation::Update;
 use lanyard_protocol::ticket::{SessionKeyCache, TicketError, validate};
 use lanyard_protocol::time::Timestamp;
 
-use crate::pair::Lan;
+use crate::pair::{Lan, found};
 
 fn revoke(lan: &mut Lan, host: usize, peer: &str, wait_ms: u64) -> Result<Revoked, Failure> {
     match lan.command(host, Command::Revoke(Revoke { peer: peer.parse().unwrap(), wait_ms, reason: None })) {
@@ -295,6 +297,102 @@ fn two_histories_of_one_authority_are_joined() {
     }
     lan.pass(Duration::from_secs(1));
     assert_eq!(status(&mut lan, 4).epochs, status(&mut lan, 0).epochs);
+}
+
+/// A5, B8: and so they are if the two histories have come equally far, which no number shows.
+#[test]
+fn two_histories_of_one_length_are_joined() {
+    let mut lan = acquainted(620, 3);
+    let copy = lan.kept(0);
+    revoke(&mut lan, 0, "till-1", 10_000).unwrap();
+    lan.disconnect_all(0);
+    lan.away.insert(0);
+    lan.start_with(0, 620_099, Setup { records: copy, has_aes: true, ..Setup::default() });
+    revoke(&mut lan, 0, "till-2", 0).unwrap();
+    lan.away.remove(&0);
+    lan.pass(Duration::from_secs(130));
+    for host in [0, 3] {
+        for peer in ["till-1", "till-2"] {
+            assert_eq!(ping(&mut lan, host, peer), Err(Code::Denied), "{host} {peer}");
+        }
+    }
+    assert_eq!(status(&mut lan, 3).epochs, status(&mut lan, 0).epochs);
+}
+
+/// A5, A9: nor does a restored authority admit a key again of whose enrolment it knows nothing any more.
+#[test]
+fn a_restored_authority_denies_whom_it_never_knew() {
+    let mut lan = acquainted(621, 2);
+    let copy = lan.kept(0);
+    let (code, _) = lan.invite(1);
+    let late = lan.hosts.len();
+    lan.start(late, 621_098, Vec::new(), OnlineCheck::Never);
+    lan.discover();
+    lan.join(late, "late", Some(code)).unwrap();
+    revoke(&mut lan, 0, "late", 10_000).unwrap();
+    lan.disconnect_all(0);
+    lan.start_with(0, 621_099, Setup { records: copy, has_aes: true, ..Setup::default() });
+    lan.pass(Duration::from_secs(70));
+    for restart in [false, true] {
+        if restart {
+            lan.restart(0, 621_100);
+        }
+        let (code, _) = lan.invite(1);
+        let refused = lan.join(late, "late", Some(code)).unwrap_err();
+        assert_eq!(refused.message, Reject::Revoked.failure().message);
+        lan.pass(Duration::from_hours(74));
+    }
+}
+
+/// B7, F4: a member that has lost a revocation does not take its list for whole, and is told of it again.
+#[test]
+fn a_lost_revocation_is_told_again() {
+    let mut lan = acquainted(622, 2);
+    revoke(&mut lan, 0, "till-1", 10_000).unwrap();
+    let lost = lan.id(1).as_bytes().to_vec();
+    lan.hosts[2].records.retain(|(_, key), (table, _)| *table != Table::Revocations || *key != lost);
+    lan.restart(2, 622_099);
+    assert!(!lan.hosts[2].engine.snapshot().denies(lan.id(1)));
+    lan.pass(Duration::from_secs(5));
+    assert!(lan.hosts[2].engine.snapshot().denies(lan.id(1)));
+}
+
+/// B5, B7: a clock of the authority's that was ahead for a while takes no revocation back, here or elsewhere.
+#[test]
+fn a_clock_set_forward_takes_no_revocation_back() {
+    let mut lan = acquainted(623, 2);
+    revoke(&mut lan, 0, "till-1", 10_000).unwrap();
+    lan.skew.insert(0, 80 * 60 * 60);
+    lan.pass(Duration::from_secs(60));
+    lan.skew.clear();
+    lan.pass(Duration::from_secs(60));
+    for host in [0, 2] {
+        assert!(lan.hosts[host].engine.snapshot().denies(lan.id(1)), "{host}");
+    }
+}
+
+/// B3, C4: tickets of the network that a node has left open nothing there when it is in another one.
+#[test]
+fn tickets_of_another_network_open_nothing() {
+    let mut lan = acquainted(624, 2);
+    let grant = lan.open(1, "chat@till-2").unwrap();
+    let (cache, blob) = (SessionKeyCache::default(), grant.ticket.for_service());
+    assert!(validate(&lan.hosts[2].engine.snapshot(), &cache, blob, lan.now).is_ok());
+    revoke(&mut lan, 0, "till-2", 10_000).unwrap();
+    lan.pass(Duration::from_secs(120));
+    assert_eq!(status(&mut lan, 2).state, State::Revoked);
+    let other = lan.hosts.len();
+    lan.start(other, 624_099, Vec::new(), OnlineCheck::Never);
+    let init = Init { network: "lab.lan".parse().unwrap(), ..found("open") };
+    lan.command(other, Command::Init(init)).unwrap();
+    lan.discover();
+    let join = Join {
+        network: Some("lab.lan".parse().unwrap()),
+        ..Join::new(None, "till-2".parse().unwrap(), None)
+    };
+    lan.command(2, Command::Join(join)).unwrap();
+    let after = lan.hosts[2].engine.snapshot();
+    assert!(matches!(validate(&after, &cache, blob, lan.now), Err(TicketError::NoTicket(_))));
 }
 
 /// F3: a revocation that the store refuses holds all the same, is not acknowledged, and is kept later.

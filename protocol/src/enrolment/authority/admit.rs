@@ -145,11 +145,13 @@ impl Authority {
         let free = self.enrolments.check_free(&wanted.name, wanted.node, &wanted.sealing, now);
         let replaces = match free {
             Ok(()) => None,
-            Err(Reject::NameTaken) if shown.is_some() => self.holder(&opened.wanted),
-            Err(reject) => return Err(Refused { reject, writes }),
+            Err(reject) => match self.replaceable(wanted).filter(|_| reject == Reject::NameTaken) {
+                Some(holder) if shown.is_some() => Some(holder),
+                Some(_) | None => return Err(Refused { reject, writes }),
+            },
         };
         if is_for_neighbours(by) && !by.has(Mode::Approval) && !self.enrolments.has(origin.node) {
-            self.open.take(origin.counted(), self.enrolments.count(), now)?;
+            self.open.take(origin.counted(), self.enrolments.count(now), now)?;
         }
         match shown.filter(|_| by.has(Mode::Approval) || replaces.is_some()) {
             Some(shown) => {
@@ -183,10 +185,12 @@ impl Authority {
         }
     }
 
-    /// Another node that has the name.
-    fn holder(&self, wanted: &Wanted) -> Option<NodeId> {
-        let holder = self.enrolments.by_name(&wanted.name).map(|record| record.certificate.node_id());
-        holder.filter(|holder| *holder != wanted.node)
+    /// Another node that has the name and could lose it. The authority's own never does: its key would be revoked by
+    /// one person's yes, and nothing takes that back.
+    fn replaceable(&self, wanted: &Wanted) -> Option<NodeId> {
+        let holder = &self.enrolments.by_name(&wanted.name)?.certificate;
+        let replaceable = holder.node_id() != wanted.node && holder.role() != Role::Authority;
+        replaceable.then(|| holder.node_id())
     }
 
     fn redeem(&mut self, invite: Option<u32>, node: NodeId, now: Timestamp) -> Result<Vec<Write>, Reject> {
@@ -222,7 +226,7 @@ impl Authority {
         now: Timestamp,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Issued<Verdict>, Refused> {
-        let taken = self.holder(&opened.wanted).is_some_and(|holder| Some(holder) == waiting.replaces);
+        let taken = self.replaceable(&opened.wanted).is_some_and(|holder| Some(holder) == waiting.replaces);
         if taken && !list.has_room() {
             return Err(Reject::Unavailable.into());
         }
@@ -235,7 +239,9 @@ impl Authority {
         let replaced = match self.enrolments.check_free(&wanted.name, wanted.node, &wanted.sealing, now) {
             Ok(()) => None,
             // The one that the person who approved it has been shown, and no other.
-            Err(Reject::NameTaken) if self.holder(wanted) == waiting.replaces => {
+            Err(Reject::NameTaken)
+                if waiting.replaces.is_some() && self.replaceable(wanted) == waiting.replaces =>
+            {
                 self.enrolments.end_replaced(&wanted.name).map(Box::new)
             }
             Err(reject) => return Err(refused(reject)),

@@ -143,6 +143,11 @@ impl Authority {
         let (Offer::Stranger(credentials), Way::By(modes)) = (&request.offer, answer.way) else {
             return Ok(exchanges);
         };
+        let password = credentials.password.as_ref().filter(|_| modes.has(Mode::Password));
+        if password.is_some() {
+            // First, so that no code is charged for a guess that is not taken.
+            self.passwords.check(now)?;
+        }
         if let Some(InviteOffer::Code { nameplate, share }) = &credentials.invite {
             let stretched = self.invites.stretched(*nameplate, now)?;
             let (pake, expected) =
@@ -151,7 +156,7 @@ impl Authority {
             exchanges.guesses.push((Charge::Code(*nameplate), expected));
             exchanges.code = Some(pake);
         }
-        if let Some(share) = credentials.password.as_ref().filter(|_| modes.has(Mode::Password)) {
+        if let Some(share) = password {
             let (stretched, write) = self.passwords.charge(now)?;
             let (pake, expected) = respond(About::Password, stretched, share, (request, answer), me, rng)
                 .ok_or(Reject::Password)?;

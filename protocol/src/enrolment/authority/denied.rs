@@ -10,18 +10,20 @@ use crate::codec;
 use crate::identity::{NodeId, NodeName, SealingPublicKey};
 use crate::record::{Record, Table, Write};
 use crate::reject::Reject;
-use crate::revocation::{Issuer, Merged, RevocationError, RevocationList};
+use crate::revocation::{Issuer, Merged, RevocationError, RevocationList, Times};
 use crate::time::Timestamp;
 
 /// Characters of a reason that are kept.
 const REASON_MAX: usize = 200;
 
 /// What is kept of a node whose membership was taken away. It outlives the revocation list's entry.
+///
+/// Of a node whose enrolment the authority has forgotten, as after its store was restored, only the key is known.
 #[derive(Serialize, Deserialize)]
 struct DeniedNode {
-    name: NodeName,
+    name: Option<NodeName>,
     node: NodeId,
-    sealing: SealingPublicKey,
+    sealing: Option<SealingPublicKey>,
     at: Timestamp,
     reason: String,
 }
@@ -29,7 +31,7 @@ struct DeniedNode {
 /// The keys that were denied, and by what name they went.
 #[derive(Default)]
 pub(super) struct Denied {
-    nodes: BTreeMap<NodeId, NodeName>,
+    nodes: BTreeMap<NodeId, Option<NodeName>>,
     sealing: BTreeSet<SealingPublicKey>,
 }
 
@@ -43,16 +45,24 @@ impl Denied {
     }
 
     fn insert(&mut self, denied: DeniedNode) {
-        self.sealing.insert(denied.sealing);
+        self.sealing.extend(denied.sealing);
         self.nodes.insert(denied.node, denied.name);
     }
 
     fn add(&mut self, certificate: &VerifiedCertificate, reason: &str, at: Timestamp) -> Write {
-        let (name, node, sealing) =
-            (certificate.name().clone(), certificate.node_id(), *certificate.sealing_key());
+        let (name, sealing) = (Some(certificate.name().clone()), Some(*certificate.sealing_key()));
         let reason = reason.chars().take(REASON_MAX).collect();
-        let denied = DeniedNode { name, node, sealing, at, reason };
-        let write = Write::set(Table::Denied, node.as_bytes().as_slice(), codec::encode(&denied));
+        self.keep(DeniedNode { name, node: certificate.node_id(), sealing, at, reason })
+    }
+
+    /// A node of which nothing else is known. Nothing if it is denied already.
+    fn add_unknown(&mut self, node: NodeId, at: Timestamp) -> Option<Write> {
+        let known = self.nodes.contains_key(&node);
+        (!known).then(|| self.keep(DeniedNode { name: None, node, sealing: None, at, reason: String::new() }))
+    }
+
+    fn keep(&mut self, denied: DeniedNode) -> Write {
+        let write = Write::set(Table::Denied, denied.node.as_bytes().as_slice(), codec::encode(&denied));
         self.insert(denied);
         write
     }
@@ -77,10 +87,10 @@ impl Authority {
         certificate: &VerifiedCertificate,
         reason: &str,
         list: &RevocationList,
-        now: Timestamp,
+        times: Times,
     ) -> Result<Merged, RevocationError> {
         let ends = self.enrolments.ends(certificate);
-        self.revoke_until(certificate, ends, reason, list, now)
+        self.revoke_until(certificate, ends, reason, list, times)
     }
 
     /// Takes the membership of a node away whose name was given to another key ([`Verdict::Admitted`]).
@@ -93,9 +103,9 @@ impl Authority {
         &mut self,
         replaced: &EnrolmentRecord,
         list: &RevocationList,
-        now: Timestamp,
+        times: Times,
     ) -> Result<Merged, RevocationError> {
-        self.revoke_until(&replaced.certificate, replaced.ends, "replaced", list, now)
+        self.revoke_until(&replaced.certificate, replaced.ends, "replaced", list, times)
     }
 
     fn revoke_until(
@@ -104,10 +114,10 @@ impl Authority {
         ends: Timestamp,
         reason: &str,
         list: &RevocationList,
-        now: Timestamp,
+        times: Times,
     ) -> Result<Merged, RevocationError> {
-        let mut merged = self.issuer().revoke(list, certificate, ends, now)?;
-        merged.writes.extend(self.expel(certificate, reason, now));
+        let mut merged = self.issuer().revoke(list, certificate, ends, times)?;
+        merged.writes.extend(self.expel(certificate, reason, times.now));
         Ok(merged)
     }
 
@@ -118,17 +128,20 @@ impl Authority {
     }
 
     /// Takes in revocations that this authority has signed and does not remember, as after its store was restored:
-    /// the records of those nodes end again.
+    /// the records of those nodes end again, and keys of which there is no record are denied all the same.
     pub fn recall(&mut self, news: &[NodeId], now: Timestamp) -> Vec<Write> {
-        let certificates: Vec<VerifiedCertificate> = news
-            .iter()
-            .filter_map(|node| self.enrolments.by_node(*node))
-            .map(|record| record.certificate.clone())
-            .collect();
-        certificates.iter().flat_map(|certificate| self.expel(certificate, "", now)).collect()
+        let mut writes = Vec::new();
+        for node in news {
+            match self.enrolments.by_node(*node).map(|record| record.certificate.clone()) {
+                Some(certificate) => writes.extend(self.expel(&certificate, "", now)),
+                None => writes.extend(self.denied.add_unknown(*node, now)),
+            }
+        }
+        writes
     }
 
-    /// The list under a new head of version `epoch`, without what has ended.
+    /// The list under a new head of version `epoch`, without what has ended at the time `signed`, which others have
+    /// signed: by a clock that runs ahead for a while those who were revoked would be heard again.
     ///
     /// # Errors
     /// [`RevocationError`].
@@ -136,16 +149,17 @@ impl Authority {
         &self,
         list: &RevocationList,
         epoch: u64,
-        now: Timestamp,
+        signed: Timestamp,
     ) -> Result<Merged, RevocationError> {
-        self.issuer().reissue(list, Vec::new(), epoch, now)
+        self.issuer().reissue(list, Vec::new(), epoch, signed)
     }
 
     /// The node that was denied under this name, or whose id this is the beginning of.
     #[must_use]
     pub fn denied_as(&self, name: &str) -> Option<NodeId> {
-        let called = |(node, known): &(&NodeId, &NodeName)| {
-            known.as_str() == name || (name.len() >= 4 && node.to_string().starts_with(name))
+        let called = |(node, known): &(&NodeId, &Option<NodeName>)| {
+            known.as_ref().is_some_and(|known| known.as_str() == name)
+                || (name.len() >= 4 && node.to_string().starts_with(name))
         };
         self.denied.nodes.iter().find(called).map(|(node, _)| *node)
     }

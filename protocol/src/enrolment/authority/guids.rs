@@ -17,8 +17,9 @@ const MAX: usize = 8192;
 
 const KEY: &[u8] = b"guid/";
 
-#[derive(Serialize, Deserialize)]
-struct Kept {
+/// A machine on the list.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Listed {
     name: Option<NodeName>,
     added: Timestamp,
     /// The first key that came with the machine: trusted on first use, and from then on no other.
@@ -27,7 +28,7 @@ struct Kept {
 
 /// The list.
 #[derive(Default)]
-pub(super) struct Guids(BTreeMap<Guid, Kept>);
+pub(super) struct Guids(BTreeMap<Guid, Listed>);
 
 impl Guids {
     pub(super) fn load(records: &[Record]) -> Result<Self, AuthorityError> {
@@ -46,7 +47,7 @@ impl Guids {
     }
 
     pub(super) fn rows(&self) -> Vec<GuidRow> {
-        let row = |(guid, kept): (&Guid, &Kept)| GuidRow {
+        let row = |(guid, kept): (&Guid, &Listed)| GuidRow {
             guid: *guid,
             name: kept.name.clone(),
             added: Time(kept.added),
@@ -55,12 +56,24 @@ impl Guids {
         self.0.iter().map(row).collect()
     }
 
+    pub(super) fn get(&self, guid: &Guid) -> Option<Listed> {
+        self.0.get(guid).cloned()
+    }
+
+    /// The machine as it was on the list, if it was.
+    pub(super) fn put_back(&mut self, guid: Guid, listed: Option<Listed>) {
+        match listed {
+            Some(listed) => drop(self.0.insert(guid, listed)),
+            None => drop(self.0.remove(&guid)),
+        }
+    }
+
     /// Puts a machine on the list, or gives it another name.
     pub(super) fn add(&mut self, add: AddGuid, now: Timestamp) -> Result<Write, Reject> {
         if self.0.len() >= MAX && !self.0.contains_key(&add.guid) {
             return Err(Reject::Busy);
         }
-        let kept = self.0.entry(add.guid).or_insert(Kept { name: None, added: now, node: None });
+        let kept = self.0.entry(add.guid).or_insert(Listed { name: None, added: now, node: None });
         kept.name = add.name.or_else(|| kept.name.take());
         Ok(set(&add.guid, kept))
     }
@@ -87,6 +100,6 @@ fn key(guid: &Guid) -> Vec<u8> {
     [KEY, guid.to_string().as_bytes()].concat()
 }
 
-fn set(guid: &Guid, kept: &Kept) -> Write {
+fn set(guid: &Guid, kept: &Listed) -> Write {
     Write::set(Table::Authority, key(guid), codec::encode(kept))
 }

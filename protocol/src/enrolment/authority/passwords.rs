@@ -59,13 +59,20 @@ impl Passwords {
         }
     }
 
+    /// Refuses while the password takes no guesses.
+    pub(super) fn check(&self, now: Timestamp) -> Result<(), Reject> {
+        match &self.0 {
+            None => Err(Reject::Password),
+            Some(kept) if kept.rests(now) => Err(Reject::PasswordLocked),
+            Some(_) => Ok(()),
+        }
+    }
+
     /// Charges a guess, and gives what it is compared with.
     pub(super) fn charge(&mut self, now: Timestamp) -> Result<(&Secret, Write), Reject> {
+        self.check(now)?;
         let kept = self.0.as_mut().ok_or(Reject::Password)?;
         kept.wrong.retain(|wrong| now.since(*wrong) < DAY);
-        if kept.rests(now) {
-            return Err(Reject::PasswordLocked);
-        }
         kept.wrong.push(now);
         kept.locked = kept.wrong.len() >= PER_DAY;
         let write = self.write();

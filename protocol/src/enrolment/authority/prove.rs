@@ -39,6 +39,10 @@ impl Authority {
     ) -> Result<Proven, Refused> {
         let (code, writes) = self.confirmed(by, proofs, origin.node, now)?;
         let refused = |reject| Refused { reject, writes: writes.clone() };
+        if !self.admission.allows(by) {
+            // There has been another rule since the token was given.
+            return Err(refused(Reject::Retry));
+        }
         if is_for_neighbours(by) && !origin.attached {
             return Err(refused(Reject::NotLocal));
         }

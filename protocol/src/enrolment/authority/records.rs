@@ -111,9 +111,9 @@ impl Enrolments {
         self.records.values().filter(move |record| record.live(now))
     }
 
-    /// How many there are.
-    pub(super) fn count(&self) -> usize {
-        self.records.len()
+    /// How many are live. Those that have ended stay, for what they say of keys, and stand in nobody's way.
+    pub(super) fn count(&self, now: Timestamp) -> usize {
+        self.live(now).count()
     }
 
     /// Whether the node has a record.
@@ -170,5 +170,41 @@ impl Enrolments {
     pub(super) fn vouches_for(&self, certificate: Digest, node: NodeId, now: Timestamp) -> bool {
         self.by_node(node)
             .is_some_and(|record| record.live(now) && record.certificate.digest() == certificate)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng as _;
+
+    use super::*;
+    use crate::certificate::{LEAF_LIFE, Role, Subject, Validity, issue_ca, issue_leaf};
+    use crate::identity::{CaKey, Fingerprint, NetworkName, NodeKeys};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_795_253_400);
+
+    /// A11: nodes that came in and went ages ago keep nobody out.
+    #[test]
+    fn only_live_records_count() {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let (key, network): (_, NetworkName) = (CaKey::generate(&mut rng), "shop.lan".parse().unwrap());
+        let ca = issue_ca(&key, &network, NOW, &mut rng).unwrap();
+        let anchor = TrustAnchor::new(ca, Fingerprint::of(&key.public_key()), network.clone()).unwrap();
+        let keys = NodeKeys::generate(&mut rng);
+        let subject = Subject {
+            name: "till".parse().unwrap(),
+            entity: network.default_entity(),
+            network,
+            role: Role::Member,
+            node: keys.node_id(),
+            sealing: keys.sealing.public_key(),
+        };
+        let validity = Validity::starting(NOW, LEAF_LIFE).unwrap();
+        let leaf = issue_leaf(&key, &anchor, subject, validity, &mut rng).unwrap();
+        let mut enrolments = Enrolments::default();
+        let _ = enrolments.add(&certificate::verify(&anchor, &leaf, NOW).unwrap(), NOW);
+        assert_eq!(enrolments.count(NOW), 1);
+        assert_eq!(enrolments.count(NOW.after(RECORD_LIFE)), 0);
     }
 }

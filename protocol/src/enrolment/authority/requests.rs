@@ -126,7 +126,14 @@ impl Requests {
         if same(waiting.address) >= PER_ADDRESS || others().any(|other| other.shown.id == waiting.shown.id) {
             return Err(Reject::Busy);
         }
-        if others().count() >= MAX {
+        // Those that were denied and whose nodes never asked what became of them: a person clears the queue so.
+        let denied = others().filter(|other| other.approved == Some(false)).min_by_key(|other| other.since);
+        let denied = denied.map(|other| other.node);
+        if others().count() >= MAX
+            && let Some(denied) = denied
+        {
+            writes.extend(self.drop_if(|other| other.node == denied));
+        } else if others().count() >= MAX {
             let busiest = others().max_by_key(|other| (same(other.address), other.address));
             let busiest = busiest
                 .map(|other| other.address)
@@ -173,14 +180,26 @@ impl Requests {
         rows
     }
 
-    /// A person has decided on the request with this id.
-    pub(super) fn decide(&mut self, id: &str, approve: bool, now: Timestamp) -> Option<(RequestRow, Write)> {
+    /// A person has decided on the request with this id; and what had been decided before.
+    pub(super) fn decide(
+        &mut self,
+        id: &str,
+        approve: bool,
+        now: Timestamp,
+    ) -> Option<(RequestRow, Write, Option<bool>)> {
         let waiting = self
             .waiting
             .values_mut()
             .find(|waiting| waiting.shown.id == id && now.since(waiting.since) < LIFE)?;
-        waiting.approved = Some(approve);
-        Some((waiting.row(), set(waiting)))
+        let before = waiting.approved.replace(approve);
+        Some((waiting.row(), set(waiting), before))
+    }
+
+    /// A decision that could not be kept is what it was before.
+    pub(super) fn put_back(&mut self, node: NodeId, approved: Option<bool>) {
+        if let Some(waiting) = self.waiting.get_mut(&node) {
+            waiting.approved = approved;
+        }
     }
 }
 
@@ -190,4 +209,48 @@ fn key(node: NodeId) -> Vec<u8> {
 
 fn set(waiting: &Waiting) -> Write {
     Write::set(Table::Authority, key(waiting.node), codec::encode(waiting))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::{IdentityKey, SealingKey};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_795_253_400);
+
+    fn waiting(number: u16) -> Waiting {
+        let [high, low] = number.to_be_bytes();
+        let mut seed = [7; 32];
+        seed[..2].copy_from_slice(&[high, low]);
+        Waiting {
+            node: IdentityKey::from_seed(&seed).node_id(),
+            sealing: SealingKey::from_bytes(&seed).public_key(),
+            name: format!("till-{number}").parse().unwrap(),
+            commitment: Digest::of(&seed),
+            nonce: seed,
+            shown: Comparison { id: format!("{number:08x}"), words: String::new() },
+            address: [10, 77, high, low].into(),
+            since: NOW,
+            by: Modes::default(),
+            guid: None,
+            replaces: None,
+            approved: None,
+        }
+    }
+
+    /// A11: a person who denies what fills the queue makes room for others, though the denied never ask again.
+    #[test]
+    fn what_was_denied_gives_way() {
+        let mut requests = Requests::default();
+        for number in 0..MAX as u16 {
+            requests.add(waiting(number), NOW).unwrap();
+        }
+        let newcomer = || waiting(MAX as u16);
+        assert_eq!(requests.add(newcomer(), NOW).unwrap_err(), Reject::Busy, "nobody is pushed out");
+        requests.decide("00000007", false, NOW).unwrap();
+        let writes = requests.add(newcomer(), NOW).unwrap();
+        assert_eq!(writes.len(), 2, "one goes and one comes");
+        let ids: Vec<String> = requests.rows(NOW).into_iter().map(|row| row.id).collect();
+        assert!(ids.len() == MAX && !ids.contains(&"00000007".to_owned()));
+    }
 }
