@@ -6,10 +6,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a finding is a panic")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a target looks at what it is about")]
 
+#[path = "fuzz/src/bodies.rs"]
+mod bodies;
 #[path = "fuzz/src/certificates.rs"]
 mod certificates;
 #[path = "fuzz/src/channels.rs"]
 mod channels;
+#[path = "fuzz/src/envelope.rs"]
+mod envelope;
+#[path = "fuzz/src/export.rs"]
+mod export;
 #[path = "fuzz/src/input.rs"]
 mod input;
 #[path = "fuzz/src/machine.rs"]
@@ -25,25 +31,35 @@ mod store;
 mod text;
 #[path = "fuzz/src/tickets.rs"]
 mod tickets;
+#[path = "fuzz/src/tools.rs"]
+mod tools;
 #[path = "fuzz/src/world.rs"]
 mod world;
 
+pub use bodies::body;
 pub use certificates::{authority, certificate, certificate_request, pem, signed_certificate};
 pub use channels::{handshake, preamble, record_stream, records, reply};
+pub use envelope::{sealed_content, sealed_header};
+pub use export::export;
 pub use machine::machine;
 pub use messages::{request, response};
 pub use store::store;
 pub use text::{invitation, names};
 pub use tickets::{grant, grant_half, kept_ticket, ticket};
+pub use tools::{chat_message, file_message};
 
 /// A function that takes any bytes.
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its corpus.
-pub const TARGETS: [(&str, Target); 20] = [
+pub const TARGETS: [(&str, Target); 26] = [
     ("authority", authority),
+    ("body", body),
     ("certificate", certificate),
     ("certificate_request", certificate_request),
+    ("chat_message", chat_message),
+    ("export", export),
+    ("file_message", file_message),
     ("grant", grant),
     ("grant_half", grant_half),
     ("handshake", handshake),
@@ -58,6 +74,8 @@ pub const TARGETS: [(&str, Target); 20] = [
     ("reply", reply),
     ("request", request),
     ("response", response),
+    ("sealed_content", sealed_content),
+    ("sealed_header", sealed_header),
     ("signed_certificate", signed_certificate),
     ("store", store),
     ("ticket", ticket),

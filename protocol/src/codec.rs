@@ -40,8 +40,11 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 
 /// The value that `bytes` encode, of at most `MAX` bytes.
 ///
+/// No more than the input fills is ever written. For a list whose length lies, serde sets aside what the length says,
+/// up to 1 MiB, and gives it back untouched at the first element that is missing; for text and bytes not even that.
+///
 /// # Errors
-/// [`DecodeError`], before anything larger than `MAX` bytes is allocated.
+/// [`DecodeError`].
 pub fn decode<T: Serialize + DeserializeOwned, const MAX: usize>(bytes: &[u8]) -> Result<T, DecodeError> {
     if bytes.len() > MAX {
         return Err(DecodeError::TooLong { actual: bytes.len(), max: MAX });

@@ -37,11 +37,13 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// The first [`ADDRESSES_MAX`] of each kind.
+    /// The first [`ADDRESSES_MAX`] of each kind, in no more memory than they take: a frame has room for thousands.
     #[must_use]
     pub fn bounded(mut self) -> Self {
-        self.control.truncate(ADDRESSES_MAX);
-        self.lane.truncate(ADDRESSES_MAX);
+        for addresses in [&mut self.control, &mut self.lane] {
+            addresses.truncate(ADDRESSES_MAX);
+            addresses.shrink_to_fit();
+        }
         self
     }
 }
@@ -60,5 +62,22 @@ impl Hello {
         now: Timestamp,
     ) -> Result<AuthenticatedPeer, CertificateError> {
         certificate::verify_again(anchor, &self.certificate, known, now)?.prove(connection)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// D9: what a member says of itself in a whole frame takes no more memory here than a few addresses.
+    #[test]
+    fn keeps_a_few_addresses_and_no_room_for_more() {
+        let many: Vec<SocketAddr> =
+            (1..=2_000).map(|port| SocketAddr::from(([10, 77, 0, 1], port))).collect();
+        let kept = Addresses { control: many.clone(), lane: many.clone() }.bounded();
+        for addresses in [&kept.control, &kept.lane] {
+            assert_eq!(addresses[..], many[..ADDRESSES_MAX]);
+            assert!(addresses.capacity() < 4 * ADDRESSES_MAX, "{}", addresses.capacity());
+        }
     }
 }

@@ -7,7 +7,7 @@
 
 mod deliver;
 mod journal;
-mod message;
+pub mod message;
 mod receive;
 
 use core::time::Duration;

@@ -6,7 +6,7 @@
 //! only after size and hash were checked and file and folder were synced ([`inbox`]).
 
 mod inbox;
-mod message;
+pub mod message;
 mod name;
 mod offers;
 mod progress;

@@ -59,20 +59,34 @@ where
     if from.peek().await?.is_empty() {
         return Ok(None);
     }
-    let mut length = [0; 4];
-    from.read_exact(&mut length).await.map_err(ChannelError::from)?;
-    let length = u32::from_le_bytes(length) as usize;
-    if length > MAX {
-        return Err(DecodeError::TooLong { actual: length, max: MAX }.into());
-    }
-    let mut message = vec![0; length];
+    let mut head = [0; 4];
+    from.read_exact(&mut head).await.map_err(ChannelError::from)?;
+    let mut message = vec![0; length(head, MAX)?];
     from.read_exact(&mut message).await.map_err(ChannelError::from)?;
     Ok(Some(codec::decode::<T, MAX>(&message)?))
+}
+
+/// How many bytes follow the four in front of a message, if they may be as many.
+const fn length(head: [u8; 4], max: usize) -> Result<usize, DecodeError> {
+    let actual = u32::from_le_bytes(head) as usize;
+    if actual > max { Err(DecodeError::TooLong { actual, max }) } else { Ok(actual) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// D4: the longest message is read; of one more byte, or of 4 GiB, there is nothing to wait for.
+    #[test]
+    fn refuses_a_length_beyond_the_longest_message() {
+        for len in [0, 1, 1024] {
+            assert_eq!(length(u32::to_le_bytes(len), 1024), Ok(len as usize));
+        }
+        for len in [1025, u32::MAX] {
+            let actual = len as usize;
+            assert_eq!(length(len.to_le_bytes(), 1024), Err(DecodeError::TooLong { actual, max: 1024 }));
+        }
+    }
 
     /// D7: whoever takes nothing does not hold the task that writes.
     #[tokio::test]

@@ -3,14 +3,15 @@
 use core::fmt;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use zeroize::Zeroizing;
 
 use super::{RoleName, Time};
 use crate::identity::{NetworkName, NodeId, NodeName};
 
 /// What an export is sealed with. Zeroized on drop, and prints as `Passphrase(..)`.
-#[derive(PartialEq, Eq, Serialize, Deserialize)]
+#[derive(PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Passphrase(Zeroizing<String>);
 
@@ -26,6 +27,16 @@ impl Passphrase {
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         self.0.as_bytes()
+    }
+}
+
+/// Of one line and not empty, as it is where it is typed: what is sealed with any other cannot be opened there.
+impl<'de> Deserialize<'de> for Passphrase {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Zeroizing::<String>::deserialize(deserializer)?;
+        Self::new(text.clone())
+            .filter(|passphrase| passphrase.0 == text)
+            .ok_or_else(|| D::Error::custom("a passphrase is one line that is not empty"))
     }
 }
 
@@ -75,5 +86,15 @@ mod tests {
         assert_eq!(passphrase("correct horse\r\nbattery\n"), passphrase("correct horse"));
         assert_eq!((passphrase(""), passphrase("\nx")), (None, None));
         assert_eq!(format!("{:?}", passphrase("canary")), "Some(Passphrase(..))");
+    }
+
+    /// R-C3: a program may ask for no export that nobody can restore at a terminal.
+    #[test]
+    fn a_passphrase_in_json_is_one_line_that_is_not_empty() {
+        let read = |json: &str| serde_json::from_str::<Passphrase>(json).ok();
+        assert_eq!(read(r#""correct horse""#), Passphrase::new(Zeroizing::new("correct horse".to_owned())));
+        for refused in [r#""""#, r#""correct\nhorse""#, r#""correct horse\n""#, r#""\r\n""#, "7"] {
+            assert_eq!(read(refused), None, "{refused}");
+        }
     }
 }

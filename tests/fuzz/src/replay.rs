@@ -1,14 +1,51 @@
-//! The corpus, replayed by `cargo test`. `LANYARD_BLESS=1` adds the seeds that the vectors and the world give.
+//! The corpus, replayed by `cargo test`. `LANYARD_BLESS=1` writes the seeds that the vectors and the world give.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use crate::TARGETS;
-use crate::world::World;
+use lanyard_node::tools::chat::message::{StreamId, ToReceiver, ToSender};
+use lanyard_node::tools::file::message::{self as file, Decline, End, Offer, OfferId, Refusal, Reply};
+use lanyard_protocol::codec;
+
+use crate::bodies::is_body;
+use crate::envelope::{good_header, good_terms, sealed_content};
+use crate::export::{good, good_parts};
+use crate::world::{NOW, World};
+use crate::{TARGETS, envelope, export};
 
 /// How many inputs each target has, so that none is lost unseen.
-const COUNTS: [usize; TARGETS.len()] =
-    [49, 49, 48, 48, 25, 36, 48, 25, 78, 32, 26, 47, 42, 36, 4, 58, 55, 48, 36, 49];
+const COUNTS: [(&str, usize); TARGETS.len()] = [
+    ("authority", 65),
+    ("body", 106),
+    ("certificate", 65),
+    ("certificate_request", 64),
+    ("chat_message", 41),
+    ("export", 30),
+    ("file_message", 56),
+    ("grant", 64),
+    ("grant_half", 41),
+    ("handshake", 36),
+    ("invitation", 64),
+    ("kept_ticket", 41),
+    ("machine", 94),
+    ("names", 48),
+    ("pem", 42),
+    ("preamble", 47),
+    ("record_stream", 42),
+    ("records", 52),
+    ("reply", 4),
+    ("request", 74),
+    ("response", 71),
+    ("sealed_content", 22),
+    ("sealed_header", 26),
+    ("signed_certificate", 64),
+    ("store", 52),
+    ("ticket", 65),
+];
+
+/// Targets whose inputs say what to do rather than what to decode.
+const SCRIPTS: [&str; 4] = ["machine", "records", "sealed_content", "store"];
 
 fn corpus(target: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target)
@@ -18,8 +55,8 @@ fn corpus(target: &str) -> PathBuf {
 #[test]
 fn every_input_of_the_corpus_is_harmless() {
     bless();
-    let mut counts = [0; TARGETS.len()];
-    for ((name, target), count) in TARGETS.iter().zip(&mut counts) {
+    let mut counts = TARGETS.map(|(name, _)| (name, 0));
+    for ((name, target), (_, count)) in TARGETS.iter().zip(&mut counts) {
         let mut inputs: Vec<PathBuf> =
             fs::read_dir(corpus(name)).unwrap().map(|entry| entry.unwrap().path()).collect();
         inputs.sort();
@@ -29,7 +66,57 @@ fn every_input_of_the_corpus_is_harmless() {
             *count += 1;
         }
     }
-    assert_eq!(counts, COUNTS, "in the order of TARGETS");
+    assert_eq!(counts, COUNTS);
+}
+
+/// A target that has no program, or that no list names, is a target that nobody runs.
+#[test]
+fn every_target_has_a_program_and_a_corpus() {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let names = TARGETS.map(|(name, _)| name.to_owned());
+    let listed = |dir: &str| -> BTreeSet<String> {
+        let entries = fs::read_dir(here.join(dir)).unwrap().map(|entry| entry.unwrap().path());
+        entries.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
+    };
+    let wanted = BTreeSet::from(names.clone());
+    assert_eq!(listed("fuzz/targets"), wanted);
+    assert_eq!(listed("corpus"), wanted);
+    let manifest = fs::read_to_string(here.join("fuzz/Cargo.toml")).unwrap();
+    let manifest: toml::Table = manifest.parse().unwrap();
+    let programs = manifest["bin"].as_array().unwrap().iter();
+    let programs: BTreeSet<&str> = programs.map(|program| program["name"].as_str().unwrap()).collect();
+    assert_eq!(programs, wanted.iter().map(String::as_str).collect());
+    for name in names {
+        let program = fs::read_to_string(here.join(format!("fuzz/targets/{name}.rs"))).unwrap();
+        assert!(program.contains(&format!("lanyard_fuzz::{name}(data)")), "{program}");
+    }
+}
+
+/// Recordings of a format that has changed since are refused at once, and the fuzzer finds nothing behind them.
+#[test]
+fn the_corpus_has_the_seeds_of_today() {
+    bless();
+    for (name, seeds) in seeds() {
+        for (number, seed) in seeds.iter().enumerate() {
+            let kept = fs::read(seed_file(name, number)).unwrap_or_default();
+            assert!(&kept == seed, "{name}, seed {number}: LANYARD_BLESS=1 writes it anew");
+        }
+    }
+}
+
+/// What is refused from its first byte on would hide everything behind it.
+#[test]
+fn what_the_fuzzer_starts_from_is_believed() {
+    for body in bodies() {
+        assert!(is_body(&body), "{}", String::from_utf8_lossy(&body));
+    }
+    let exported = export::read(good()).unwrap();
+    assert_eq!(exported.id, World::get().member_id);
+    for header in [good_header().to_vec(), envelope::signed(good_terms())] {
+        assert_eq!(header, good_header());
+        lanyard_protocol::envelope::open(&World::get().provider, &header, NOW).unwrap();
+    }
+    sealed_content(b"");
 }
 
 /// B10, C11, D4: and with each byte of it changed or missing, those that are short.
@@ -37,7 +124,7 @@ fn every_input_of_the_corpus_is_harmless() {
 fn every_byte_of_the_corpus_may_change() {
     bless();
     let mut runs = 0_usize;
-    for (name, target) in TARGETS.iter().filter(|(name, _)| !["machine", "store", "records"].contains(name)) {
+    for (name, target) in TARGETS.iter().filter(|(name, _)| !SCRIPTS.contains(name)) {
         for entry in fs::read_dir(corpus(name)).unwrap().take(12) {
             let input = fs::read(entry.unwrap().path()).unwrap();
             for at in (0..input.len()).step_by(input.len() / 40 + 1) {
@@ -59,11 +146,15 @@ fn bless() {
     }
 }
 
+fn seed_file(target: &str, number: usize) -> PathBuf {
+    corpus(target).join(format!("seed-{number:03}"))
+}
+
 fn write_seeds() {
     for (name, seeds) in seeds() {
         fs::create_dir_all(corpus(name)).unwrap();
         for (number, seed) in seeds.iter().enumerate() {
-            fs::write(corpus(name).join(format!("seed-{number:03}")), seed).unwrap();
+            fs::write(seed_file(name, number), seed).unwrap();
         }
     }
 }
@@ -95,6 +186,92 @@ fn everything_asked() -> Vec<Vec<u8>> {
         [node].into_iter().chain(steps).collect()
     };
     [3, 5].into_iter().flat_map(|how| [0, 1, 2].map(|node| asked(node, how))).collect()
+}
+
+/// Each seed as it is, cut short twice, and with one bit of it wrong in two places.
+fn with_faults(seeds: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    let faults = |seed: Vec<u8>| {
+        let flipped = |at: usize| {
+            let mut bytes = seed.clone();
+            bytes[at] ^= 1 << (at % 8);
+            bytes
+        };
+        let last = seed.len() - 1;
+        let faulty =
+            [seed[..last / 2 + 1].to_vec(), seed[..last].to_vec(), flipped(last / 3 + 1), flipped(last)];
+        [vec![seed], faulty.to_vec()].concat()
+    };
+    seeds.into_iter().flat_map(faults).collect()
+}
+
+/// A message of each kind that chats know: to the receiver, and to the sender.
+fn chat_messages() -> Vec<Vec<u8>> {
+    let text = |text: &str| {
+        let (at, text) = (NOW, text.to_owned());
+        [vec![0], codec::encode(&ToReceiver::Text { number: 70_000, at, text })].concat()
+    };
+    let hello = ToReceiver::Hello { stream: StreamId([7; 16]) };
+    vec![
+        [vec![0], codec::encode(&hello)].concat(),
+        text("Guten Morgen, \u{2615}?"),
+        text(""),
+        [vec![1], codec::encode(&ToSender::Welcome { received: 250 })].concat(),
+        [vec![1], codec::encode(&ToSender::Stored { number: u64::MAX })].concat(),
+    ]
+}
+
+/// A message of each kind that file transfers know.
+fn file_messages() -> Vec<Vec<u8>> {
+    let offer = |name: &str| {
+        let (id, name) = (OfferId([7; 16]), name.to_owned());
+        [vec![0], codec::encode(&Offer { version: file::VERSION, id, name, size: 1 << 33 })].concat()
+    };
+    let reply = |reply: Reply| [vec![2], codec::encode(&reply)].concat();
+    vec![
+        offer("report.pdf"),
+        offer("../../etc/\u{1b}passwd"),
+        offer("\u{202e}fdp.exe"),
+        [vec![1], codec::encode(&End::Complete { blake3: [9; 32] })].concat(),
+        [vec![1], codec::encode(&End::Changed)].concat(),
+        reply(Reply::Accept),
+        reply(Reply::Decline(Decline::NoRoom)),
+        reply(Reply::Failed(Refusal::Size { declared: 300, actual: 0 })),
+    ]
+}
+
+/// A body of each kind, in the order of the targets' list.
+fn bodies() -> Vec<Vec<u8>> {
+    let id = World::get().member_id.to_string();
+    let words = [
+        r#"{"network":"shop.lan","name":"office","admission":"guid+approval,invite","password":"violet harbour till four","weak":true}"#.to_owned(),
+        r#"{"invite":"7-harbour-violet","name":"till","network":null,"trust_first":true,"replace":true}"#.to_owned(),
+        r#"{"uses":3,"ttl_s":86400}"#.to_owned(),
+        r#"{"peer":"till","wait_ms":500,"reason":"stolen \u001b[2J"}"#.to_owned(),
+        r#"{"password":" pa\u0308sse \u00e9 ","weak":false}"#.to_owned(),
+        format!(r#"{{"guid":"{}","name":"till"}}"#, "5b".repeat(32)),
+        r#"{"id":"00c0ffee","approve":true}"#.to_owned(),
+        r#"{"accept":false}"#.to_owned(),
+        r#"{"peer":"till-3","text":"hi\n\ud83d\ude00"}"#.to_owned(),
+        r#"{"peer":"till","path":"/srv/a b.pdf","name":null}"#.to_owned(),
+        format!(r#"{{"into":"/srv","from":["till","{id}"],"yes":false,"once":true}}"#),
+        r#"{"accept":true,"more":[[[{}]]]}"#.to_owned(),
+        format!(r#"{{"to":["office","{id}"]}}"#),
+        r#"{"header":"bGFueWFyZC9zZWFsZWQvMQ=="}"#.to_owned(),
+        r#"{"path":"/srv/state","passphrase":"correct horse"}"#.to_owned(),
+        r#""open+approval,password""#.to_owned(),
+        format!(r#""{id}""#),
+        r#""chat@office""#.to_owned(),
+    ];
+    (0..).zip(words).map(|(kind, json): (u8, String)| [&[kind], json.as_bytes()].concat()).collect()
+}
+
+/// An export as it is, its parts, and scripts that alter the records in it.
+fn exports() -> Vec<Vec<u8>> {
+    let part = |part: Vec<u8>| [&u16::try_from(part.len()).unwrap().to_le_bytes(), &part[..]].concat();
+    let parts: Vec<Vec<u8>> = good_parts().into_iter().map(part).collect();
+    let scripts = (0..4_u8).map(|number| (0..24).map(|at: u8| at.wrapping_mul(number * 2 + 1)).collect());
+    let scripts: Vec<Vec<u8>> = scripts.map(|script: Vec<u8>| [vec![2], script].concat()).collect();
+    [with_faults(vec![[&[0], good()].concat(), [vec![1], parts.concat()].concat()]), scripts].concat()
 }
 
 fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
@@ -129,6 +306,12 @@ fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
             .collect()
     };
     vec![
+        ("body", with_faults(bodies())),
+        ("chat_message", with_faults(chat_messages())),
+        ("export", exports()),
+        ("file_message", with_faults(file_messages())),
+        ("sealed_content", (0..6).map(|first| steps(first)[usize::from(first)][..30].to_vec()).collect()),
+        ("sealed_header", with_faults(vec![[&[0], good_header()].concat(), [&[1], good_terms()].concat()])),
         ("authority", [vec![good.0], vectors("certificate/ca.json", "certificate")].concat()),
         ("certificate", [vec![good.1], leaves].concat()),
         ("certificate_request", vectors("certificate/request.json", "request")),

@@ -55,7 +55,7 @@ pub fn store(data: &[u8]) {
     }
 }
 
-fn alter(input: &mut Input<'_>, records: &mut Vec<Record>, damaged: &mut Vec<Damaged>) {
+pub(crate) fn alter(input: &mut Input<'_>, records: &mut Vec<Record>, damaged: &mut Vec<Damaged>) {
     let at = usize::from(input.byte()) % (records.len() + 1);
     match (input.byte() % 6, records.get_mut(at)) {
         (0, Some(_)) => drop(records.remove(at)),

@@ -13,7 +13,7 @@ use lanyard_protocol::ticket::{self, HeldTicket, SessionKeyCache, TicketGrant, T
 use crate::world::{NOW, World, rng};
 
 /// The member's keys, as its store has them: two seeds of 32 bytes.
-fn member_keys() -> NodeKeys {
+pub(crate) fn member_keys() -> NodeKeys {
     let world = World::get();
     let kept = world.member.values().find(|(table, _)| *table == Table::Keys).unwrap();
     let (identity, sealing) = codec::decode::<([u8; 32], [u8; 32]), 128>(&kept.1).unwrap();

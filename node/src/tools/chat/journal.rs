@@ -25,6 +25,9 @@ use crate::store::{Store, StoreError};
 /// The longest encoded head or line.
 const VALUE_MAX: usize = TEXT_MAX + 256;
 
+/// What no conversation counts to. A line with a larger number is damaged, and nothing counts on from it.
+const NUMBER_MAX: u64 = 1 << 62;
+
 /// The numbers of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Head {
@@ -112,7 +115,8 @@ impl Journal {
     /// A new head for a conversation that may have lines: no number is given twice.
     fn head_anew(&self, peer: &NodeId) -> Result<Head, StoreError> {
         let keys = self.keys(Table::Chat, peer.as_bytes(), &key(peer, 1), usize::MAX)?;
-        let last = keys.iter().filter_map(|key| number_of(key)).max().unwrap_or_default();
+        let counted = keys.iter().filter_map(|key| number_of(key)).filter(|number| *number <= NUMBER_MAX);
+        let last = counted.max().unwrap_or_default();
         Ok(Head { next: last + 1, ..Head::new() })
     }
 
@@ -253,13 +257,15 @@ impl Journal {
     pub(super) fn waiting_peers(&self) -> Result<Vec<NodeId>, StoreError> {
         let mut peers: Vec<NodeId> = Vec::new();
         let mut from = Vec::new();
-        // From one peer to the next: what waits for each is not read.
+        // From one peer to the next: what waits for each is not read. Every step goes forward, whatever the keys are.
         while let Some(key) = self.keys(Table::Outbox, &[], &from, 1)?.pop() {
-            let Some(peer) = key.first_chunk::<32>() else { break };
-            from = key_bytes(peer, u64::MAX);
-            if let Ok(peer) = NodeId::try_from(*peer) {
-                peers.push(peer);
-            }
+            let Some(peer) = key.first_chunk::<32>() else {
+                from = [key.as_slice(), &[0]].concat();
+                continue;
+            };
+            peers.extend(NodeId::try_from(*peer));
+            let Some(next) = successor(*peer) else { break };
+            from = next.to_vec();
         }
         Ok(peers)
     }
@@ -315,6 +321,14 @@ fn key(peer: &NodeId, number: u64) -> Vec<u8> {
 
 fn key_bytes(peer: &[u8; 32], number: u64) -> Vec<u8> {
     [peer.as_slice(), &number.to_be_bytes()].concat()
+}
+
+/// The peer that comes next in order, if any can.
+fn successor(mut peer: [u8; 32]) -> Option<[u8; 32]> {
+    let at = peer.iter().rposition(|byte| *byte != u8::MAX)?;
+    peer[at] += 1;
+    peer[at + 1..].fill(0);
+    Some(peer)
 }
 
 fn number_of(key: &[u8]) -> Option<u64> {
@@ -386,5 +400,40 @@ mod tests {
         assert_eq!(head.received(stream), 0, "not known yet");
         assert_eq!(journal.append_sent(&peer, &mut head, &line("b")).await.unwrap(), 3);
         assert_eq!((head.received(stream), journal.head(&peer).unwrap().received(stream)), (1, 1));
+    }
+
+    /// F4: keys that no outbox has, from a damaged disk or somebody's export, neither hold a node up that starts nor
+    /// hide the peers that messages wait for.
+    #[tokio::test]
+    async fn finds_those_who_wait_among_keys_that_are_none() {
+        let (_dir, journal, peer) = journal();
+        let mut keys = vec![key(&peer, 1), key(&peer, u64::MAX), vec![0], vec![0xff; 32], vec![0xff; 40]];
+        keys.push([key(&peer, u64::MAX), vec![0xff; 9]].concat());
+        let writes = keys.into_iter().map(|key| Write::set(Table::Outbox, key, Vec::new()));
+        journal.store.commit(writes.collect()).await.unwrap();
+        let waiting = journal.waiting_peers().unwrap();
+        assert_eq!(waiting.iter().filter(|waiting| **waiting == peer).count(), 1, "{waiting:?}");
+        assert!(waiting.len() <= 2, "{waiting:?}");
+    }
+
+    /// F4: nor does a line of the last number there is end a conversation.
+    #[tokio::test]
+    async fn counts_on_from_no_number_that_is_none() {
+        let (_dir, journal, peer) = journal();
+        let mut head = journal.head(&peer).unwrap();
+        assert_eq!(journal.append_sent(&peer, &mut head, &line("a")).await.unwrap(), 1);
+        let last = Write::set(Table::Chat, key(&peer, u64::MAX), Vec::new());
+        journal.store.commit(vec![last, Write::erase(Table::Chat, *peer.as_bytes())]).await.unwrap();
+        assert_eq!(journal.head(&peer).unwrap().next, 2);
+    }
+
+    #[test]
+    fn peers_have_an_order() {
+        assert_eq!(successor([0; 32]).unwrap()[31], 1);
+        let mut peer = [7; 32];
+        peer[30..].fill(0xff);
+        let next = successor(peer).unwrap();
+        assert_eq!((&next[..29], &next[29..]), (&[7; 29][..], &[8, 0, 0][..]));
+        assert_eq!(successor([0xff; 32]), None);
     }
 }

@@ -19,21 +19,21 @@ use lanyard_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// The longest text of a message, in bytes.
-pub(super) const TEXT_MAX: usize = 16 << 10;
+pub const TEXT_MAX: usize = 16 << 10;
 
 /// The longest encoded message: a text and the few fields beside it.
-pub(super) const MESSAGE_MAX: usize = TEXT_MAX + 64;
+pub const MESSAGE_MAX: usize = TEXT_MAX + 64;
 
 /// How many texts may be on their way before the first is confirmed.
-pub(super) const WINDOW: usize = 64;
+pub const WINDOW: usize = 64;
 
 /// One numbering of messages from one node to another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct StreamId(pub(super) [u8; 16]);
+pub struct StreamId(pub [u8; 16]);
 
 /// From the side that opened the channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum ToReceiver {
+pub enum ToReceiver {
     /// The first message.
     Hello {
         /// Which numbering follows.
@@ -52,7 +52,7 @@ pub(super) enum ToReceiver {
 
 /// From the side that accepted the channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum ToSender {
+pub enum ToSender {
     /// The answer to [`ToReceiver::Hello`].
     Welcome {
         /// The last number of the stream that was stored; 0 if there is none.

@@ -20,31 +20,31 @@
 use serde::{Deserialize, Serialize};
 
 /// The version of this protocol.
-pub(super) const VERSION: u8 = 1;
+pub const VERSION: u8 = 1;
 
 /// The longest encoded message: an offer with the longest name that is looked at.
-pub(super) const MESSAGE_MAX: usize = 1024;
+pub const MESSAGE_MAX: usize = 1024;
 
 /// Identifies an offer: 16 random bytes of the sender's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(super) struct OfferId(pub(super) [u8; 16]);
+pub struct OfferId(pub [u8; 16]);
 
 /// The first message, from the sender.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Offer {
+pub struct Offer {
     /// [`VERSION`]: another one is declined.
-    pub(super) version: u8,
+    pub version: u8,
     /// The offer's id.
-    pub(super) id: OfferId,
+    pub id: OfferId,
     /// The name that the file should get.
-    pub(super) name: String,
+    pub name: String,
     /// How many bytes it has.
-    pub(super) size: u64,
+    pub size: u64,
 }
 
 /// What follows the file's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum End {
+pub enum End {
     /// That was all of it.
     Complete {
         /// The BLAKE3 hash of the bytes.
@@ -56,7 +56,7 @@ pub(super) enum End {
 
 /// From the receiver.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Reply {
+pub enum Reply {
     /// Send it.
     Accept,
     /// Do not send it.
@@ -69,7 +69,7 @@ pub(super) enum Reply {
 
 /// Why an offer is declined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Decline {
+pub enum Decline {
     /// A person said no.
     Denied,
     /// Nobody decided in time.
@@ -86,7 +86,7 @@ pub(super) enum Decline {
 
 /// Why a transfer failed, as far as the sender has to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Refusal {
+pub enum Refusal {
     /// Another number of bytes came than was offered.
     Size {
         /// What was offered.
