@@ -19,6 +19,7 @@ mod load;
 mod local;
 mod openssl;
 mod revocation;
+mod renewal;
 mod seal;
 mod secrets;
 mod spine;

@@ -22,6 +22,7 @@ mod process;
 mod puppet;
 mod shop;
 mod stranger;
+mod program;
 mod wait;
 mod wall;
 
@@ -43,3 +44,4 @@ pub use shop::Member;
 pub use stranger::Stranger;
 pub use wait::{SOON, wait_for};
 pub use wall::WallClock;
+pub use program::{Chatter, Program};
