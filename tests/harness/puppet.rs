@@ -32,6 +32,18 @@ impl Puppet {
         self.keys.node_id()
     }
 
+    /// Its keys.
+    #[must_use]
+    pub const fn keys(&self) -> &NodeKeys {
+        &self.keys
+    }
+
+    /// Its certificate, if it has one.
+    #[must_use]
+    pub const fn certificate(&self) -> Option<&CertificateDer> {
+        self.certificate.as_ref()
+    }
+
     /// A fresh connection to the node at `target`, over which it speaks `protocol`.
     #[must_use]
     pub fn connect(&self, target: SocketAddr, protocol: &'static str) -> Stranger {
