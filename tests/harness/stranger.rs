@@ -82,6 +82,51 @@ impl Stranger {
             timeout(PATIENCE, answer(swarm)).await.ok().flatten()
         })
     }
+
+    /// Sends `frame` on `many` streams, each its own, of which so many are open at a time; says how many were taken,
+    /// which is to say answered with anything.
+    ///
+    /// # Panics
+    /// When the node takes no connection any more.
+    pub fn flood(&mut self, frame: &[u8], many: usize, at_a_time: usize) -> usize {
+        let Self { runtime, swarm, address, peer } = self;
+        runtime.block_on(async {
+            let (mut begun, mut open, mut taken) = (0, 0, 0);
+            while begun < many || open > 0 {
+                match peer.filter(|node| swarm.is_connected(node)) {
+                    Some(node) => {
+                        while begun < many && open < at_a_time {
+                            swarm.behaviour_mut().send_request(&node, frame.to_vec());
+                            (begun, open) = (begun + 1, open + 1);
+                        }
+                    }
+                    None if open == 0 => {
+                        *peer = Some(connect(swarm, address).await);
+                        continue;
+                    }
+                    // Those that were open have failed, which is still to be heard.
+                    None => {}
+                }
+                if let Some(answered) = fate(swarm).await {
+                    open -= 1;
+                    taken += usize::from(answered);
+                }
+            }
+            taken
+        })
+    }
+}
+
+/// What became of a stream, if the next event is about one.
+#[expect(clippy::wildcard_enum_match_arm, reason = "a swarm tells of much that does not matter here")]
+async fn fate(swarm: &mut Talker) -> Option<bool> {
+    match swarm.select_next_some().await {
+        SwarmEvent::Behaviour(Event::Message { message: Message::Response { response, .. }, .. }) => {
+            Some(!response.is_empty())
+        }
+        SwarmEvent::Behaviour(Event::OutboundFailure { .. }) => Some(false),
+        _ => None,
+    }
 }
 
 /// A swarm that speaks `protocol` and keeps a connection that is not used for `idle`. Needs a Tokio runtime.
