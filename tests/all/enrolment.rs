@@ -1,5 +1,7 @@
 //! Enrolment in frames that are altered by hand: at the door of a real authority, and by somebody who poses as one
-//! to a real `lanyard join`.
+//! ([`joiner`]).
+
+mod joiner;
 
 use lanyard_node::ambient::{self, OsRng};
 use lanyard_protocol::certificate::{self, CertificateDer, TrustAnchor, request};
@@ -15,13 +17,10 @@ use lanyard_protocol::label::{Digest, Label};
 use lanyard_protocol::message::{Request, Response};
 use lanyard_protocol::reject::Reject;
 use lanyard_protocol::seal;
-use lanyard_tests::{
-    FalseAuthority, Host, Impostor, Lan, Member, Output, Process, Puppet, SOON, Stranger, program, say,
-    signature,
-};
+use lanyard_tests::{Host, Lan, Member, Process, Puppet, SOON, Stranger, program, say};
 
-/// What a network's people know.
-const PASSWORD: &str = "correct horse battery staple";
+use crate::admission::authority_on;
+use crate::gate::id_of;
 
 /// Shown instead of a proof of an invite, of the password, of a machine and of what was committed to.
 type Nothing = Option<[u8; 32]>;
@@ -40,10 +39,9 @@ struct Knocker {
 impl Knocker {
     fn at(alice: &Member) -> Self {
         let uri: InviteUri = alice.invite_uri().parse().unwrap();
-        let status = alice.host.run(["status", "--json"]).ok().json();
         let puppet = Puppet::new();
         let door = puppet.connect(alice.host.control_address(), "/lanyard/control/1");
-        Self { puppet, authority: status["id"].as_str().unwrap().parse().unwrap(), uri, door }
+        Self { puppet, authority: id_of(&alice.host), uri, door }
     }
 
     /// A request as a candidate with the secret of a URI makes it.
@@ -63,7 +61,7 @@ impl Knocker {
     }
 
     /// A request as a candidate makes it that has been told a code or the password.
-    fn by_exchange(&self, invite: Option<HopeInvite>, password: Option<Secret>) -> (Asked, KeyRequest) {
+    fn by_exchange(&self, invite: Option<HopeInvite>, password: Option<Secret>) -> KeyRequest {
         let InviteUri { network, root, .. } = &self.uri;
         let hope = Hope {
             name: "eve".parse().unwrap(),
@@ -76,7 +74,7 @@ impl Knocker {
             confirmed: false,
         };
         let prospect = Prospect { network: network.clone(), root: *root, node: self.authority };
-        Asked::stranger(self.puppet.keys(), hope, prospect, &mut OsRng)
+        Asked::stranger(self.puppet.keys(), hope, prospect, &mut OsRng).1
     }
 
     fn says(&mut self, request: Request) -> Response {
@@ -85,18 +83,15 @@ impl Knocker {
 
     #[track_caller]
     fn is_refused(&mut self, what: &str, request: Request) -> Reject {
-        match self.says(request) {
-            Response::Reject(reject) => reject,
-            other => panic!("{what}: {other:?}"),
-        }
+        let answer = self.says(request);
+        let Response::Reject(reject) = answer else { panic!("{what}: {answer:?}") };
+        reject
     }
 
     #[track_caller]
     fn key(&mut self, request: KeyRequest) -> AuthorityKey {
-        match self.says(Request::KeyRequest(request)) {
-            Response::AuthorityKey(key) => *key,
-            other => panic!("{other:?}"),
-        }
+        let Response::AuthorityKey(key) = self.says(Request::KeyRequest(request)) else { panic!("no key") };
+        *key
     }
 
     /// A certificate request for the name `eve` by the node with this key, which names `sealing`.
@@ -149,22 +144,11 @@ fn is_enrolled(alice: &Member) -> bool {
     alice.host.run(["whois", "eve"]).code() == Some(0)
 }
 
-/// The authority of `shop.lan` that admits by `rule`, with the password if it needs one.
-fn authority(host: Host, rule: &str) -> Member {
-    let file = host.write("password", PASSWORD.as_bytes());
-    let mut arguments = vec!["init", "shop.lan", "--name", "alice", "--admission", rule];
-    if rule.contains("password") {
-        arguments.extend(["--password-file", file.to_str().unwrap()]);
-    }
-    let _ = host.run(arguments).ok();
-    Member { node: host.up(), host }
-}
-
 /// A10: whatever a candidate offers, and whatever it then shows, the authority asks for what its rule wants, and
 /// admits nobody who does not show that.
 #[test]
 fn a_weaker_way_in_is_asked_for_in_vain() {
-    let alice = authority(Host::new("alice"), "password");
+    let alice = authority_on(Host::new("alice"), "password");
     let mut eve = Knocker::at(&alice);
     let offering = |offer: Offer| Request::KeyRequest(KeyRequest { offer, ..eve.by_secret() });
     let credentials =
@@ -180,7 +164,7 @@ fn a_weaker_way_in_is_asked_for_in_vain() {
         assert!(matches!(reject, Reject::Needed(_) | Reject::NotMember), "{what}: {reject:?}");
     }
 
-    let (_, request) = eve.by_exchange(None, Some(Secret::generate(&mut OsRng)));
+    let request = eve.by_exchange(None, Some(Secret::generate(&mut OsRng)));
     let key = eve.key(request);
     assert_eq!(key.way, Way::By(Modes::of(&[Mode::Password])));
     let (wanted, nothing): (_, Nothing) = (eve.own(), None);
@@ -279,12 +263,11 @@ fn with_share(request: &KeyRequest, nameplate: u32, share: &[u8]) -> KeyRequest 
 
 /// The share in a request, as it is sent.
 fn share_of(request: &KeyRequest) -> Vec<u8> {
-    match &request.offer {
-        Offer::Stranger(Credentials { invite: Some(InviteOffer::Code { share, .. }), .. }) => {
-            codec::encode(share)
-        }
-        other => panic!("{other:?}"),
-    }
+    let Offer::Stranger(Credentials { invite: Some(InviteOffer::Code { share, .. }), .. }) = &request.offer
+    else {
+        panic!("{request:?}")
+    };
+    codec::encode(share)
 }
 
 /// A14: an authority whose share, side or confirmation is turned back on it, by somebody who does not know the code
@@ -305,7 +288,7 @@ fn an_exchange_that_is_turned_back_admits_nobody_and_is_charged() {
     let theirs = |key: &AuthorityKey| key.code.clone().unwrap();
 
     // A share of the wrong side, or of none, gets no confirmation: that is no guess.
-    let (_, request) = eve.by_exchange(right(), None);
+    let request = eve.by_exchange(right(), None);
     for side in [SIDES[1], 0, b'S', 255] {
         let mut share = share_of(&request);
         share[0] = side;
@@ -321,231 +304,21 @@ fn an_exchange_that_is_turned_back_admits_nobody_and_is_charged() {
     // Its own share, sent back as if it were the candidate's: a second charge.
     let mut share = codec::encode(&theirs(&key).share);
     share[0] = SIDES[0];
-    let (_, request) = eve.by_exchange(right(), None);
+    let request = eve.by_exchange(right(), None);
     let key = eve.key(with_share(&request, nameplate, &share));
     let back = with_confirmation(&eve.own(), theirs(&key).confirmation);
     let enrol = eve.sealed(&key, &eve.puppet.keys().sealing, &back);
     assert_eq!(eve.is_refused("the authority's share", enrol), Reject::Invite);
     assert!(!is_enrolled(&alice));
     // A third, which is never confirmed; and then the code is burned for everybody.
-    let (_, request) = eve.by_exchange(right(), None);
+    let request = eve.by_exchange(right(), None);
     let _ = eve.key(request);
-    let (_, request) = eve.by_exchange(right(), None);
+    let request = eve.by_exchange(right(), None);
     assert_eq!(eve.is_refused("a burned code", Request::KeyRequest(request)), Reject::InviteBurned);
     assert!(!is_enrolled(&alice));
     // The invite itself is not, for who copies its URI.
     let carol = Host::new("carol");
     let _ = carol.run(["join", invite["uri"].as_str().unwrap(), "--name", "carol"]).ok();
-}
-
-/// What somebody makes of the answer of an authority whose network the joiner means.
-type Twist = fn(&mut FalseAuthority, &KeyRequest, &mut AuthorityKey);
-
-/// A real `lanyard join` with a URI and the password turns to an authority that is the right one but for what
-/// `twist` does; it has to refuse with `words`, keep nothing and give nothing away.
-#[track_caller]
-fn is_refused_by_the_joiner(rule: &str, what: &str, twist: Twist, words: &str) {
-    let mut office = FalseAuthority::new(rule, PASSWORD);
-    let seed = office.seed();
-    let pinned = FalseAuthority::uri(&office, ([127, 0, 0, 1], 1).into());
-    let impostor = Impostor::new(&seed, move |from, request| {
-        let answer = office.answer(from, request)?;
-        match (request, answer) {
-            (Request::KeyRequest(request), Response::AuthorityKey(mut key)) => {
-                twist(&mut office, request, &mut key);
-                Some(Response::AuthorityKey(key))
-            }
-            (_, answer) => Some(answer),
-        }
-    });
-    let uri = pinned.replace("127.0.0.1:1", &impostor.address().to_string());
-    let bob = Host::new("bob");
-    let refused = joins(&bob, &uri).fails(4);
-    assert!(refused.stderr().contains(words), "{what}\n{refused}");
-    keeps_nothing(what, &bob, &impostor);
-}
-
-fn joins(bob: &Host, uri: &str) -> Output {
-    let password = bob.write("password", PASSWORD.as_bytes());
-    bob.run(["join", uri, "--name", "bob", "--password-file", password.to_str().unwrap()])
-}
-
-#[track_caller]
-fn keeps_nothing(what: &str, bob: &Host, impostor: &Impostor) {
-    let _ = bob.run(["cert", "export"]).fails(4);
-    let heard = impostor.heard();
-    assert!(!heard.is_empty(), "{what}: the joiner did not even ask");
-    let only_asked = heard.iter().all(|request| matches!(request, Request::KeyRequest(_)));
-    assert!(only_asked, "{what}: the joiner said {heard:?}");
-}
-
-/// A joiner takes the authority that poses here for the right one as long as nothing is twisted: so it is the twist
-/// that is refused.
-#[test]
-fn an_untwisted_answer_is_believed() {
-    let mut office = FalseAuthority::new("password", PASSWORD);
-    let seed = office.seed();
-    let pinned = office.uri(([127, 0, 0, 1], 1).into());
-    let impostor = Impostor::new(&seed, move |from, request| office.answer(from, request));
-    let uri = pinned.replace("127.0.0.1:1", &impostor.address().to_string());
-    let bob = Host::new("bob");
-    let _ = joins(&bob, &uri).ok();
-    let shown = bob.run(["cert", "show", "--json"]).ok().json();
-    assert!(shown["spiffe_id"].as_str().unwrap().ends_with("/node/bob"), "{shown}");
-}
-
-/// A10, A18: a joiner sees when the modes were edited on the way, signed anew or not, and does not go in by a way
-/// that the rule has not.
-#[test]
-fn a_joiner_refuses_modes_that_were_edited() {
-    let by_nothing: Twist = |_, _, key| {
-        key.admission = "open".parse().unwrap();
-        key.way = Way::By(Modes::of(&[Mode::Open]));
-    };
-    let stripped: Twist = |_, _, key| key.admission = "password".parse().unwrap();
-    let stripped_and_signed: Twist = |office, request, key| {
-        key.admission = "password".parse().unwrap();
-        office.sign(request, key);
-    };
-    let beside_the_rule: Twist = |office, request, key| {
-        key.way = Way::By(Modes::of(&[Mode::Open]));
-        office.sign(request, key);
-    };
-    let what_it_has_not: Twist = |office, request, key| {
-        key.admission = "invite".parse().unwrap();
-        key.way = Way::By(Modes::of(&[Mode::Invite]));
-        office.sign(request, key);
-    };
-    let waiting: Twist = |office, request, key| {
-        key.way = Way::Waiting;
-        office.sign(request, key);
-    };
-    let renewal: Twist = |office, request, key| {
-        key.way = Way::Renewal;
-        office.sign(request, key);
-    };
-    let (unsigned, rule) = ("not signed by its key", "does not fit its own rule");
-    let password = "does not know this password";
-    for (what, twist, words) in [
-        ("open instead of the password", by_nothing, unsigned),
-        ("a mode stripped", stripped, unsigned),
-        ("a mode stripped, signed anew", stripped_and_signed, password),
-        ("a way beside the rule", beside_the_rule, rule),
-        ("an invite where there is none", what_it_has_not, rule),
-        ("as one who waits", waiting, rule),
-        ("as one who was here before", renewal, rule),
-    ] {
-        is_refused_by_the_joiner("password,guid+approval", what, twist, words);
-    }
-}
-
-/// A14: a joiner whose share is turned back on it, or under whose exchange a side, a certificate or the purpose is
-/// swapped, by the holder of the right keys, refuses.
-#[test]
-fn a_joiner_refuses_an_exchange_that_is_turned_back_or_swapped() {
-    fn own_share(request: &KeyRequest, side: u8) -> Vec<u8> {
-        let Offer::Stranger(Credentials { password: Some(share), .. }) = &request.offer else {
-            panic!("{request:?}")
-        };
-        let mut share = codec::encode(share);
-        share[0] = side;
-        share
-    }
-    fn answer_with(office: &FalseAuthority, request: &KeyRequest, key: &mut AuthorityKey, share: &[u8]) {
-        if let Some(pake) = &mut key.password {
-            pake.share = codec::decode::<_, 64>(share).unwrap();
-        }
-        office.sign(request, key);
-    }
-    let reflected: Twist = |office, request, key| {
-        answer_with(office, request, key, &own_share(request, SIDES[0]));
-    };
-    let reflected_as_its_own: Twist = |office, request, key| {
-        answer_with(office, request, key, &own_share(request, SIDES[1]));
-    };
-    let flipped: Twist = |office, request, key| {
-        let mut share = codec::encode(&key.password.as_ref().unwrap().share);
-        share[0] = SIDES[0];
-        answer_with(office, request, key, &share);
-    };
-    let confirmed_otherwise: Twist = |office, request, key| {
-        key.password.as_mut().unwrap().confirmation[31] ^= 1;
-        office.sign(request, key);
-    };
-    let unconfirmed: Twist = |office, request, key| {
-        key.password = None;
-        office.sign(request, key);
-    };
-    let for_a_code: Twist = |office, request, key| {
-        key.code = key.password.take();
-        office.sign(request, key);
-    };
-    let other_leaf: Twist = |office, request, key| {
-        key.leaf = office.other_leaf();
-        office.sign(request, key);
-    };
-    let other_ca: Twist = |office, request, key| {
-        key.ca = office.other_ca();
-        office.sign(request, key);
-    };
-    let other_token: Twist = |office, request, key| {
-        key.token[0] ^= 1;
-        office.sign(request, key);
-    };
-    for (what, twist) in [
-        ("the share reflected", reflected),
-        ("the share reflected as the other side's", reflected_as_its_own),
-        ("the side byte flipped", flipped),
-        ("the confirmation altered", confirmed_otherwise),
-        ("no confirmation", unconfirmed),
-        ("the exchange of a code", for_a_code),
-        ("another certificate of the authority", other_leaf),
-        ("another certificate of the CA key", other_ca),
-        ("another token", other_token),
-    ] {
-        is_refused_by_the_joiner("password", what, twist, "does not know this password");
-    }
-    // Not signed anew, each is no answer of the authority at all.
-    let unsigned: Twist = |office, _, key| key.leaf = office.other_leaf();
-    is_refused_by_the_joiner("password", "another certificate", unsigned, "not signed by its key");
-}
-
-/// A12, A18: a member who answers a joiner in the authority's place is none, whatever chain it shows: its own, and
-/// the authority's.
-#[test]
-fn a_joiner_refuses_a_member_in_the_authoritys_place() {
-    let alice = Member::authority("alice");
-    let mut mallory = Puppet::new();
-    let status = alice.host.run(["status", "--json"]).ok().json();
-    let node = status["id"].as_str().unwrap().parse().unwrap();
-    let invite = alice.invite_uri();
-    mallory.enrol("mallory", alice.host.control_address(), node, &invite);
-    let mut knocker = Knocker::at(&alice);
-    let real = knocker.key(knocker.by_secret());
-    let own = mallory.certificate().unwrap().clone();
-    let at = |impostor: &Impostor| {
-        invite.replace(&alice.host.control_address().to_string(), &impostor.address().to_string())
-    };
-    for (what, leaf, words) in [
-        ("its own chain", own, "mallory is a member of the network, not its authority"),
-        ("the authority's chain", real.leaf.clone(), "the certificate is for node"),
-    ] {
-        let (seed, real) = (mallory.keys().identity.seed(), real.clone());
-        let key = IdentityKey::from_seed(&seed);
-        let impostor = Impostor::new(&seed, move |_, request| {
-            let Request::KeyRequest(request) = request else { return None };
-            let mut answer = AuthorityKey { leaf: leaf.clone(), now: ambient::now(), ..real.clone() };
-            // Less is asked for than the network's rule wants.
-            answer.admission = "open".parse().unwrap();
-            answer.way = Way::By(Modes::of(&[Mode::Open]));
-            answer.signature = signature(&key, request, &answer);
-            Some(Response::AuthorityKey(Box::new(answer)))
-        });
-        let bob = Host::new("bob");
-        let refused = bob.run(["join", &at(&impostor), "--name", "bob"]).fails(4);
-        assert!(refused.stderr().contains(words), "{what}\n{refused}");
-        keeps_nothing(what, &bob, &impostor);
-    }
 }
 
 /// A20: with open admission a host of another network, from which there is a route, is refused and told why; from
@@ -554,7 +327,7 @@ fn a_joiner_refuses_a_member_in_the_authoritys_place() {
 fn open_admission_is_for_the_local_network() {
     let Some(mut lan) = Lan::new() else { return };
     let Some(ip) = program("ip") else { return };
-    let alice = authority(lan.host("alice"), "open");
+    let alice = authority_on(lan.host("alice"), "open");
     let eve = lan.host("eve");
     let configure = |host: &Host, arguments: &str| {
         let mut command = host.program(&ip);

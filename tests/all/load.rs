@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use lanyard_tests::{Applicants, Chatter, Flood, Host, Member, Puppet, SOON, crowd, frame, noise, wait_for};
 
+use crate::gate::admitted;
 use crate::spine::{chat_log, texts_of};
 
 /// The most memory that a node has resident, whatever is thrown at it.
@@ -98,9 +99,7 @@ impl Greedy {
     fn new() -> Self {
         let alice = Member::authority("alice");
         let carol = alice.admit("carol");
-        let mut mallory = Puppet::new();
-        let id = alice.host.run(["status", "--json"]).ok().json()["id"].as_str().unwrap().parse().unwrap();
-        mallory.enrol("mallory", alice.host.control_address(), id, &alice.invite_uri());
+        let mallory = admitted("mallory", &alice);
         Self { alice, carol, mallory }
     }
 
