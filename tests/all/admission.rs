@@ -8,7 +8,11 @@ const STRONG: &[u8] = b"correct horse battery staple\n";
 
 /// An authority that admits by `rule`, with a password if it needs one.
 fn authority(lan: &mut Lan, rule: &str) -> Member {
-    let host = lan.host("alice");
+    authority_on(lan.host("alice"), rule)
+}
+
+/// This host as the authority of `shop.lan` that admits by `rule`, with a password if it needs one.
+pub(crate) fn authority_on(host: Host, rule: &str) -> Member {
     let file = host.write("password", STRONG);
     let mut arguments = vec!["init", "shop.lan", "--name", "alice", "--admission", rule];
     if rule.contains("password") {

@@ -3,8 +3,11 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::thread;
 
-use lanyard_tests::{Frames, Host, Lan, Member, Process, SOON, Stranger, frame, noise, program, wait_for};
+use lanyard_tests::{
+    Chatter, Frames, Host, Lan, Member, Process, SOON, Stranger, frame, noise, program, wait_for,
+};
 
 use crate::spine::{chat_log, texts_of};
 
@@ -16,12 +19,7 @@ fn firewall_on_the_lane_is_gone_round_until_it_opens() {
     let Some(nft) = program("nft") else { return };
     let alice = Member::authority_on(lan.host("alice").logging("lanyard_node=debug"));
     let bob = alice.admit_host(lan.host("bob"));
-    filter(
-        &alice.host,
-        &nft,
-        "add table inet lane; add chain inet lane in { type filter hook input priority 0; }; \
-         add rule inet lane in tcp dport 4611 drop",
-    );
+    filter(&alice.host, &nft, DROP_LANE);
 
     let _ = bob.host.run(["chat", "alice", "-m", "round the corner"]).ok();
     assert_eq!(texts_of(&chat_log(&alice.host, "bob", 1)), ["round the corner"]);
@@ -43,6 +41,34 @@ fn firewall_on_the_lane_is_gone_round_until_it_opens() {
         alice.node.log().contains("way=Lane").then_some(())
     });
     drop(receive);
+}
+
+/// D9, R-T8: two hundred channels that are asked for at once, where a firewall drops everything on the lane's port,
+/// are all opened, and all live at a time.
+#[test]
+fn burst_of_channels_round_a_firewall_loses_none() {
+    const BURST: usize = 200;
+    let Some(mut lan) = Lan::new() else { return };
+    let Some(nft) = program("nft") else { return };
+    let alice = Member::authority_on(lan.host("alice").logging("lanyard_node=debug"));
+    let bob = alice.admit_host(lan.host("bob"));
+    filter(&alice.host, &nft, DROP_LANE);
+    let mut live: Vec<Chatter> = thread::scope(|scope| {
+        let opening: Vec<_> =
+            (0..BURST).map(|_| scope.spawn(|| Chatter::open(&bob.host, "alice").unwrap())).collect();
+        opening.into_iter().map(|opened| opened.join().unwrap()).collect()
+    });
+    for channel in &mut live {
+        channel.say("still there").unwrap();
+    }
+    for channel in live {
+        channel.end().unwrap();
+    }
+    let log = alice.node.log();
+    assert_eq!(log.matches("way=Stream").count(), BURST, "{log}");
+    assert!(!log.contains("way=Lane"), "{log}");
+    // All were given back.
+    Chatter::open(&bob.host, "alice").unwrap().end().unwrap();
 }
 
 /// R-T11, R-L7, D9: a stranger that asks for a stream for a channel gets not one byte, whatever it says on it, and
@@ -112,6 +138,10 @@ fn frames_that_cannot_be_are_refused() {
     let log = alice.node.stop().stderr();
     assert!(!log.contains("panicked"), "{log}");
 }
+
+/// Rules for a firewall that drops everything on the lane's port.
+const DROP_LANE: &str = "add table inet lane; add chain inet lane in { type filter hook input priority 0; }; \
+                         add rule inet lane in tcp dport 4611 drop";
 
 /// A connection, when the node takes one: it limits how often an address may.
 fn connected(target: SocketAddr) -> Frames {

@@ -123,11 +123,11 @@ fn is_kept_out(who: &str, puppet: &Puppet, target: SocketAddr) {
     opens_no_stream(who, puppet, target);
 }
 
-fn id_of(host: &Host) -> NodeId {
+pub(crate) fn id_of(host: &Host) -> NodeId {
     host.run(["status", "--json"]).ok().json()["id"].as_str().unwrap().parse().unwrap()
 }
 
-fn admitted(name: &str, authority: &Member) -> Puppet {
+pub(crate) fn admitted(name: &str, authority: &Member) -> Puppet {
     let mut puppet = Puppet::new();
     let target = authority.host.control_address();
     puppet.enrol(name, target, id_of(&authority.host), &authority.invite_uri());

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::time::Duration;
 
 use lanyard_tests::{Host, Member, RunningNode, SOON, noise, wait_for};
 use serde_json::{Value, json};
@@ -81,27 +80,6 @@ fn up_with_an_invite_joins_first() {
     let node = bob.up_with(&["--join", &alice.invite_uri(), "--name", "bob"]);
     assert_eq!(bob.run(["status", "--json"]).ok().json()["role"], "member", "{}", node.log());
     let _ = bob.run(["ping", "alice"]).ok();
-}
-
-/// R-L3: certificates of a minute, the authority's own included, are renewed without hands while the nodes talk.
-#[test]
-fn certificates_are_renewed_while_nodes_talk() {
-    let host = Host::new("alice");
-    fs::create_dir_all(host.state()).unwrap();
-    fs::write(host.state().join("config.toml"), "certificate_seconds = 60\n").unwrap();
-    let alice = Member::authority_on(host);
-    let bob = alice.admit("bob");
-    let serial = |host: &Host| host.run(["cert", "show", "--json"]).ok().json()["serial"].clone();
-    let before = [serial(&alice.host), serial(&bob.host)];
-    let minute = Duration::from_secs(60);
-    wait_for("both certificates are new", minute, || {
-        let _ = bob.host.run(["ping", "alice"]).ok();
-        let now = [serial(&alice.host), serial(&bob.host)];
-        (now[0] != before[0] && now[1] != before[1]).then_some(())
-    });
-    let _ = bob.host.run(["chat", "alice", "-m", "still here"]).ok();
-    let _ = bob.host.run(["cert", "renew"]).ok();
-    let _ = alice.host.run(["ping", "bob"]).ok();
 }
 
 /// R-T16: with `online_check = "require"` there is a ticket only with the authority's word, and a held one goes on.

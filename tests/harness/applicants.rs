@@ -11,20 +11,23 @@ use lanyard_protocol::enrolment::{Credentials, InviteOffer, KeyRequest, Offer};
 use lanyard_protocol::identity::{NodeId, SealingPublicKey};
 use lanyard_protocol::label::Digest;
 use lanyard_protocol::message::{self, Request};
+use libp2p::Multiaddr;
 use libp2p::identity::Keypair;
-use libp2p::request_response::{self, Event, Message};
+use libp2p::request_response::{Event, Message};
 use libp2p::swarm::SwarmEvent;
-use libp2p::{Multiaddr, Swarm, SwarmBuilder, noise, tcp, yamux};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::interval;
 
 use crate::Attacker;
-use crate::stranger::{Raw, configuration, protocols};
+use crate::stranger::{Talker, talker};
 
 /// The answer that costs the authority a signature: variant 1 of the responses, in version 1 of the frames.
 const AUTHORITY_KEY: [u8; 2] = [1, 1];
+
+/// How long an applicant keeps a connection that it does not use.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// A flood of requests to enrol, which goes on until this is dropped.
 pub struct Applicants {
@@ -49,7 +52,7 @@ impl Applicants {
             let key = Keypair::generate_ed25519();
             let request = key_request(&key, network);
             let guard = runtime.enter();
-            let swarm = applicant(key);
+            let swarm = talker(key, "/lanyard/control/1", IDLE);
             drop(guard);
             let target = runtime.block_on(way_from(attacker.address(), target)).expect("there are ports");
             let pace = Duration::from_secs(1) * each / a_second;
@@ -80,21 +83,6 @@ impl Drop for Applicants {
     }
 }
 
-type Applicant = Swarm<request_response::Behaviour<Raw>>;
-
-fn applicant(key: Keypair) -> Applicant {
-    SwarmBuilder::with_existing_identity(key)
-        .with_tokio()
-        .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
-        .expect("the transport is sound")
-        .with_behaviour(|_| {
-            request_response::Behaviour::with_codec(Raw, protocols("/lanyard/control/1"), configuration())
-        })
-        .expect("the behaviour is sound")
-        .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(60)))
-        .build()
-}
-
 /// An address at which connections are passed on to `target`, which sees them come from `source`: libp2p does not let
 /// its users choose that.
 async fn way_from(source: Ipv4Addr, target: SocketAddr) -> io::Result<SocketAddr> {
@@ -115,7 +103,7 @@ async fn way_from(source: Ipv4Addr, target: SocketAddr) -> io::Result<SocketAddr
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "a swarm tells of much that does not matter here")]
 async fn apply(
-    mut swarm: Applicant,
+    mut swarm: Talker,
     target: Multiaddr,
     request: Vec<u8>,
     pace: Duration,

@@ -25,6 +25,7 @@ const BLOCKED: Duration = Duration::from_secs(1);
 
 /// The kinds of frames that are read here.
 const DATA: u8 = 0;
+const PING: u8 = 2;
 const GO_AWAY: u8 = 3;
 
 /// An encrypted connection to a node, on which Yamux has been agreed upon and nothing is spoken yet.
@@ -42,12 +43,21 @@ impl Frames {
     /// # Panics
     /// When the system gives no thread.
     pub fn connect(target: SocketAddr) -> io::Result<Self> {
+        Self::with_key(&identity::Keypair::generate_ed25519(), target)
+    }
+
+    /// As [`Frames::connect`], as the node whose identity key has this seed.
+    pub(crate) fn with_seed(seed: &[u8; 32], target: SocketAddr) -> io::Result<Self> {
+        let key = identity::Keypair::ed25519_from_bytes(*seed).map_err(io::Error::other)?;
+        Self::with_key(&key, target)
+    }
+
+    fn with_key(key: &identity::Keypair, target: SocketAddr) -> io::Result<Self> {
         let runtime = Runtime::new().expect("there are threads");
         let stream = runtime.block_on(async {
-            let key = identity::Keypair::generate_ed25519();
             let mut transport = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
                 .upgrade(Version::V1)
-                .authenticate(noise::Config::new(&key).map_err(io::Error::other)?)
+                .authenticate(noise::Config::new(key).map_err(io::Error::other)?)
                 .multiplex(ByHand);
             let mut address = Multiaddr::from(target.ip());
             address.push(libp2p::multiaddr::Protocol::Tcp(target.port()));
@@ -69,30 +79,41 @@ impl Frames {
         runtime.block_on(async { matches!(timeout(BLOCKED, sending).await, Ok(Ok(()))) })
     }
 
+    /// Asks for an answer of the multiplexer, and reads whatever comes until there is one; false if the node ends the
+    /// connection instead, or does neither.
+    pub fn is_answered(&mut self) -> bool {
+        let sent = self.send(&frame(PING, 1, 0, 7, &[]));
+        let Self { runtime, stream } = self;
+        sent && runtime.block_on(async { matches!(timeout(PATIENCE, next(stream, PING)).await, Ok(true)) })
+    }
+
     /// Reads whatever comes until the node ends the connection, or says that it is at an end; false if it does
     /// neither.
     pub fn is_refused(&mut self) -> bool {
         let Self { runtime, stream } = self;
-        runtime.block_on(async { timeout(PATIENCE, refusal(stream)).await.is_ok() })
+        runtime.block_on(async { timeout(PATIENCE, next(stream, GO_AWAY)).await.is_ok() })
     }
 }
 
-async fn refusal(stream: &mut Bare) {
+/// Reads up to the next frame of `kind`; false if the connection ends before, or is said to.
+async fn next(stream: &mut Bare, kind: u8) -> bool {
     loop {
         let mut header = [0; 12];
         if stream.0.read_exact(&mut header).await.is_err() {
-            return;
+            return false;
         }
-        let [_, kind, _, _, _, _, _, _, length @ ..] = header;
-        match kind {
-            GO_AWAY => return,
-            DATA => {
-                let mut body = vec![0; u32::from_be_bytes(length) as usize];
-                if stream.0.read_exact(&mut body).await.is_err() {
-                    return;
-                }
+        let [_, found, _, _, _, _, _, _, length @ ..] = header;
+        if found == DATA {
+            let mut body = vec![0; u32::from_be_bytes(length) as usize];
+            if stream.0.read_exact(&mut body).await.is_err() {
+                return false;
             }
-            _ => {}
+        }
+        if found == kind {
+            return true;
+        }
+        if found == GO_AWAY {
+            return false;
         }
     }
 }

@@ -1,35 +1,63 @@
 //! A peer with keys of its own, which says what it is told to, and is admitted if somebody admits it.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use lanyard_node::ambient::{self, OsRng};
-use lanyard_protocol::certificate::CertificateDer;
+use lanyard_protocol::certificate::{CertificateDer, TrustAnchor};
 use lanyard_protocol::control::{Guid, MachineId};
 use lanyard_protocol::enrolment::{Answered, Asked, Hope, HopeInvite, InviteUri, Prospect};
 use lanyard_protocol::hello::{Addresses, Hello};
 use lanyard_protocol::identity::{NodeId, NodeKeys, NodeName};
 use lanyard_protocol::message::{self, Request, Response};
 
-use crate::Stranger;
+use crate::{Frames, Stranger};
 
 /// A peer without an engine: it has keys, maybe a certificate, and no scruples.
 pub struct Puppet {
     keys: NodeKeys,
     certificate: Option<CertificateDer>,
+    anchor: Option<TrustAnchor>,
 }
 
 impl Puppet {
     /// A peer that nobody knows.
     #[must_use]
     pub fn new() -> Self {
-        Self { keys: NodeKeys::generate(&mut OsRng), certificate: None }
+        Self { keys: NodeKeys::generate(&mut OsRng), certificate: None, anchor: None }
     }
 
     /// Its id.
     #[must_use]
     pub fn id(&self) -> NodeId {
         self.keys.node_id()
+    }
+
+    /// Its keys.
+    #[must_use]
+    pub const fn keys(&self) -> &NodeKeys {
+        &self.keys
+    }
+
+    /// Its certificate, if it has one.
+    #[must_use]
+    pub const fn certificate(&self) -> Option<&CertificateDer> {
+        self.certificate.as_ref()
+    }
+
+    /// What it verifies others' certificates against, if it has one.
+    #[must_use]
+    pub(crate) const fn anchor(&self) -> Option<&TrustAnchor> {
+        self.anchor.as_ref()
+    }
+
+    /// A fresh connection to the node at `target` on which it writes the multiplexer's frames by hand.
+    ///
+    /// # Errors
+    /// The node does not take it.
+    pub fn frames(&self, target: SocketAddr) -> io::Result<Frames> {
+        Frames::with_seed(&self.keys.identity.seed(), target)
     }
 
     /// A fresh connection to the node at `target`, over which it speaks `protocol`.
@@ -69,6 +97,7 @@ impl Puppet {
         };
         let enrolled = requested.answered(&answer, &self.keys, ambient::now()).expect("it is a certificate");
         self.certificate = Some(enrolled.leaf.der().clone());
+        self.anchor = Some(enrolled.anchor);
     }
 
     /// What it greets others with, if it has a certificate.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, StreamExt as _};
 use libp2p::identity::Keypair;
+use libp2p::multiaddr::Protocol;
 use libp2p::request_response::{self, Codec, Event, Message, ProtocolSupport};
 use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, noise, tcp, yamux};
@@ -15,10 +16,13 @@ use tokio::time::timeout;
 /// How long a node may take to answer, or to say that it does not.
 const PATIENCE: Duration = Duration::from_secs(12);
 
+/// Somebody who asks and is asked, in bytes.
+pub(crate) type Talker = Swarm<request_response::Behaviour<Raw>>;
+
 /// A libp2p peer with a key of its own and no certificate.
 pub struct Stranger {
     runtime: Runtime,
-    swarm: Swarm<request_response::Behaviour<Raw>>,
+    swarm: Talker,
     address: Multiaddr,
     peer: Option<PeerId>,
 }
@@ -55,19 +59,10 @@ impl Stranger {
     fn with_key(key: Keypair, target: SocketAddr, protocol: &'static str) -> Self {
         let runtime = Runtime::new().expect("there are threads");
         let guard = runtime.enter();
-        let swarm = SwarmBuilder::with_existing_identity(key)
-            .with_tokio()
-            .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
-            .expect("the transport is sound")
-            .with_behaviour(|_| {
-                request_response::Behaviour::with_codec(Raw, protocols(protocol), configuration())
-            })
-            .expect("the behaviour is sound")
-            .with_swarm_config(|config| config.with_idle_connection_timeout(PATIENCE))
-            .build();
+        let swarm = talker(key, protocol, PATIENCE);
         drop(guard);
         let mut address = Multiaddr::from(target.ip());
-        address.push(libp2p::multiaddr::Protocol::Tcp(target.port()));
+        address.push(Protocol::Tcp(target.port()));
         Self { runtime, swarm, address, peer: None }
     }
 
@@ -87,11 +82,79 @@ impl Stranger {
             timeout(PATIENCE, answer(swarm)).await.ok().flatten()
         })
     }
+
+    /// Sends `frame` on `many` streams, each its own, of which so many are open at a time; says how many were taken,
+    /// which is to say answered with anything.
+    ///
+    /// # Panics
+    /// When the node takes no connection any more.
+    pub fn flood(&mut self, frame: &[u8], many: usize, at_a_time: usize) -> usize {
+        let Self { runtime, swarm, address, peer } = self;
+        runtime.block_on(async {
+            let (mut begun, mut open, mut taken) = (0, 0, 0);
+            while begun < many || open > 0 {
+                match peer.filter(|node| swarm.is_connected(node)) {
+                    Some(node) => {
+                        while begun < many && open < at_a_time {
+                            swarm.behaviour_mut().send_request(&node, frame.to_vec());
+                            (begun, open) = (begun + 1, open + 1);
+                        }
+                    }
+                    None if open == 0 => {
+                        *peer = Some(connect(swarm, address).await);
+                        continue;
+                    }
+                    // Those that were open have failed, which is still to be heard.
+                    None => {}
+                }
+                if let Some(answered) = fate(swarm).await {
+                    open -= 1;
+                    taken += usize::from(answered);
+                }
+            }
+            taken
+        })
+    }
+}
+
+/// What became of a stream, if the next event is about one.
+#[expect(clippy::wildcard_enum_match_arm, reason = "a swarm tells of much that does not matter here")]
+async fn fate(swarm: &mut Talker) -> Option<bool> {
+    match swarm.select_next_some().await {
+        SwarmEvent::Behaviour(Event::Message { message: Message::Response { response, .. }, .. }) => {
+            Some(!response.is_empty())
+        }
+        SwarmEvent::Behaviour(Event::OutboundFailure { .. }) => Some(false),
+        _ => None,
+    }
+}
+
+/// A swarm that speaks `protocol` and keeps a connection that is not used for `idle`. Needs a Tokio runtime.
+pub(crate) fn talker(key: Keypair, protocol: &'static str, idle: Duration) -> Talker {
+    SwarmBuilder::with_existing_identity(key)
+        .with_tokio()
+        .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
+        .expect("the transport is sound")
+        .with_behaviour(|_| {
+            request_response::Behaviour::with_codec(Raw, protocols(protocol), configuration())
+        })
+        .expect("the behaviour is sound")
+        .with_swarm_config(|config| config.with_idle_connection_timeout(idle))
+        .build()
+}
+
+/// The address and port of an address of the transport.
+pub(crate) fn address_of(address: &Multiaddr) -> Option<SocketAddr> {
+    let mut parts = address.iter();
+    match (parts.next()?, parts.next()?) {
+        (Protocol::Ip4(ip), Protocol::Tcp(port)) => Some((ip, port).into()),
+        _ => None,
+    }
 }
 
 /// Connects, again and again: nodes limit how often an address may.
 #[expect(clippy::wildcard_enum_match_arm, reason = "a swarm tells of much that does not matter here")]
-async fn connect(swarm: &mut Swarm<request_response::Behaviour<Raw>>, address: &Multiaddr) -> PeerId {
+async fn connect(swarm: &mut Talker, address: &Multiaddr) -> PeerId {
     let connected = async {
         loop {
             swarm.dial(address.clone()).expect("the address is sound");
@@ -108,7 +171,7 @@ async fn connect(swarm: &mut Swarm<request_response::Behaviour<Raw>>, address: &
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "a swarm tells of much that does not matter here")]
-async fn answer(swarm: &mut Swarm<request_response::Behaviour<Raw>>) -> Option<Vec<u8>> {
+async fn answer(swarm: &mut Talker) -> Option<Vec<u8>> {
     loop {
         match swarm.select_next_some().await {
             SwarmEvent::Behaviour(Event::Message { message: Message::Response { response, .. }, .. }) => {

@@ -8,7 +8,6 @@ mod fallback;
 mod lease;
 mod local_api;
 mod members;
-mod renewal;
 mod start;
 mod tools;
 

@@ -3,6 +3,10 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 use lanyard_node::tools::chat::message::{StreamId, ToReceiver, ToSender};
 use lanyard_node::tools::file::message::{self as file, Decline, End, Offer, OfferId, Refusal, Reply};
@@ -137,6 +141,48 @@ fn every_byte_of_the_corpus_may_change() {
         }
     }
     assert!(runs > 1_000, "{runs}");
+}
+
+/// Runs of the state machine where nobody says for how long.
+const RUNS: u64 = 300;
+
+/// The most bytes of a run: what is beyond the last step is not looked at.
+const RUN_BYTES: usize = 640;
+
+/// D11: whole engines are told what strangers have heard others say, altered or not, in any order and state: for
+/// `LANYARD_FUZZ_SECONDS`, or for a few hundred runs. The runs have numbers, and the same number is the same run.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "for how long is said in real time")]
+fn whatever_is_said_in_any_state_is_harmless() {
+    let seconds = std::env::var("LANYARD_FUZZ_SECONDS").ok().map(|text| text.parse().unwrap());
+    let (start, limit) = (Instant::now(), seconds.map(Duration::from_secs));
+    let goes_on = |number| limit.map_or(number < RUNS, |limit| start.elapsed() < limit);
+    let mut number = 0;
+    while goes_on(number) {
+        let mut input = vec![0; RUN_BYTES];
+        ChaCha8Rng::seed_from_u64(number).fill_bytes(&mut input);
+        let kept = Kept(&input, number);
+        crate::machine(&input);
+        drop(kept);
+        number += 1;
+        if number.is_multiple_of(100_000) {
+            eprintln!("{number} runs in {:?}", start.elapsed());
+        }
+    }
+    eprintln!("{number} runs in {:?}", start.elapsed());
+}
+
+/// An input, which is kept if it is a finding.
+struct Kept<'a>(&'a [u8], u64);
+
+impl Drop for Kept<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let path = std::env::temp_dir().join(format!("lanyard-machine-{}", self.1));
+            let _ = fs::write(&path, self.0);
+            eprintln!("found by run {}: {}", self.1, path.display());
+        }
+    }
 }
 
 fn bless() {
