@@ -263,11 +263,9 @@ impl Network {
             SwarmEvent::Behaviour(BehaviourEvent::Discovery(mdns::Event::Discovered(found))) => {
                 self.handle_discovered(found);
             }
-            SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) => {
-                if self.pulse.is_lost(&event) {
-                    tracing::debug!(peer = %event.peer, "the other end of a connection does not answer");
-                    self.swarm.close_connection(event.connection);
-                }
+            SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) if self.pulse.is_lost(&event) => {
+                tracing::debug!(peer = %event.peer, "the other end of a connection does not answer");
+                self.swarm.close_connection(event.connection);
             }
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 self.handle_established(peer_id, connection_id, &endpoint);
