@@ -39,7 +39,7 @@ impl Transfer {
         Self { send, receive }
     }
 
-    fn is_cut(self, to: &Member) {
+    fn ends_cut(self, to: &Member) {
         for process in [self.send, self.receive] {
             let ended = process.ends(Duration::from_secs(10));
             assert_ne!(ended.code(), Some(0), "{ended}");
@@ -61,7 +61,7 @@ fn a_provider_ends_a_ticket_and_its_channels() {
     assert_eq!(id_of(&held), id_of(&minted));
     let report = carol.host.run(["ticket", "revoke", id_of(&minted), "--json"]).ok().json();
     assert_eq!([&report["confirmed"], &report["revoked"]], [true, true]);
-    transfer.is_cut(&carol);
+    transfer.ends_cut(&carol);
     assert_eq!(ticket(&carol.host, "minted", "file")["revoked"], true);
 
     let small = bob.host.write("small.bin", b"order");
@@ -87,7 +87,7 @@ fn a_holder_gives_a_ticket_up() {
     let held = ticket(&bob.host, "held", "file");
     let said = bob.host.run(["ticket", "revoke", id_of(&held)]).ok();
     assert!(said.stderr().contains("carol refuses it"), "{said}");
-    transfer.is_cut(&carol);
+    transfer.ends_cut(&carol);
     assert!(tickets(&bob.host, "held").is_empty());
     assert_eq!(ticket(&carol.host, "minted", "file")["revoked"], true);
 

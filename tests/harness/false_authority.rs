@@ -14,6 +14,7 @@ use lanyard_protocol::identity::{IdentityKey, NodeId, NodeKeys, NodeName, Signat
 use lanyard_protocol::label::Label;
 use lanyard_protocol::message::{Request, Response};
 use lanyard_protocol::reject::Reject;
+use lanyard_protocol::revocation::RevocationList;
 use lanyard_protocol::time::Timestamp;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -77,7 +78,8 @@ impl FalseAuthority {
             | Request::Status(_)
             | Request::Ticket(_)
             | Request::Ping
-            | Request::Revocations(_) => Err(Reject::NotMember),
+            | Request::Revocations(_)
+            | Request::RevokeTicket(_) => Err(Reject::NotMember),
         };
         Some(answered.unwrap_or_else(Response::Reject))
     }
@@ -89,7 +91,9 @@ impl FalseAuthority {
     }
 
     fn enrol(&mut self, from: NodeId, request: &EnrolRequest) -> Result<Response, Reject> {
-        let enrolled = self.authority.enrol(request, origin(from), &self.keys, ambient::now(), &mut OsRng);
+        let nobody = RevocationList::default();
+        let me = (&self.keys, &nobody);
+        let enrolled = self.authority.enrol(request, origin(from), me, ambient::now(), &mut OsRng);
         match enrolled {
             Ok(Issued { answer: Verdict::Admitted(answer, _), .. }) => Ok(Response::Enrolled(answer)),
             Ok(Issued { answer: Verdict::Waiting, .. }) => Ok(Response::Waiting),

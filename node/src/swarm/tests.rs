@@ -122,12 +122,12 @@ async fn a_connection_that_is_kept_outlives_one_that_is_not() {
     };
     assert!(matches!(ended, Event::Disconnected { .. }), "{ended:?}");
     alice.request(RequestId(5), &id(2), b"ask".to_vec());
-    loop {
-        match next(&mut bob, &mut alice).await {
-            Event::Request { from, .. } => return assert_eq!(from, id(1)),
-            event => assert!(matches!(event, Event::Disconnected { peer } if peer == id(3)), "{event:?}"),
-        }
+    // Bob may have yet to hear that Carol is gone.
+    let mut event = next(&mut bob, &mut alice).await;
+    if matches!(event, Event::Disconnected { peer } if peer == id(3)) {
+        event = next(&mut bob, &mut alice).await;
     }
+    assert!(matches!(event, Event::Request { from, .. } if from == id(1)), "{event:?}");
 }
 
 /// R-C2: a cable that was pulled is noticed, though nobody says that a connection has ended.
