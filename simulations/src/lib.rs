@@ -24,6 +24,7 @@ pub mod moment;
 mod node;
 mod port;
 pub mod reference;
+pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod trace;
