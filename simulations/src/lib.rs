@@ -2,7 +2,7 @@
 //!
 //! The engine of a node takes bytes, the time and randomness, and gives back what is to be done. So the very engine that
 //! runs in a node runs here, as often as there is memory for, on a network, on disks and by clocks that are simulated;
-//! and the same seed gives the same run. A simple model ([`reference`]) says what ought to be, after every step; what is
+//! and the same seed gives the same run. A simple model ([`mod@reference`]) says what ought to be, after every step; what is
 //! not so is a violation, and the run stops there with the steps that led to it.
 //!
 //! ```text
@@ -24,6 +24,7 @@ pub mod moment;
 mod node;
 mod port;
 pub mod reference;
+pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod trace;

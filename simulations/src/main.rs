@@ -1,36 +1,37 @@
-//! The command `lanyard-sim`.
+//! The command `lanyard-sim`: it parses, calls one command, and maps its end to an exit code.
 
-use std::time::Instant;
+mod args;
+mod commands;
+mod progress;
+mod screen;
+mod source;
+mod stopwatch;
 
-use lanyard_simulations::run::{Run, RunOptions};
-use lanyard_simulations::scenario::built_in;
+use std::process::ExitCode;
 
-#[expect(clippy::disallowed_methods, clippy::print_stdout)]
-fn main() -> anyhow::Result<()> {
-    let args: Vec<String> = std::env::args().collect();
-    let scenario = built_in(&args[1]).ok_or_else(|| anyhow::anyhow!("no such"))?;
-    let began = Instant::now();
-    let options = RunOptions {
-        seed: args[3].parse()?,
-        nodes: args[2].parse()?,
-        threads: args[4].parse()?,
-        keep_all_steps: false,
+use self::args::{Command, Stop};
+use self::commands::{Ending, list, replay, run, show};
+
+fn main() -> ExitCode {
+    let result = match args::parse() {
+        Ok(command) => call(command),
+        Err(Stop::Help(text)) => screen::data(&text).map(|()| Ending::AsItOught),
+        Err(Stop::Usage(failure)) => Err(failure),
     };
-    let outcome = Run::new(scenario, options)?.finish(&mut |_, _| {});
-    println!("{} {} events {} {:?}", outcome.trace_hash, outcome.events, outcome.ended, began.elapsed());
-    println!(
-        "joined {} opened {} failed {:?}",
-        outcome.measure.enrolments.len(),
-        outcome.measure.opened.len(),
-        outcome.measure.failed
-    );
-    for v in &outcome.violations {
-        println!("{} at {}: {} {:?}", v.invariant, v.at, v.what, v.hosts);
-    }
-    if !outcome.violations.is_empty() {
-        for s in &outcome.steps {
-            println!("{} {} {} {:?} {}", s.at, s.host, s.what, s.with, s.size);
+    match result {
+        Ok(ending) => ExitCode::from(ending.exit_code()),
+        Err(failure) => {
+            screen::failure(&failure, args::wants_json());
+            ExitCode::from(failure.code.exit_code())
         }
     }
-    Ok(())
+}
+
+fn call(command: Command) -> commands::Result {
+    match command {
+        Command::Run(args) => run::run(&args),
+        Command::List => list(),
+        Command::Show { scenario } => show(&scenario),
+        Command::Replay { folder, threads } => replay::replay(&folder, threads),
+    }
 }

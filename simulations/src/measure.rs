@@ -1,7 +1,7 @@
 //! What a run took.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lanyard_protocol::control::{Answer, Code};
 use serde::Serialize;
@@ -19,6 +19,8 @@ pub struct Measure {
     pub opened: Vec<(Moment, Duration)>,
     /// Channels that were not, by why.
     pub failed: BTreeMap<&'static str, u64>,
+    /// When each of those was given up.
+    pub failures: Vec<Moment>,
     /// Renewals of certificates.
     pub renewals: u64,
     /// Revocations, by their number on the list.
@@ -26,15 +28,32 @@ pub struct Measure {
     /// Starts of nodes.
     pub starts: u64,
     certified: BTreeMap<HostId, u64>,
+    /// Who runs, and how far each one's list of revocations has come.
+    epochs: BTreeMap<HostId, u64>,
+    /// Orders to revoke that the authority has not carried out yet, by their number.
+    ordered: BTreeMap<u64, (Moment, HostId)>,
+    revoked: BTreeSet<HostId>,
 }
 
 /// How a revocation has spread.
 #[derive(Clone, Debug, Default)]
 pub struct Reach {
-    /// When the authority had it.
+    /// When it was ordered.
     pub began: Moment,
-    /// After how long each other node had it.
+    /// Whose membership it ends.
+    pub whose: Option<HostId>,
+    /// After how long each member that ran when it was ordered had it.
     pub after: Vec<Duration>,
+    /// Such members that do not have it.
+    pub waiting: BTreeSet<HostId>,
+}
+
+impl Reach {
+    /// How many members there were to hear of it.
+    #[must_use]
+    pub fn members(&self) -> usize {
+        self.after.len() + self.waiting.len()
+    }
 }
 
 impl Measure {
@@ -42,24 +61,36 @@ impl Measure {
     pub fn observe(&mut self, observed: &Observed) {
         let Observed { at, host, fact, .. } = observed;
         match fact {
-            Fact::Started { .. } => self.starts += 1,
+            Fact::Started { epoch, .. } => {
+                self.starts += 1;
+                self.spread(*at, *host, *epoch);
+            }
+            Fact::Stopped => {
+                self.epochs.remove(host);
+                if *host == AUTHORITY {
+                    self.ordered.clear();
+                }
+            }
             Fact::Certified(_) => {
                 let times = self.certified.entry(*host).or_default();
                 *times += 1;
                 self.renewals += u64::from(*times > 1);
             }
-            Fact::Answered { result, took, .. } => {
+            Fact::Answered { order, result, took } => {
+                self.ordered.remove(order);
                 if let Ok(Answer::Joined(_)) = result.as_deref() {
                     self.enrolments.push((*at, *took));
                 }
             }
             Fact::Opened { result, took, .. } => match result {
                 Ok(_) => self.opened.push((*at, *took)),
-                Err(failure) => *self.failed.entry(code(failure.code)).or_default() += 1,
+                Err(failure) => {
+                    *self.failed.entry(code(failure.code)).or_default() += 1;
+                    self.failures.push(*at);
+                }
             },
             Fact::Epoch(epoch) => self.spread(*at, *host, *epoch),
-            Fact::Stopped
-            | Fact::Confirmed(_)
+            Fact::Confirmed(_)
             | Fact::Heard { .. }
             | Fact::Channel { .. }
             | Fact::ChannelEnded { .. }
@@ -68,14 +99,48 @@ impl Measure {
         }
     }
 
+    /// The authority has been told, by an order of this number, to take the membership of `whose` away.
+    pub fn ordered_revocation(&mut self, order: u64, whose: HostId, at: Moment) {
+        self.ordered.insert(order, (at, whose));
+    }
+
+    /// A host's list of revocations has come so far: it may be several steps at once.
     fn spread(&mut self, at: Moment, host: HostId, epoch: u64) {
-        if host == HostId(0) {
-            self.revocations.entry(epoch).or_default().began = at;
-        } else if let Some(reach) = self.revocations.get_mut(&epoch) {
-            reach.after.push(at.since(reach.began));
+        let before = self.epochs.insert(host, epoch).unwrap_or_default();
+        for epoch in before + 1..=epoch {
+            if host == AUTHORITY {
+                self.revoked(at, epoch);
+            } else if let Some(reach) = self.revocations.get_mut(&epoch)
+                && reach.waiting.remove(&host)
+            {
+                reach.after.push(at.since(reach.began));
+            }
         }
     }
+
+    /// The authority's list has come so far: the next of the orders that it was given is carried out.
+    fn revoked(&mut self, at: Moment, epoch: u64) {
+        if self.revocations.contains_key(&epoch) {
+            return;
+        }
+        let order = self.ordered.pop_first().map(|(_, order)| order);
+        let whose = order.map(|(_, whose)| whose);
+        self.revoked.extend(whose);
+        let running = self.epochs.keys().copied().filter(|host| *host != AUTHORITY);
+        let members =
+            running.filter(|host| self.certified.contains_key(host) && !self.revoked.contains(host));
+        let reach = Reach {
+            began: order.map_or(at, |(told, _)| told),
+            whose,
+            after: Vec::new(),
+            waiting: members.collect(),
+        };
+        self.revocations.insert(epoch, reach);
+    }
 }
+
+/// The host at which memberships end.
+const AUTHORITY: HostId = HostId(0);
 
 fn code(code: Code) -> &'static str {
     match code {
@@ -122,12 +187,56 @@ impl Spread {
 
 #[cfg(test)]
 mod tests {
+    use lanyard_protocol::identity::NodeKeys;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng as _;
+
     use super::*;
+    use crate::fact::Certified;
+    use crate::moment::EPOCH;
 
     #[test]
     fn a_spread_has_a_middle_and_ends() {
         let spread = Spread::of((1..=200).map(Duration::from_millis));
         assert_eq!((spread.count, spread.median, spread.p99, spread.max), (200, 101.0, 199.0, 200.0));
         assert_eq!(Spread::of(core::iter::empty()), Spread::default());
+    }
+    fn observed(at: u64, host: u32, fact: Fact) -> Observed {
+        let at = Moment::at(Duration::from_millis(at));
+        Observed { at, host: HostId(host), now: at.wall(), fact }
+    }
+
+    fn started(at: u64, host: u32) -> [Observed; 2] {
+        let node = NodeKeys::generate(&mut ChaCha20Rng::seed_from_u64(host.into())).node_id();
+        let certified = Certified {
+            node,
+            name: "till".parse().unwrap(),
+            network: [0; 32],
+            issued: EPOCH,
+            not_after: EPOCH,
+            authority: host == 0,
+        };
+        let start = Fact::Started { node, member: false, epoch: 0 };
+        [observed(at, host, start), observed(at, host, Fact::Certified(certified))]
+    }
+
+    /// R-C9: the reach of a revocation is counted among those who ran when it was ordered and are members still.
+    #[test]
+    fn a_revocation_is_to_reach_the_other_members_that_run() {
+        let mut measure = Measure::default();
+        for observed in (0..5).flat_map(|host| started(0, host)) {
+            measure.observe(&observed);
+        }
+        measure.observe(&observed(1, 4, Fact::Stopped));
+        measure.ordered_revocation(1, HostId(1), Moment::at(Duration::from_millis(10)));
+        measure.ordered_revocation(2, HostId(4), Moment::at(Duration::from_millis(11)));
+        for (at, host, epoch) in [(12, 0, 2), (20, 2, 1), (30, 2, 2), (40, 4, 2)] {
+            measure.observe(&observed(at, host, Fact::Epoch(epoch)));
+        }
+        let first = &measure.revocations[&1];
+        assert_eq!((first.whose, first.members()), (Some(HostId(1)), 2), "hosts 2 and 3");
+        assert_eq!(first.after, [Duration::from_millis(10)]);
+        assert_eq!(measure.revocations[&2].after, [Duration::from_millis(19)]);
+        assert_eq!(measure.revocations[&2].waiting, BTreeSet::from([HostId(3)]));
     }
 }

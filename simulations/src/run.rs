@@ -170,8 +170,8 @@ impl Run {
                     break;
                 }
                 self.act();
-                progress(self.world.now(), self.world.events());
             }
+            progress(self.world.now(), self.world.events());
             self.judge();
         }
         if self.reference.violations().is_empty() {

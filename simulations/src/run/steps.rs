@@ -93,6 +93,7 @@ impl Run {
         let command = Command::Revoke(Revoke { peer, reason: None, wait_ms: 0 });
         if self.world.order(HostId(0), at, self.orders, Wish::Command(Box::new(command))) {
             self.reference.ordered_revocation(self.orders, host, at);
+            self.measure.ordered_revocation(self.orders, host, at);
         }
     }
 

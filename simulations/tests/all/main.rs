@@ -1,1 +1,3 @@
 //! Scenarios, small.
+
+mod report;
