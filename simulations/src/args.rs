@@ -59,6 +59,9 @@ pub(crate) struct Run {
     /// Write all figures, the scenario and a page to look at to this directory
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Run it with real nodes on this machine, in real time, and compare
+    #[arg(long, conflicts_with_all = ["seeds", "out"])]
+    pub(crate) live: bool,
     /// Print one JSON object for each seed, errors too
     #[arg(long)]
     pub(crate) json: bool,
@@ -73,6 +76,7 @@ pub(crate) enum Stop {
 }
 
 /// What the command line says.
+#[expect(clippy::wildcard_enum_match_arm, reason = "whatever else the parser finds is a mistake")]
 pub(crate) fn parse() -> Result<Command, Stop> {
     Cli::try_parse().map(|cli| cli.command).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Help(error.render().to_string()),

@@ -1,5 +1,6 @@
 //! What can be asked for.
 
+pub(crate) mod live;
 pub(crate) mod replay;
 pub(crate) mod run;
 

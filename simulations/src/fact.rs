@@ -2,8 +2,10 @@
 
 use core::time::Duration;
 
+use lanyard_protocol::certificate::Role;
 use lanyard_protocol::control::{Answer, Failure};
 use lanyard_protocol::identity::{NodeId, NodeName};
+use lanyard_protocol::snapshot::Snapshot;
 use lanyard_protocol::ticket::TicketId;
 use lanyard_protocol::time::Timestamp;
 
@@ -107,4 +109,20 @@ pub struct Certified {
     pub not_after: Timestamp,
     /// Whether it is an authority's.
     pub authority: bool,
+}
+
+impl Certified {
+    /// The certificate of a node, if it is a member of a network.
+    #[must_use]
+    pub fn of(snapshot: &Snapshot) -> Option<Self> {
+        let (certificate, anchor) = (snapshot.certificate()?, snapshot.anchor()?);
+        Some(Self {
+            node: certificate.node_id(),
+            name: certificate.name().clone(),
+            network: anchor.fingerprint().0.0,
+            issued: certificate.issued(),
+            not_after: certificate.not_after(),
+            authority: certificate.role() == Role::Authority,
+        })
+    }
 }

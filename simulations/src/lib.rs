@@ -19,6 +19,7 @@ pub mod event;
 pub mod fact;
 mod host;
 pub mod link;
+pub mod live;
 pub mod measure;
 pub mod moment;
 mod node;

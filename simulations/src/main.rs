@@ -10,7 +10,7 @@ mod stopwatch;
 use std::process::ExitCode;
 
 use self::args::{Command, Stop};
-use self::commands::{Ending, list, replay, run, show};
+use self::commands::{Ending, list, live, replay, run, show};
 
 fn main() -> ExitCode {
     let result = match args::parse() {
@@ -29,6 +29,7 @@ fn main() -> ExitCode {
 
 fn call(command: Command) -> commands::Result {
     match command {
+        Command::Run(args) if args.live => live::live(&args),
         Command::Run(args) => run::run(&args),
         Command::List => list(),
         Command::Show { scenario } => show(&scenario),

@@ -7,6 +7,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use lanyard_protocol::certificate::VerifiedCertificate;
 use lanyard_protocol::control::{Caller, Failure};
 use lanyard_protocol::engine::{CommandId, Engine, Finished, Output, PersistId, Work};
 use lanyard_protocol::enrolment::stretch;
@@ -318,19 +319,9 @@ impl Node {
             self.epoch = epoch;
             scene.observe(Fact::Epoch(epoch));
         }
-        let certificate = self.snapshot.certificate();
-        if let (Some(certificate), Some(anchor)) = (certificate, self.snapshot.anchor())
-            && self.certified != Some(certificate.digest())
-        {
-            self.certified = Some(certificate.digest());
-            let certified = Certified {
-                node: certificate.node_id(),
-                name: certificate.name().clone(),
-                network: anchor.fingerprint().0.0,
-                issued: certificate.issued(),
-                not_after: certificate.not_after(),
-                authority: certificate.role() == lanyard_protocol::certificate::Role::Authority,
-            };
+        let digest = self.snapshot.certificate().map(VerifiedCertificate::digest);
+        if let Some(certified) = Certified::of(&self.snapshot).filter(|_| digest != self.certified) {
+            self.certified = digest;
             scene.observe(Fact::Certified(certified));
         }
         self.plane.recheck(&self.snapshot, scene);

@@ -1,5 +1,6 @@
 //! What a run came to: for people, for programs, and as a page with pictures.
 
+mod comparison;
 mod figures;
 mod page;
 mod plot;
@@ -11,6 +12,7 @@ use core::time::Duration;
 use std::path::Path;
 use std::{fs, io};
 
+pub use self::comparison::{Comparison, Side};
 pub use self::plot::Plot;
 pub use self::summary::{Brief, Channels, Found, Revocation, Sent, Summary, Total};
 pub use self::words::{escaped, table};

@@ -10,7 +10,7 @@ macro_rules! built_in {
     };
 }
 
-built_in!("enrolment-storm");
+built_in!("enrolment-storm", "handful");
 
 /// The built-in scenario of that name.
 #[must_use]

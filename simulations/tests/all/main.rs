@@ -1,3 +1,4 @@
 //! Scenarios, small.
 
+mod live;
 mod report;
