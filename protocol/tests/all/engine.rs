@@ -652,6 +652,25 @@ fn a_lost_greeting_is_made_up_for() {
     lan.command(1, Command::GetTicket("file@till-2".parse().unwrap())).unwrap();
 }
 
+/// A connection may end under a question, as an idle one does just when somebody has something to ask.
+#[test]
+fn a_lost_question_is_asked_once_more() {
+    let mut lan = Lan::network(46, 2);
+    lan.command(1, Command::Ping("till-2".parse().unwrap())).unwrap();
+    for lost in [1, 2] {
+        let mut left = lost;
+        lan.tamper = Some(Box::new(move |from, to, bytes| {
+            let lose = left > 0 && (from, to) == (2, 1);
+            left -= usize::from(lose);
+            (!lose).then_some(bytes)
+        }));
+        let since = lan.wire.len();
+        let answer = lan.command(1, Command::Ping("till-2".parse().unwrap()));
+        assert_eq!(answer.is_ok(), lost == 1, "{answer:?}");
+        assert_eq!(lan.requests_to(2, since).len(), 2);
+    }
+}
+
 /// A renewal that finds nobody is answered in time.
 #[test]
 fn a_renewal_without_an_authority_is_answered() {

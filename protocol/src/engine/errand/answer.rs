@@ -32,7 +32,7 @@ impl Engine {
         let Some(errand) = self.errands.running.get_mut(&number) else { return };
         let step = core::mem::replace(&mut errand.step, Step::Reach { looked_up: true });
         let Some(response) = response else {
-            self.give_up(number, now);
+            self.lost(number, now);
             return;
         };
         match (step, response) {
@@ -54,6 +54,18 @@ impl Engine {
             }
             (_, Response::Reject(reject)) => self.fail(number, reject.failure(), now),
             _ => self.fail(number, Reject::Invalid.failure(), now),
+        }
+    }
+
+    /// A question got no answer. An idle connection is closed by either side, also just when the other has something to
+    /// ask: so it is asked once more, over a new connection if need be.
+    fn lost(&mut self, number: u64, now: Timestamp) {
+        let Some(errand) = self.errands.running.get_mut(&number) else { return };
+        if core::mem::replace(&mut errand.lost, true) {
+            self.give_up(number, now);
+        } else {
+            errand.step = Step::Reach { looked_up: false };
+            self.advance(number, now);
         }
     }
 
