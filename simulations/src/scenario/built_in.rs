@@ -10,7 +10,18 @@ macro_rules! built_in {
     };
 }
 
-built_in!("enrolment-storm");
+built_in!(
+    "enrolment-storm",
+    "churn",
+    "outage",
+    "partition",
+    "revocation",
+    "rotation",
+    "clocks",
+    "disks",
+    "rough",
+    "day",
+);
 
 /// The built-in scenario of that name.
 #[must_use]
