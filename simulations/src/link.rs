@@ -142,6 +142,11 @@ impl Link {
         Journey { first, second }
     }
 
+    /// By how much a message that is not lost arrives after one that was sent later, at the most.
+    pub(crate) fn spread(&self) -> Duration {
+        self.jitter + if self.reorder > Chance::NEVER { self.reorder_by } else { Duration::ZERO }
+    }
+
     fn one_way(&self, rng: &mut impl Rng) -> Duration {
         let late = if self.reorder.happens(rng) { up_to(self.reorder_by, rng) } else { Duration::ZERO };
         self.latency + up_to(self.jitter, rng) + late

@@ -106,6 +106,9 @@ impl Port {
         };
         let leaves = self.free.max(at).after(path.occupies(size + OVERHEAD));
         self.free = leaves;
+        // A connection ends after what was said on it.
+        let last = matches!(packet, Packet::Close { .. } | Packet::End { .. });
+        let leaves = if last { leaves.after(path.spread()) } else { leaves };
         let journey = if matches!(packet, Packet::Announce { .. }) {
             path.cast(size, &mut self.rng)
         } else {

@@ -66,6 +66,13 @@ impl Default for HostState {
     }
 }
 
+impl HostState {
+    /// Somebody interferes until `at`, if not for longer.
+    fn disturb(&mut self, at: Moment) {
+        self.calm = self.calm.max(at);
+    }
+}
+
 /// What a user of a host has asked for.
 #[derive(Clone, Debug)]
 enum Expected {
@@ -171,27 +178,38 @@ impl Reference {
 
     /// Somebody interferes with a host: from now on it needs time to find its way back.
     pub fn disturb(&mut self, host: HostId, at: Moment) {
-        self.state_mut(host).calm = at;
+        self.state_mut(host).disturb(at);
     }
 
     /// The network was cut, or is whole again.
     pub fn set_side(&mut self, host: HostId, side: u16, at: Moment) {
         if self.state(host).side != side {
             let state = self.state_mut(host);
-            (state.side, state.calm) = (side, at);
+            state.side = side;
+            state.disturb(at);
         }
     }
 
     /// A host's wall clock is near enough to the others' from now on, or is not.
     pub fn set_clock(&mut self, host: HostId, right: bool, at: Moment) {
         let state = self.state_mut(host);
-        (state.clock_right, state.calm) = (right, at);
+        state.clock_right = right;
+        state.disturb(at);
+    }
+
+    /// The authority's clock was ahead, so times up to `until` may be signed: until then whoever has seen them and
+    /// whoever has not do not agree on the time.
+    pub fn signed_ahead(&mut self, until: Moment) {
+        for state in &mut self.hosts {
+            state.disturb(until);
+        }
     }
 
     /// A host's disk has room from now on, or has not.
     pub fn set_disk(&mut self, host: HostId, works: bool, at: Moment) {
         let state = self.state_mut(host);
-        (state.disk_works, state.calm) = (works, at);
+        state.disk_works = works;
+        state.disturb(at);
     }
 
     /// A user of a host has asked for something that has no other end than an answer.
@@ -319,7 +337,8 @@ impl Reference {
     fn started(&mut self, host: HostId, node: NodeId, member: bool, epoch: u64, at: Moment) {
         let state = self.state_mut(host);
         let (acknowledged, confirmed) = (state.acknowledged, state.confirmed);
-        (state.up, state.node, state.calm, state.epoch) = (true, Some(node), at, epoch);
+        (state.up, state.node, state.epoch) = (true, Some(node), epoch);
+        state.disturb(at);
         self.nodes.insert(node, host);
         if acknowledged && !member {
             let what = "it has told its user that it is a member, and after a restart it is none".to_owned();
@@ -334,7 +353,8 @@ impl Reference {
 
     fn stopped(&mut self, host: HostId, at: Moment) {
         let state = self.state_mut(host);
-        (state.up, state.calm) = (false, at);
+        state.up = false;
+        state.disturb(at);
         self.orders.retain(|_, order| order.host != host);
         self.channels.retain(|(provider, _, _), _| *provider != host);
     }

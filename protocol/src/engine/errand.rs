@@ -88,6 +88,8 @@ struct Errand {
     want: Want,
     target: Target,
     step: Step,
+    /// Whether a question of it was lost before.
+    lost: bool,
     deadline: Timestamp,
 }
 
@@ -153,7 +155,7 @@ impl Engine {
         };
         let number = self.wires.next.next();
         let step = Step::Reach { looked_up: false };
-        let errand = Errand { origin, want, target, step, deadline: now.after(time) };
+        let errand = Errand { origin, want, target, step, lost: false, deadline: now.after(time) };
         self.errands.running.insert(number, errand);
         self.advance(number, now);
     }

@@ -238,7 +238,7 @@ impl Engine {
                 match requested.answered(&answer, &self.keys, now) {
                     Ok(enrolled) => {
                         self.told_the_time(enrolled.told);
-                        self.install_renewed(&member, enrolled.leaf, Vec::new(), now);
+                        self.install_renewed(&member, enrolled.leaf, Vec::new(), now.max(enrolled.told));
                     }
                     Err(_) => self.renewal_failed(now),
                 }

@@ -86,6 +86,30 @@ fn a_clock_set_forward_and_back_leaves_nothing_behind() {
     assert_eq!(serial(&mut lan, 1), before, "and it was not renewed for it");
 }
 
+/// B5: who joins or renews with a clock that is behind the authority's keeps what it can start with again.
+#[test]
+fn a_clock_behind_while_joining_or_renewing_bars_no_restart() {
+    for behind in [DAY / 24, DAY * 20 / 24] {
+        let mut lan = Lan::network(222, 1);
+        lan.skew.insert(2, -behind);
+        lan.start_with(2, 223, Setup::default());
+        let (_, uri) = lan.invite(1);
+        lan.join(2, "till-2", Some(uri)).unwrap();
+        lan.restart(2, 224);
+        assert!(status(&mut lan, 2).warnings.iter().all(|warning| !warning.contains("damaged")));
+        lan.open(2, "chat@till-1").unwrap();
+
+        // The authority's clock is ahead while it renews, which is the same seen from the other end.
+        lan.skew.insert(0, DAY / 24);
+        lan.restart(1, 225);
+        let before = serial(&mut lan, 1);
+        lan.command(1, Command::Renew).unwrap();
+        assert_ne!(serial(&mut lan, 1), before);
+        lan.restart(1, 226);
+        assert_eq!(status(&mut lan, 1).name.unwrap().to_string(), "till-1");
+    }
+}
+
 /// B5: an authority whose clock was set forward and back goes on, and so do its members.
 #[test]
 fn an_authority_set_forward_and_back_leaves_nothing_behind() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lanyard_protocol::channel::ChannelReject;
 use lanyard_protocol::control::{Answer, Code, Command, PeerState, RoleName};
-use lanyard_protocol::engine::{Engine, OnlineCheck, Output, Setup};
+use lanyard_protocol::engine::{CommandId, Engine, OnlineCheck, Output, Setup};
 use lanyard_protocol::identity::IdentityKey;
 use lanyard_protocol::ticket::{SessionKeyCache, TicketError, TicketRequest, validate};
 
@@ -669,6 +669,48 @@ fn a_lost_greeting_is_made_up_for() {
     lan.command(1, Command::Renew).unwrap();
     lan.tamper = None;
     lan.command(1, Command::GetTicket("file@till-2".parse().unwrap())).unwrap();
+}
+
+/// A connection may end under a question, as an idle one does just when somebody has something to ask.
+#[test]
+fn a_lost_question_is_asked_once_more() {
+    let mut lan = Lan::network(46, 2);
+    lan.command(1, Command::Ping("till-2".parse().unwrap())).unwrap();
+    for lost in [1, 2] {
+        let mut left = lost;
+        lan.tamper = Some(Box::new(move |from, to, bytes| {
+            let lose = left > 0 && (from, to) == (2, 1);
+            left -= usize::from(lose);
+            (!lose).then_some(bytes)
+        }));
+        let since = lan.wire.len();
+        let answer = lan.command(1, Command::Ping("till-2".parse().unwrap()));
+        assert_eq!(answer.is_ok(), lost == 1, "{answer:?}");
+        assert_eq!(lan.requests_to(2, since).len(), 2);
+    }
+}
+
+/// A request for a ticket names the requester's certificate, and a provider that has been shown a newer one meanwhile
+/// takes it for invalid.
+#[test]
+fn a_ticket_is_asked_for_again_when_a_renewal_overtook_the_request() {
+    let mut lan = Lan::network(47, 2);
+    lan.command(1, Command::Ping("till-2".parse().unwrap())).unwrap();
+    lan.slow.insert(2, Duration::from_secs(1));
+    let mut overtaken = false;
+    lan.tamper = Some(Box::new(move |from, to, bytes| {
+        let grant = matches!(message::parse(&bytes), Ok(Response::Grant(_)));
+        if (from, to) != (2, 1) || !grant || core::mem::replace(&mut overtaken, true) {
+            return Some(bytes);
+        }
+        Some(message::frame(&Response::Reject(Reject::Invalid)))
+    }));
+    let (id, now) = (CommandId(1 << 40), lan.time(1));
+    lan.hosts[1].engine.handle_open(id, "chat@till-2".parse().unwrap(), now);
+    lan.drain(1);
+    lan.command(1, Command::Renew).unwrap();
+    lan.run_until(|lan| lan.hosts[1].channels.contains_key(&id));
+    assert!(lan.hosts[1].channels[&id].is_ok());
 }
 
 /// A renewal that finds nobody is answered in time.

@@ -151,15 +151,12 @@ impl Wires {
         }
     }
 
-    /// The connection has ended here: its requests have failed, and with the last one the node is gone.
+    /// The connection has ended here: with the last one the node is gone, and its requests have failed, in the order in
+    /// which libp2p tells it.
     fn end(&mut self, link: LinkId, scene: &mut Scene<'_>) -> Option<HostId> {
         let Wire { node, host, .. } = self.wires.remove(&link)?;
         let failed: Vec<RequestId> =
             self.asked.iter().filter(|(_, asked)| **asked == link).map(|(request, _)| *request).collect();
-        for request in failed {
-            self.asked.remove(&request);
-            scene.after(Duration::ZERO, Local::Unsent(request));
-        }
         self.inbound.retain(|_, (asked, _)| *asked != link);
         if let Some(links) = self.by_node.get_mut(&node) {
             links.remove(&link);
@@ -168,6 +165,10 @@ impl Wires {
                 self.kept.remove(&node);
                 scene.after(Duration::ZERO, Local::Gone(node));
             }
+        }
+        for request in failed {
+            self.asked.remove(&request);
+            scene.after(Duration::ZERO, Local::Unsent(request));
         }
         Some(host)
     }
@@ -214,13 +215,7 @@ impl Node {
             }
             Packet::Accept { link, node } => self.accepted(from, link, node, now, scene),
             Packet::Refuse { link } => self.refused(link, now),
-            Packet::Establish { link } => {
-                if let Some(Coming { node, host, from }) = self.wires.coming.remove(&link) {
-                    self.wires.add(link, node, host, scene);
-                    let connection = Connection { remote: from, attached: true, dialled: None };
-                    self.engine.handle_connected(node, connection, now);
-                }
-            }
+            Packet::Establish { link } => self.established(link, now, scene),
             Packet::Close { link } => {
                 self.wires.coming.remove(&link);
                 self.wires.end(link, scene);
@@ -258,6 +253,16 @@ impl Node {
         self.engine.handle_connected(node, connection, now);
     }
 
+    /// The dialler goes on with a connection.
+    fn established(&mut self, link: LinkId, now: Timestamp, scene: &mut Scene<'_>) {
+        if let Some(Coming { node, host, from }) = self.wires.coming.remove(&link) {
+            self.wires.add(link, node, host, scene);
+            let connection = Connection { remote: from, attached: true, dialled: None };
+            self.engine.handle_connected(node, connection, now);
+            self.drain(scene);
+        }
+    }
+
     fn refused(&mut self, link: LinkId, now: Timestamp) {
         let Some(id) = self.wires.dial_of(link) else { return };
         let Some(dial) = self.wires.dials.get_mut(&id) else { return };
@@ -277,6 +282,8 @@ impl Node {
         now: Timestamp,
         scene: &mut Scene<'_>,
     ) {
+        // A request is never there before its connection.
+        self.established(link, now, scene);
         let Some(wire) = self.wires.wires.get_mut(&link) else {
             scene.send(from, Packet::Close { link });
             return;

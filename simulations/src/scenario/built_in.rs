@@ -10,7 +10,19 @@ macro_rules! built_in {
     };
 }
 
-built_in!("enrolment-storm", "handful");
+built_in!(
+    "churn",
+    "clocks",
+    "day",
+    "disks",
+    "enrolment-storm",
+    "handful",
+    "outage",
+    "partition",
+    "revocation",
+    "rotation",
+    "rough",
+);
 
 /// The built-in scenario of that name.
 #[must_use]

@@ -8,6 +8,7 @@ use crate::certificate;
 use crate::control::{Answer, Code, Failure, Pong};
 use crate::engine::Engine;
 use crate::identity::NodeId;
+use crate::label::Digest;
 use crate::message::{Found, Response};
 use crate::reject::Reject;
 use crate::time::Timestamp;
@@ -32,7 +33,7 @@ impl Engine {
         let Some(errand) = self.errands.running.get_mut(&number) else { return };
         let step = core::mem::replace(&mut errand.step, Step::Reach { looked_up: true });
         let Some(response) = response else {
-            self.give_up(number, now);
+            self.lost(number, now);
             return;
         };
         match (step, response) {
@@ -45,6 +46,12 @@ impl Engine {
             (Step::Asked(node, Asking::Ticket(request)), Response::Grant(grant)) => {
                 self.granted(number, node, grant, &request, now);
             }
+            // This node's certificate was renewed while the question was on its way, and the provider has seen the new one.
+            (Step::Asked(_, Asking::Ticket(request)), Response::Reject(Reject::Invalid))
+                if !self.has_certificate(request.certificate) =>
+            {
+                self.lost(number, now);
+            }
             // No ticket that lives is unknown to its minter.
             (
                 Step::Asked(_, Asking::Revocation),
@@ -54,6 +61,22 @@ impl Engine {
             }
             (_, Response::Reject(reject)) => self.fail(number, reject.failure(), now),
             _ => self.fail(number, Reject::Invalid.failure(), now),
+        }
+    }
+
+    fn has_certificate(&self, digest: Digest) -> bool {
+        self.membership.member.as_ref().is_some_and(|member| member.certificate.digest() == digest)
+    }
+
+    /// A question got no answer. An idle connection is closed by either side, also just when the other has something to
+    /// ask: so it is asked once more, over a new connection if need be.
+    fn lost(&mut self, number: u64, now: Timestamp) {
+        let Some(errand) = self.errands.running.get_mut(&number) else { return };
+        if core::mem::replace(&mut errand.lost, true) {
+            self.give_up(number, now);
+        } else {
+            errand.step = Step::Reach { looked_up: false };
+            self.advance(number, now);
         }
     }
 

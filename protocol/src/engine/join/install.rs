@@ -15,6 +15,8 @@ impl Engine {
         let Some(joining) = self.joining.take() else { return };
         let Enrolled { leaf, anchor, authority, pinned, told } = enrolled;
         self.told_the_time(told);
+        // It is at least that from here on; a certificate that is valid from then on is not kept as of an hour ago.
+        let now = now.max(told);
         let home = authority.node_id();
         let mut writes = load::member_writes(&self.keys, &anchor, &leaf, home, now);
         writes.extend(self.forget_network());
