@@ -125,7 +125,13 @@ impl Measure {
         }
         let order = self.ordered.pop_first().map(|(_, order)| order);
         let whose = order.map(|(_, whose)| whose);
-        self.revoked.extend(whose);
+        if let Some(whose) = whose {
+            self.revoked.insert(whose);
+            // Nobody need tell it any more.
+            self.revocations.values_mut().for_each(|reach| {
+                reach.waiting.remove(&whose);
+            });
+        }
         let running = self.epochs.keys().copied().filter(|host| *host != AUTHORITY);
         let members =
             running.filter(|host| self.certified.contains_key(host) && !self.revoked.contains(host));
@@ -238,5 +244,8 @@ mod tests {
         assert_eq!(first.after, [Duration::from_millis(10)]);
         assert_eq!(measure.revocations[&2].after, [Duration::from_millis(19)]);
         assert_eq!(measure.revocations[&2].waiting, BTreeSet::from([HostId(3)]));
+        measure.ordered_revocation(3, HostId(3), Moment::at(Duration::from_millis(50)));
+        measure.observe(&observed(51, 0, Fact::Epoch(3)));
+        assert!(measure.revocations[&2].waiting.is_empty(), "it is no member any more");
     }
 }
