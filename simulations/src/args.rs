@@ -10,7 +10,13 @@ use lanyard_protocol::control::{Code, Failure};
 
 /// Thousands of Lanyard nodes in virtual time, with faults and attackers. The same seed gives the same run.
 #[derive(Debug, Parser)]
-#[command(name = "lanyard-sim", version, subcommand_required = true, disable_help_subcommand = true)]
+#[command(
+    name = "lanyard-sim",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = false,
+    disable_help_subcommand = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

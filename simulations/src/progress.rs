@@ -54,8 +54,9 @@ impl Progress {
 }
 
 /// A moment without its fractions of a second.
-fn whole(at: Moment) -> Moment {
-    Moment::at(Duration::from_secs(at.elapsed().as_secs()))
+fn whole(at: Moment) -> String {
+    let shown = at.to_string();
+    shown.split_once('.').map_or(shown.as_str(), |(seconds, _)| seconds).to_owned()
 }
 
 fn bar() -> ProgressBar {
