@@ -1,4 +1,6 @@
 //! Scenarios, small.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod live;
 mod report;

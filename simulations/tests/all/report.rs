@@ -30,7 +30,7 @@ who = "till-2"
 const CUT: &str = r#"
 name = "</title><script>alert('1 & 2')</script>\u001b[2J"
 about = "<b>& \"so on\""
-nodes = 3
+nodes = 12
 duration = "10s"
 [[at]]
 time = "0s"
@@ -83,7 +83,7 @@ fn json_is_one_object_with_the_fields_of_the_contract() {
     assert_eq!(stdout(&output).lines().count(), 1);
     let json: Value = serde_json::from_str(stdout(&output)).unwrap();
     assert_eq!(keys(&json), ["events", "nodes", "seed", "trace_hash", "violations", "wall_s"]);
-    assert_eq!((json["seed"].as_u64(), json["nodes"].as_u64()), (Some(7), Some(3)));
+    assert_eq!((json["seed"].as_u64(), json["nodes"].as_u64()), (Some(7), Some(12)));
     let hash = json["trace_hash"].as_str().unwrap();
     assert!(hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()), "{hash}");
     assert!(json["events"].as_u64() > Some(0) && json["wall_s"].as_f64() > Some(0.0));
@@ -209,7 +209,10 @@ fn without_a_directory_a_violation_says_how_to_write_one() {
     let bench = Bench::new(CUT);
     let output = bench.sim(&["run", "test.toml", "--seed", "5"]);
     let again = stderr(&output).lines().last().unwrap().split_once(": ").unwrap().1;
-    assert_eq!(again, "lanyard-sim run test.toml --nodes 3 --seed 5 --out test-5; lanyard-sim replay test-5");
+    assert_eq!(
+        again,
+        "lanyard-sim run test.toml --nodes 12 --seed 5 --out test-5; lanyard-sim replay test-5"
+    );
 }
 
 #[test]
