@@ -21,7 +21,13 @@ pub(crate) use self::peer::{Chat, OnePeer, Open, Peers, Ping, Receive, Seal, Sen
 
 /// A badge for every machine on the local network: certificates, tickets and encrypted channels between them.
 #[derive(Debug, Parser)]
-#[command(name = "lanyard", version, subcommand_required = true, disable_help_subcommand = true)]
+#[command(
+    name = "lanyard",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = false,
+    disable_help_subcommand = true
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,

@@ -180,7 +180,7 @@ impl Host {
             machine: MachineId::new(&format!("machine {}", self.port.host.0)),
             ..Setup::default()
         };
-        self.port.note(at, "start", None, &self.port.life.to_le_bytes());
+        self.port.count(at, "start", self.port.life.into());
         let engine = Engine::new(setup, self.clock.wall(at), Box::new(ChaCha20Rng::from_seed(seed)));
         let Self { port, tenant, disk, clock, .. } = self;
         let mut scene = Scene { at, port, disk: disk.as_mut(), clock, topology };
@@ -208,7 +208,7 @@ impl Host {
         let Tenant::Node(_) = core::mem::replace(&mut self.tenant, Tenant::Nobody) else { return };
         self.powered = powered;
         self.disk.crash(kept);
-        self.port.note(at, "crash", None, &kept.to_le_bytes());
+        self.port.count(at, "crash", kept as u64);
         for (link, host) in links.into_iter().filter(|_| powered) {
             self.port.send(at, host, Packet::Close { link }, topology);
         }

@@ -154,7 +154,7 @@ impl Node {
     pub(crate) fn tick(&mut self, scene: &mut Scene<'_>) {
         let now = self.look_at_clock(scene);
         while let Some(request) = self.wires.take_overdue(scene.at) {
-            scene.port.note(scene.at, "no answer", None, &request.0.to_le_bytes());
+            scene.port.count(scene.at, "no answer", request.0);
             self.engine.handle_request_failed(request, now);
             self.drain(scene);
         }
@@ -212,11 +212,11 @@ impl Node {
         match local {
             Local::Synced(id) => {
                 let durable = scene.disk.sync();
-                scene.port.note(scene.at, "synced", None, &id.0.to_le_bytes());
+                scene.port.count(scene.at, "synced", id.0);
                 self.engine.handle_persisted(id, durable, now);
             }
             Local::Unwritten(id) => {
-                scene.port.note(scene.at, "not written", None, &id.0.to_le_bytes());
+                scene.port.count(scene.at, "not written", id.0);
                 self.engine.handle_persisted(id, false, now);
             }
             Local::Worked(id, FinishedWork(finished)) => self.engine.handle_work(id, finished, now),
@@ -239,7 +239,7 @@ impl Node {
     fn order(&mut self, number: u64, wish: Wish, now: Timestamp, scene: &mut Scene<'_>) {
         self.commands += 1;
         let id = CommandId(self.commands);
-        scene.port.note(scene.at, "order", None, &number.to_le_bytes());
+        scene.port.count(scene.at, "order", number);
         let order = |channel| Order { number, began: scene.at, channel };
         match wish {
             Wish::Command(command) => {
@@ -302,7 +302,7 @@ impl Node {
 
     fn persist(&mut self, id: PersistId, writes: Vec<Write>, scene: &mut Scene<'_>) {
         let bytes = writes.iter().map(|write| write.value.as_ref().map_or(0, Vec::len)).sum::<usize>();
-        scene.port.note(scene.at, "persist", None, &bytes.to_le_bytes());
+        scene.port.count(scene.at, "persist", bytes as u64);
         if scene.disk.write(writes) {
             let sync = SYNC.0 + scene.port.up_to(SYNC.1 - SYNC.0);
             self.synced = self.synced.max(scene.at).max(scene.at.after(sync));

@@ -147,6 +147,12 @@ impl Port {
         self.trace.note(Step { at, host: self.host, what, with, size: bytes.len() }, bytes);
     }
 
+    /// Takes note of a step that has a number and no bytes.
+    pub(crate) fn count(&mut self, at: Moment, what: &'static str, number: u64) {
+        let size = usize::try_from(number).unwrap_or(usize::MAX);
+        self.trace.note(Step { at, host: self.host, what, with: None, size }, &number.to_le_bytes());
+    }
+
     /// Takes note of a fact.
     pub(crate) fn observe(&mut self, at: Moment, now: Timestamp, fact: Fact) {
         self.facts.push(Observed { at, host: self.host, now, fact });

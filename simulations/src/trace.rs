@@ -19,7 +19,7 @@ pub struct Step {
     pub what: &'static str,
     /// The other host, if there is one.
     pub with: Option<HostId>,
-    /// Bytes of the message, or what else has a size.
+    /// Bytes of the message or of the write, or the number of what has one.
     pub size: usize,
 }
 
