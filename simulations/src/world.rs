@@ -5,14 +5,15 @@
 //! happens to it in the window, and what it has sent is handed over when all are done. Everything is ordered by time,
 //! then by who caused it, then by that one's count; so the same seed gives the same run, with one thread or with many.
 
-mod shard;
+mod crew;
+mod schedule;
 
 use core::time::Duration;
 use std::sync::Arc;
 
 use lanyard_protocol::identity::NodeId;
 
-use self::shard::Shards;
+use self::schedule::Schedule;
 use crate::adversary::Adversary;
 use crate::disk::Disk;
 use crate::event::{Event, HostId, Packet, Wish};
@@ -39,7 +40,7 @@ pub enum Kept {
 
 /// Some hosts on a network, in virtual time.
 pub struct World {
-    shards: Shards,
+    schedule: Schedule,
     topology: Arc<Topology>,
     now: Moment,
     /// The least latency of all links.
@@ -58,7 +59,7 @@ impl World {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"lanyard simulation").update(&seed.to_le_bytes());
         Self {
-            shards: Shards::new(threads),
+            schedule: Schedule::new(threads),
             topology: Arc::default(),
             now: Moment::default(),
             horizon: Duration::from_secs(1),
@@ -111,33 +112,33 @@ impl World {
         topology.links.push(link);
         topology.sides.push(0);
         self.horizon = self.horizon.min(link.latency.max(LATENCY_MIN));
-        self.shards.add(Host::new(id, &self.seed, options));
+        self.schedule.add(Host::new(id, &self.seed, options));
         id
     }
 
     /// Puts another disk into a host that does not run.
     pub fn set_disk(&mut self, host: HostId, disk: Box<dyn Disk>) {
-        self.shards.with(host, |host| host.set_disk(disk));
+        self.schedule.with(host, |host| host.set_disk(disk));
     }
 
     /// Starts a host's node, unless it runs.
     pub fn start(&mut self, host: HostId) {
         let (now, topology) = (self.now, Arc::clone(&self.topology));
-        self.shards.with(host, |host| host.start(now, &topology));
+        self.schedule.with(host, |host| host.start(now, &topology));
         self.collect(host);
     }
 
     /// Lets an adversary in on a host of its own.
     pub fn admit(&mut self, host: HostId, adversary: Box<dyn Adversary>) {
         let (now, topology) = (self.now, Arc::clone(&self.topology));
-        self.shards.with(host, |host| host.admit(adversary, now, &topology));
+        self.schedule.with(host, |host| host.admit(adversary, now, &topology));
         self.collect(host);
     }
 
     /// Ends a host's node at once: as `kill -9` does, or as a power cut does, of which nobody is told.
     pub fn crash(&mut self, host: HostId, kept: Kept, power_cut: bool) {
         let (now, topology) = (self.now, Arc::clone(&self.topology));
-        self.shards.with(host, |host| {
+        self.schedule.with(host, |host| {
             let unsynced = host.unsynced();
             let kept = match kept {
                 Kept::None => 0,
@@ -183,51 +184,51 @@ impl World {
     /// Sets a host's wall clock by so many milliseconds.
     pub fn set_clock(&mut self, host: HostId, by: i64) {
         let now = self.now;
-        self.shards.with(host, |host| host.set_clock(by, now));
+        self.schedule.with(host, |host| host.set_clock(by, now));
     }
 
     /// By how much a host's wall clock is wrong.
     #[must_use]
     pub fn clock_error(&self, host: HostId) -> Duration {
         let now = self.now;
-        self.shards.with(host, |host| host.clock_error(now))
+        self.schedule.look(host, |host| host.clock_error(now))
     }
 
     /// Fills a host's disk, or makes room on it.
     pub fn set_room(&mut self, host: HostId, room: bool) {
-        self.shards.with(host, |host| host.set_room(room));
+        self.schedule.with(host, |host| host.set_room(room));
     }
 
     /// A user of a host will want something at the moment `at`, which has the number `order`. Says whether a node runs
     /// there now; if it has ended by then, nothing comes of it.
     pub fn order(&mut self, host: HostId, at: Moment, order: u64, wish: Wish) -> bool {
         let at = at.max(self.now);
-        self.shards.with(host, |host| host.order(at, order, wish))
+        self.schedule.with(host, |host| host.order(at, order, wish))
     }
 
     /// A host's node, if one runs there.
     #[must_use]
     pub fn node(&self, host: HostId) -> Option<NodeId> {
-        self.shards.with(host, |host| host.node())
+        self.schedule.look(host, |host| host.node())
     }
 
     /// Whether a host's node lists `node` as one whose membership was taken away; nothing if none runs.
     #[must_use]
     pub fn denies(&self, host: HostId, node: NodeId) -> Option<bool> {
-        self.shards.with(host, |host| host.snapshot().map(|snapshot| snapshot.denies(node)))
+        self.schedule.look(host, |host| host.snapshot().map(|snapshot| snapshot.denies(node)))
     }
 
     /// What a host has sent.
     #[must_use]
     pub fn meter(&self, host: HostId) -> Meter {
-        self.shards.with(host, |host| host.port.meter)
+        self.schedule.look(host, |host| host.port.meter)
     }
 
     /// `to` sees by multicast that the node of `from` is there.
     pub fn announce(&mut self, from: HostId, to: HostId) {
         let (Some(node), Some(path)) = (self.node(from), self.topology.path(from, to)) else { return };
         let now = self.now;
-        self.shards.with(to, |host| {
+        self.schedule.with(to, |host| {
             let journey = path.cast(100, &mut host.port.rng);
             for after in journey.first.into_iter().chain(journey.second) {
                 let packet = Packet::Announce { node, addresses: vec![from.control()] };
@@ -239,7 +240,7 @@ impl World {
     /// Runs until `end`, or for one window if that is sooner; says whether it is `end` now. What has been observed is to
     /// be taken before the next.
     pub fn advance(&mut self, end: Moment) -> bool {
-        let next = self.shards.next().into_iter().chain(self.probes.iter().copied()).min();
+        let next = self.schedule.next().into_iter().chain(self.probes.iter().copied()).min();
         let Some(next) = next.filter(|next| *next < end) else {
             self.now = end;
             return true;
@@ -251,7 +252,7 @@ impl World {
         }
         // Hosts may differ by less than the latency of the links between them.
         let until = next.after(self.horizon).min(end);
-        let done = self.shards.run(until, &self.topology);
+        let done = self.schedule.run(until, &self.topology);
         self.events += done.events;
         self.facts.extend(done.facts);
         self.now = self.now.max(until);
@@ -270,7 +271,7 @@ impl World {
     pub fn trace_hash(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         for host in self.hosts() {
-            hasher.update(&self.shards.with(host, |host| host.port.trace.digest()));
+            hasher.update(&self.schedule.look(host, |host| host.port.trace.digest()));
         }
         hasher.finalize().to_hex().to_string()
     }
@@ -281,7 +282,7 @@ impl World {
         let mut steps: Vec<Step> = hosts
             .iter()
             .flat_map(|host| {
-                self.shards.with(*host, |host| host.port.trace.recent().cloned().collect::<Vec<_>>())
+                self.schedule.look(*host, |host| host.port.trace.recent().cloned().collect::<Vec<_>>())
             })
             .collect();
         steps.sort_by_key(|step| (step.at, step.host));
@@ -291,13 +292,13 @@ impl World {
     /// Keeps every step of every host from now on.
     pub fn keep_all_steps(&mut self) {
         for host in self.hosts() {
-            self.shards.with(host, |host| host.port.trace.keep_all());
+            self.schedule.with(host, |host| host.port.trace.keep_all());
         }
     }
 
     /// What was observed while a host was started or ended, and what it then sent.
     fn collect(&mut self, host: HostId) {
-        let facts = self.shards.collect(host);
+        let facts = self.schedule.collect(host);
         self.facts.extend(facts);
     }
 
@@ -310,10 +311,10 @@ impl World {
         let now = self.now;
         self.probes.retain(|probe| *probe > now);
         for host in self.hosts() {
-            for (link, with) in self.shards.with(host, |host| host.links()) {
-                let there = self.shards.with(with, |host| host.has(link));
+            for (link, with) in self.schedule.look(host, |host| host.links()) {
+                let there = self.schedule.look(with, |host| host.has(link));
                 if !there || self.topology.path(host, with).is_none() {
-                    self.shards.with(host, |host| host.lose(link, with, now));
+                    self.schedule.with(host, |host| host.lose(link, with, now));
                 }
             }
         }
