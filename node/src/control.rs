@@ -14,7 +14,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::routes::{Waiting, router};
+pub(crate) use self::routes::{Waiting, Warnings, router};
 pub(crate) use self::server::serve;
 pub use self::socket::SocketError;
 pub(crate) use self::socket::{ControlSocket, bind};

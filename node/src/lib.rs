@@ -23,6 +23,7 @@ pub mod store;
 pub mod tools;
 
 mod control;
+mod descriptors;
 mod event_loop;
 mod handle;
 mod listen;

@@ -12,7 +12,8 @@ use tokio::net::TcpListener;
 use crate::Node;
 use crate::ambient::{self, OsRng};
 use crate::config::{Config, ConfigError};
-use crate::control::{self, SocketError, Waiting};
+use crate::control::{self, SocketError, Waiting, Warnings};
+use crate::descriptors;
 use crate::event_loop::{Advertised, EventLoop};
 use crate::handle::{self, Handle, Listening};
 use crate::lane::{self, Services};
@@ -169,8 +170,9 @@ fn engine(config: &Config, store: &Store) -> Result<Engine, StartError> {
 
 /// Everything that others come in by. Returns the lane's address.
 fn open_doors(base: &Base, network: &mut Network) -> Result<SocketAddr, StartError> {
+    let descriptors = descriptors::raise();
     listen(&base.config.listen, network)?;
-    let (lane, tools) = data_plane(base)?;
+    let (lane, tools) = data_plane(base, descriptors)?;
     let owner = rustix::process::geteuid().as_raw();
     let socket = control::bind(&base.config.control_socket(), owner)?;
     let local = base.config.limits.local.clone();
@@ -180,7 +182,8 @@ fn open_doors(base: &Base, network: &mut Network) -> Result<SocketAddr, StartErr
     };
     let others = tools.router().merge(control::state_router(base.store.clone(), base.handle.clock()));
     let router = control::router(base.handle.clone(), base.tasks.clone(), local.request, others)
-        .layer(Extension(waiting));
+        .layer(Extension(waiting))
+        .layer(Extension(Warnings(descriptors::warning(&base.config.limits, descriptors))));
     base.tasks.spawn(control::serve(socket, router, owner, local, base.tasks.clone()));
     Ok(lane)
 }
@@ -203,7 +206,7 @@ fn listen(wanted: &[SocketAddr], network: &mut Network) -> Result<(), StartError
 }
 
 /// The lane and the tools: where they are plugged in. Returns the lane's address and the tools.
-fn data_plane(base: &Base) -> Result<(SocketAddr, Tools), StartError> {
+fn data_plane(base: &Base, descriptors: u64) -> Result<(SocketAddr, Tools), StartError> {
     let lane = listen::lane_listener(base.config.lane)?;
     let address = lane.local_addr().unwrap_or(base.config.lane);
     let lane = TcpListener::from_std(lane).map_err(|source| ListenError::Refused {
@@ -213,7 +216,7 @@ fn data_plane(base: &Base) -> Result<(SocketAddr, Tools), StartError> {
     })?;
     let tools = Tools::start(base)?;
     let (handle, services) = (base.handle.clone(), base.services.clone());
-    let limits = base.config.limits.lanes.clone();
+    let limits = descriptors::lanes(&base.config.limits, descriptors);
     base.tasks.spawn(lane::run(lane, handle, services, limits, base.tasks.clone()));
     Ok((address, tools))
 }

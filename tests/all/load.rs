@@ -78,6 +78,31 @@ fn a_member_that_takes_all_it_can_keeps_nobody_out() {
     assert!(others.len() >= 5, "another member opened {} channels only", others.len());
 }
 
+/// D12: where a process may have few descriptors, a member that opens every lane it gets leaves enough for the owner, the
+/// store and other members; the soft limit is raised, and the owner is told how few lanes there are.
+#[test]
+fn lanes_leave_descriptors_for_everyone_else() {
+    let _alone = one_at_a_time();
+    let host = Host::new("alice");
+    let _ = host.run(["init", "shop.lan", "--name", "alice"]).ok();
+    let alice = Member { node: host.up_with_descriptors(256, 1024), host };
+    let carol = alice.admit("carol");
+    let mallory = admitted("mallory", &alice);
+    let mut greeted = mallory.connect(alice.host.control_address(), "/lanyard/control/1");
+    let provider = mallory.greet(&mut greeted);
+    let ticket = mallory.ticket(&mut greeted, &provider, "chat");
+    let lane = alice.host.lane_address();
+    let lanes: Vec<_> = (0..2000).map_while(|_| mallory.lane(&ticket, lane).ok()).collect();
+
+    let status = alice.host.run(["status", "--json"]).ok().json();
+    assert!(status["warnings"].to_string().contains("1024 descriptors, so peers have 64 lanes"), "{status}");
+    let said = carol.host.run(["chat", "alice", "-m", "is there room?", "--json"]).ok().json();
+    assert_eq!(said["state"], "delivered");
+    assert_eq!(lanes.len(), 16, "lanes that one member got");
+    assert!(alice.node.log().contains("fewer lanes than configured"), "{}", alice.node.log());
+    drop(lanes);
+}
+
 /// Somebody who wants everything, where he gets it, and somebody else who wants something too.
 struct Greedy {
     alice: Member,

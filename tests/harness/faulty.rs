@@ -21,16 +21,9 @@ impl FaultyNode {
     #[must_use]
     pub fn up(host: &Host) -> Option<Self> {
         let control = host.path("fiu");
-        let inner = host.command(host.up_arguments());
-        let mut command = Command::new(program("fiu-run")?);
-        command.args(["-x", "-f"]).arg(&control).arg(inner.get_program()).args(inner.get_args());
-        for (name, value) in inner.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        Some(Self { node: RunningNode::ready(Process::start(command)), control })
+        let mut wrapper = Command::new(program("fiu-run")?);
+        wrapper.args(["-x", "-f"]).arg(&control);
+        Some(Self { node: host.up_under(wrapper), control })
     }
 
     /// From now on what libfiu calls `name` fails with `errno`, now and then or always.

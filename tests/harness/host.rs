@@ -218,6 +218,30 @@ impl Host {
         RunningNode::ready(self.start(own.iter().map(String::as_str).chain(args.iter().copied())))
     }
 
+    /// Starts the node by a program that is given the command to run, and waits until it is ready.
+    #[track_caller]
+    #[must_use]
+    pub fn up_under(&self, mut wrapper: Command) -> RunningNode {
+        let inner = self.command(self.up_arguments());
+        wrapper.arg(inner.get_program()).args(inner.get_args());
+        for (name, value) in inner.get_envs() {
+            match value {
+                Some(value) => wrapper.env(name, value),
+                None => wrapper.env_remove(name),
+            };
+        }
+        RunningNode::ready(Process::start(wrapper))
+    }
+
+    /// Starts the node in a process with these limits of descriptors, and waits until it is ready.
+    #[track_caller]
+    #[must_use]
+    pub fn up_with_descriptors(&self, soft: u32, hard: u32) -> RunningNode {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"")]);
+        self.up_under(shell)
+    }
+
     /// Starts the node with `-d`, which returns once it is ready.
     #[track_caller]
     #[must_use]

@@ -97,8 +97,11 @@ pub struct LaneLimits {
     pub pending: NonZeroU32,
     /// Channels that one ticket may have open. 1,024: a proxy with a busy browser behind it.
     pub per_ticket: NonZeroU32,
-    /// Channels that one peer may have open. 4,096.
+    /// Channels that one peer may have open. 4,096: four busy proxies.
     pub per_peer: NonZeroU32,
+    /// Channels that peers may have open in all. 16,384: four peers that take all they can. Each is a descriptor, and
+    /// up to 256 KiB; where there are fewer descriptors there are fewer channels, in all and for one peer.
+    pub open: NonZeroU32,
 }
 
 impl Default for LaneLimits {
@@ -109,6 +112,7 @@ impl Default for LaneLimits {
             pending: at_least_one(256),
             per_ticket: at_least_one(1024),
             per_peer: at_least_one(4096),
+            open: at_least_one(16_384),
         }
     }
 }

@@ -107,6 +107,10 @@ impl Waiting {
     }
 }
 
+/// What a person should know of this process, beside what the engine says.
+#[derive(Clone)]
+pub(crate) struct Warnings(pub(crate) Option<String>);
+
 /// What may be asked of a status.
 #[derive(Deserialize)]
 struct Asked {
@@ -117,6 +121,7 @@ async fn status(
     State(node): State<Node>,
     Extension(caller): Extension<Caller>,
     waiting: Option<Extension<Waiting>>,
+    warnings: Option<Extension<Warnings>>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let Query(Asked { network }) = asked.map_err(|error| {
@@ -124,9 +129,9 @@ async fn status(
     })?;
     let command = network.map_or(Command::Status, Command::StatusIn);
     let mut answer = node.handle.command(caller, command).await?;
-    if let (Caller::Owner, Answer::Status(status), Some(Extension(waiting))) = (caller, &mut answer, waiting)
-    {
-        status.pending.extend((waiting.0)());
+    if let (Caller::Owner, Answer::Status(status)) = (caller, &mut answer) {
+        status.pending.extend(waiting.into_iter().flat_map(|Extension(waiting)| (waiting.0)()));
+        status.warnings.extend(warnings.and_then(|Extension(warnings)| warnings.0));
     }
     Ok(body(answer))
 }

@@ -1,4 +1,4 @@
-//! How much of a lane one address, one ticket and one peer may have.
+//! How much of a lane one address, one ticket and one peer may have, and all of them.
 //!
 //! A connection that has proven nothing holds a slot of its *address*; at the cap of all of them the busiest
 //! address gives way, so that no number of silent sockets keeps a newcomer out. A connection that has proven a
@@ -120,11 +120,13 @@ impl Drop for UnprovenSlot {
 pub(super) struct Proven {
     per_ticket: usize,
     per_peer: usize,
+    in_all: usize,
     counts: Arc<Mutex<Counts>>,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
+    total: usize,
     tickets: BTreeMap<TicketId, usize>,
     peers: BTreeMap<NodeId, usize>,
 }
@@ -132,7 +134,7 @@ struct Counts {
 impl Proven {
     pub(super) fn new(limits: &LaneLimits) -> Self {
         let (per_ticket, per_peer) = (count(limits.per_ticket), count(limits.per_peer));
-        Self { per_ticket, per_peer, counts: Arc::default() }
+        Self { per_ticket, per_peer, in_all: count(limits.open), counts: Arc::default() }
     }
 
     /// Whether one more channel would be let in. Nothing is counted.
@@ -146,13 +148,15 @@ impl Proven {
         if !self.has_room_in(&counts, ticket, peer) {
             return None;
         }
+        counts.total += 1;
         *counts.tickets.entry(ticket).or_default() += 1;
         *counts.peers.entry(peer).or_default() += 1;
         Some(ProvenSlot { counts: Arc::clone(&self.counts), ticket, peer })
     }
 
     fn has_room_in(&self, counts: &Counts, ticket: TicketId, peer: NodeId) -> bool {
-        counts.tickets.get(&ticket).is_none_or(|count| *count < self.per_ticket)
+        counts.total < self.in_all
+            && counts.tickets.get(&ticket).is_none_or(|count| *count < self.per_ticket)
             && counts.peers.get(&peer).is_none_or(|count| *count < self.per_peer)
     }
 }
@@ -168,6 +172,7 @@ pub(super) struct ProvenSlot {
 impl Drop for ProvenSlot {
     fn drop(&mut self) {
         let mut counts = lock(&self.counts);
+        counts.total -= 1;
         release(&mut counts.tickets, &self.ticket);
         release(&mut counts.peers, &self.peer);
     }
@@ -199,12 +204,13 @@ mod tests {
     use super::*;
 
     fn limits() -> LaneLimits {
-        let [two, three, four] = [2, 3, 4].map(|number| NonZeroU32::new(number).unwrap());
+        let [two, three, four, five] = [2, 3, 4, 5].map(|number| NonZeroU32::new(number).unwrap());
         LaneLimits {
             pending_per_address: two,
             pending: four,
             per_ticket: two,
             per_peer: three,
+            open: five,
             ..LaneLimits::default()
         }
     }
@@ -290,5 +296,23 @@ mod tests {
         assert!(proven.take(TicketId([3; 16]), b).is_some());
         drop((held, third));
         assert!(lock(&proven.counts).tickets.is_empty() && lock(&proven.counts).peers.is_empty());
+    }
+
+    /// D12: there are so many channels in all, whoever has them, and room again when they have ended.
+    #[test]
+    fn there_are_so_many_channels_in_all() {
+        let proven = Proven::new(&limits());
+        let peers: [NodeId; 6] =
+            core::array::from_fn(|seed| IdentityKey::from_seed(&[seed as u8 + 1; 32]).node_id());
+        let mut held: Vec<_> = peers[..5]
+            .iter()
+            .map(|peer| proven.take(TicketId([peer.as_bytes()[0]; 16]), *peer).unwrap())
+            .collect();
+        assert!(
+            !proven.has_room(TicketId([9; 16]), peers[5])
+                && proven.take(TicketId([9; 16]), peers[5]).is_none()
+        );
+        held.pop();
+        assert!(proven.take(TicketId([9; 16]), peers[5]).is_some());
     }
 }
