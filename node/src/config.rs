@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use lanyard_protocol::engine::OnlineCheck;
 use serde::Deserialize;
 
-pub use self::limits::{LaneLimits, Limits, LocalLimits, NetworkLimits};
+pub use self::limits::{ChatLimits, LaneLimits, Limits, LocalLimits, NetworkLimits};
 
 /// The port for control connections, TCP and QUIC alike.
 pub const CONTROL_PORT: u16 = 4610;

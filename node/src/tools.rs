@@ -34,7 +34,8 @@ impl Tools {
     /// [`StoreError`] if what waited cannot be read.
     pub(crate) fn start(base: &Base) -> Result<Self, StoreError> {
         let (handle, services, tasks) = (base.handle.clone(), &base.services, base.tasks.clone());
-        let chat = Chat::start(handle.clone(), base.store.clone(), services, tasks.clone())?;
+        let limits = &base.config.limits.chat;
+        let chat = Chat::start(handle.clone(), base.store.clone(), services, limits, tasks.clone())?;
         let files = Files::start(handle.clone(), services, base.config.inbox.clone(), tasks.clone());
         Ok(Self { handle, chat, files, tasks })
     }

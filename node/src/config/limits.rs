@@ -15,6 +15,8 @@ pub struct Limits {
     pub lanes: LaneLimits,
     /// The control socket.
     pub local: LocalLimits,
+    /// Conversations.
+    pub chat: ChatLimits,
 }
 
 /// Limits on control connections.
@@ -142,6 +144,26 @@ impl Default for LocalLimits {
             head: Duration::from_secs(5),
             request: Duration::from_secs(60),
         }
+    }
+}
+
+/// Limits on what is kept of the messages that others write, in KiB. A message counts its text and 256 bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChatLimits {
+    /// Of one peer's. 16,384, which is 16 MiB: a thousand of the longest, or fifty thousand lines. At the limit its
+    /// oldest give way.
+    #[serde(rename = "kib_per_peer")]
+    pub per_peer: NonZeroU32,
+    /// Of all peers'. 262,144, which is 256 MiB: sixteen peers that write without end. At the limit the oldest of the
+    /// peer that has most give way.
+    #[serde(rename = "kib")]
+    pub in_all: NonZeroU32,
+}
+
+impl Default for ChatLimits {
+    fn default() -> Self {
+        Self { per_peer: at_least_one(16 << 10), in_all: at_least_one(256 << 10) }
     }
 }
 

@@ -3,11 +3,13 @@
 //! A message is durable in the writer's store before anybody is told that it is queued, and durable in the
 //! reader's store before the writer is told that it is delivered ([`journal`]). Until then it stays in the
 //! writer's outbox, and is sent whenever the peer is there ([`deliver`]); numbers tell repetitions from new
-//! messages ([`message`]). So a message arrives exactly once and in order, whichever side restarts when.
+//! messages ([`message`]). So a message arrives exactly once and in order, whichever side restarts when. What a peer
+//! writes is kept within a bound, at which its oldest messages give way ([`quota`]).
 
 mod deliver;
 mod journal;
 pub mod message;
+mod quota;
 mod receive;
 
 use core::time::Duration;
@@ -24,6 +26,7 @@ use tokio::sync::{Notify, broadcast, watch};
 pub(crate) use self::journal::is_head;
 use self::journal::{Direction, Head, Journal, Line};
 use self::message::TEXT_MAX;
+use crate::config::ChatLimits;
 use crate::handle::Handle;
 use crate::lane::Services;
 use crate::store::{Store, StoreError};
@@ -86,17 +89,18 @@ impl Chat {
     /// Serves `chat`, and sends what waited for its peers when the node was stopped, until the node stops.
     ///
     /// # Errors
-    /// [`StoreError`] if the outbox cannot be read.
+    /// [`StoreError`] if the conversations cannot be read.
     pub(crate) fn start(
         handle: Handle,
         store: Store,
         services: &Services,
+        limits: &ChatLimits,
         tasks: Tasks,
     ) -> Result<Arc<Self>, StoreError> {
         let (events, _) = broadcast::channel(EVENTS);
         let chat = Arc::new(Self {
             handle,
-            journal: Journal::new(store),
+            journal: Journal::open(store, limits)?,
             conversations: Mutex::default(),
             events,
             tasks,

@@ -2,9 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use core::num::NonZeroU32;
+
 use lanyard_node::channel::{AnyWire, Channel};
+use lanyard_node::config::ChatLimits;
+use lanyard_node::tools::chat::message::{StreamId, ToReceiver};
 use lanyard_node::{Config, Node};
+use lanyard_protocol::codec;
 use lanyard_protocol::control::{ChatLine, ChatSent, ChatState, Failure, TransferEvent};
+use lanyard_protocol::time::Timestamp;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::net::{TcpStream, UnixStream};
@@ -263,6 +269,54 @@ async fn a_repeated_message_is_stored_once() {
     assert_eq!(texts(&office.conversation("till").await), ["a", "b", "c"]);
     office.stop().await;
     till.stop().await;
+}
+
+/// Says so many messages of 1,024 bytes to `office`, and waits until each is confirmed.
+async fn flood(host: &Host, messages: u64) {
+    let mut channel = host.open("chat@office").await;
+    let hello = ToReceiver::Hello { stream: StreamId([7; 16]) };
+    channel.write_all(&frame(&codec::encode(&hello))).await.unwrap();
+    assert_eq!(reply(&mut channel).await, [0, 0]);
+    for number in 1..=messages {
+        let text = format!("{number:01024}");
+        let message = ToReceiver::Text { number, at: Timestamp::from_millis(1), text };
+        channel.write_all(&frame(&codec::encode(&message))).await.unwrap();
+        assert_eq!(reply(&mut channel).await[0], 1, "it is stored");
+    }
+}
+
+/// D9: a peer that writes without end is confirmed every message and pushes out what it wrote itself; at the limit of all
+/// of them the one that has most gives way, and who wrote little is heard with the first word.
+#[tokio::test]
+async fn a_peer_that_writes_without_end_pushes_out_its_own_messages() {
+    let (mut office, mut till) = network().await;
+    let mut bakery = Host::start().await;
+    owner(bakery.node(), join(invite(office.node()).await.uri, "bakery")).await;
+    let [per_peer, in_all] = [16, 24].map(|kib| NonZeroU32::new(kib).unwrap());
+    office.config.limits.chat = ChatLimits { per_peer, in_all };
+    office.stop().await;
+    office.restart().await;
+    let remembered = ["remember me", "I do"];
+    bakery.say("office", remembered[0]).await;
+    office.say("bakery", remembered[1]).await;
+
+    flood(&till, 100).await;
+    assert_eq!(texts(&office.conversation("bakery").await), remembered);
+    let kept = office.conversation("till").await;
+    assert_eq!(kept.len(), 12, "16 KiB of messages that count 1,280 bytes");
+    assert_eq!((&kept[0].text[1022..], &kept[11].text[1021..]), ("89", "100"));
+
+    // It counts on after a restart.
+    office.stop().await;
+    office.restart().await;
+    flood(&bakery, 100).await;
+    let kept = (office.conversation("till").await, office.conversation("bakery").await);
+    assert_eq!(kept.0.len() + kept.1.len(), 19, "24 KiB of such messages");
+    assert!(kept.0.len().abs_diff(kept.1.len()) <= 1, "{} and {}", kept.0.len(), kept.1.len());
+    assert!(kept.0[kept.0.len() - 1].text.ends_with("100") && kept.1[kept.1.len() - 1].text.ends_with("100"));
+    office.stop().await;
+    till.stop().await;
+    bakery.stop().await;
 }
 
 /// D4: what is no message, or one that is too long, ends the channel and stores nothing.

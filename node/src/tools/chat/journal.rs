@@ -9,6 +9,9 @@
 //! A peer is its 32 bytes, a number eight bytes, big-endian, from 1. A line and the head that counts it are one
 //! commit, so a number is never given twice and a message never stored twice. A commit that fails may turn out to
 //! be there nonetheless: its number is spent, and the head is doubtful until it was read again. Numbers have gaps.
+//!
+//! Of what peers write so much is kept as the [`Quota`] allows. The line that is beyond it and the older ones that give
+//! way to it are one commit. A line that is yet to be delivered gives way to nothing.
 
 use lanyard_protocol::codec;
 use lanyard_protocol::identity::{NodeId, NodeName};
@@ -18,8 +21,10 @@ use rand_core::Rng as _;
 use serde::{Deserialize, Serialize};
 
 use super::message::{StreamId, TEXT_MAX};
+use super::quota::{self, Quota};
 use super::{OUTBOX_MAX, Outbox};
 use crate::ambient::OsRng;
+use crate::config::ChatLimits;
 use crate::store::{Store, StoreError};
 
 /// The longest encoded head or line.
@@ -27,6 +32,12 @@ const VALUE_MAX: usize = TEXT_MAX + 256;
 
 /// What no conversation counts to. A line with a larger number is damaged, and nothing counts on from it.
 const NUMBER_MAX: u64 = 1 << 62;
+
+/// Lines that are read at once to see whether they give way: about as many as one message replaces.
+const GIVING_WAY: usize = 8;
+
+/// Lines that are read at once to count them.
+const COUNTING: usize = 256;
 
 /// The numbers of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,16 +50,37 @@ pub(super) struct Head {
     pub(super) peer_stream: StreamId,
     /// The peer's last number in it that is stored here.
     pub(super) received: u64,
+    /// Which of the peer's lines are kept.
+    kept: Kept,
     /// Whether a commit failed or was left alone, so that the store may say something else.
     #[serde(skip)]
     doubtful: bool,
+}
+
+/// What is kept of the lines that the peer wrote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Kept {
+    /// All of them have this number or a later one.
+    from: u64,
+    /// What they count together.
+    bytes: u64,
+}
+
+/// A head from before [`Kept`].
+#[derive(Serialize, Deserialize)]
+struct HeadV1 {
+    stream: StreamId,
+    next: u64,
+    peer_stream: StreamId,
+    received: u64,
 }
 
 impl Head {
     fn new() -> Self {
         let mut stream = StreamId::default();
         OsRng.fill_bytes(&mut stream.0);
-        Self { stream, next: 1, peer_stream: StreamId::default(), received: 0, doubtful: false }
+        let (peer_stream, kept) = (StreamId::default(), Kept::default());
+        Self { stream, next: 1, peer_stream, received: 0, kept, doubtful: false }
     }
 
     /// The last number of the peer's `stream` that is stored here.
@@ -82,19 +114,26 @@ pub(super) struct Line {
 /// A record of the chat table, whose first byte is its version and kind.
 #[derive(Serialize, Deserialize)]
 enum Stored {
-    HeadV1(Head),
+    HeadV1(HeadV1),
     LineV1(Line),
+    HeadV2(Head),
 }
 
 /// The conversations in the store.
 #[derive(Debug)]
 pub(super) struct Journal {
     store: Store,
+    quota: Quota,
 }
 
 impl Journal {
-    pub(super) const fn new(store: Store) -> Self {
-        Self { store }
+    /// The conversations in `store`, which are counted.
+    pub(super) fn open(store: Store, limits: &ChatLimits) -> Result<Self, StoreError> {
+        let journal = Self { store, quota: Quota::new(limits) };
+        for peer in journal.peers(Table::Chat)? {
+            journal.head(&peer)?;
+        }
+        Ok(journal)
     }
 
     /// The head of the conversation with `peer`; a new one if there is none, as after a restore, or none that can be
@@ -102,14 +141,20 @@ impl Journal {
     pub(super) fn head(&self, peer: &NodeId) -> Result<Head, StoreError> {
         let head = match self.store.get(Table::Chat, peer.as_bytes()) {
             Ok(None) => None,
-            Ok(Some(value)) => decode(&value).and_then(Stored::head),
+            Ok(Some(value)) => match decode(&value) {
+                Some(Stored::HeadV2(head)) => Some(head),
+                Some(Stored::HeadV1(old)) => Some(old.counted(self.count(peer)?)),
+                Some(Stored::LineV1(_)) | None => None,
+            },
             Err(error @ StoreError::Corrupt { .. }) => {
                 tracing::error!(%error, "the numbering of a conversation begins anew");
                 None
             }
             Err(error) => return Err(error),
         };
-        head.map_or_else(|| self.head_anew(peer), Ok)
+        let head = head.map_or_else(|| self.head_anew(peer), Ok)?;
+        self.quota.set(*peer, head.kept.bytes);
+        Ok(head)
     }
 
     /// A new head for a conversation that may have lines: no number is given twice.
@@ -117,7 +162,33 @@ impl Journal {
         let keys = self.keys(Table::Chat, peer.as_bytes(), &key(peer, 1), usize::MAX)?;
         let counted = keys.iter().filter_map(|key| number_of(key)).filter(|number| *number <= NUMBER_MAX);
         let last = counted.max().unwrap_or_default();
-        Ok(Head { next: last + 1, ..Head::new() })
+        Ok(Head { next: last + 1, kept: self.count(peer)?, ..Head::new() })
+    }
+
+    /// Counts what is kept of the peer's lines.
+    fn count(&self, peer: &NodeId) -> Result<Kept, StoreError> {
+        let mut kept = Kept::default();
+        loop {
+            let lines = self.stored(peer, kept.from, COUNTING)?;
+            let Some(&(last, _)) = lines.last() else { return Ok(Kept { from: 1, ..kept }) };
+            kept.bytes += lines.iter().filter_map(|(_, line)| received_size(line.as_ref())).sum::<u64>();
+            kept.from = last + 1;
+        }
+    }
+
+    /// At most `limit` lines from number `from` on, in order; of those that are damaged the number.
+    fn stored(&self, peer: &NodeId, from: u64, limit: usize) -> Result<Vec<(u64, Option<Line>)>, StoreError> {
+        let read = self.store.scan(Table::Chat, peer.as_bytes(), &key(peer, from.max(1)), limit)?;
+        let readable = read
+            .records
+            .iter()
+            .map(|record| (number_of(&record.key), decode(&record.value).and_then(Stored::line)));
+        let damaged = read.damaged.iter().map(|damaged| (number_of(&damaged.key), None));
+        let mut lines: Vec<(u64, Option<Line>)> =
+            readable.chain(damaged).filter_map(|(number, line)| Some((number?, line))).collect();
+        lines.retain(|(number, _)| *number <= NUMBER_MAX);
+        lines.sort_by_key(|(number, _)| *number);
+        Ok(lines)
     }
 
     /// The keys of at most `limit` records, readable or not: in the outbox the key is all that counts.
@@ -149,7 +220,7 @@ impl Journal {
         let number = head.next;
         let next = Head { next: number + 1, ..head.clone() };
         let waiting = Write::set(Table::Outbox, key(peer, number), Vec::new());
-        self.append(peer, line, head, next, Some(waiting)).await?;
+        self.append(peer, line, head, next, vec![waiting]).await?;
         Ok(number)
     }
 
@@ -164,9 +235,56 @@ impl Journal {
     ) -> Result<u64, StoreError> {
         self.settle(peer, head).await?;
         let here = head.next;
-        let next = Head { next: here + 1, peer_stream: stream, received: number, ..head.clone() };
-        self.append(peer, line, head, next, None).await?;
+        let size = quota::size(line);
+        let (writes, mut kept) = self.give_way(peer, head.kept, self.quota.before(size))?;
+        kept.bytes += size;
+        let next = Head { next: here + 1, peer_stream: stream, received: number, kept, ..head.clone() };
+        self.append(peer, line, head, next, writes).await?;
         Ok(here)
+    }
+
+    /// The writes by which the oldest lines give way until the peer's count no more than `most` together, and what is
+    /// kept then. Of this node's own those among them that were delivered go with them.
+    fn give_way(&self, peer: &NodeId, mut kept: Kept, most: u64) -> Result<(Vec<Write>, Kept), StoreError> {
+        let mut writes = Vec::new();
+        while kept.bytes > most {
+            let lines = self.stored(peer, kept.from, GIVING_WAY)?;
+            if lines.is_empty() {
+                // What was counted is damaged or gone.
+                kept.bytes = 0;
+            }
+            for (number, line) in lines {
+                if kept.bytes <= most {
+                    break;
+                }
+                kept.bytes = kept.bytes.saturating_sub(received_size(line.as_ref()).unwrap_or_default());
+                kept.from = number + 1;
+                if self.store.get(Table::Outbox, &key(peer, number))?.is_none() {
+                    writes.push(Write::erase(Table::Chat, key(peer, number)));
+                }
+            }
+        }
+        Ok((writes, kept))
+    }
+
+    /// The peer whose lines have to give way before a line of that peer's, or another's, has room.
+    pub(super) fn fullest_without_room(&self, line: &Line) -> Option<NodeId> {
+        self.quota.fullest_without_room(quota::size(line))
+    }
+
+    /// Has the oldest of the peer's lines give way to `line`, which somebody else wrote.
+    pub(super) async fn make_room(
+        &self,
+        peer: &NodeId,
+        head: &mut Head,
+        line: &Line,
+    ) -> Result<(), StoreError> {
+        self.settle(peer, head).await?;
+        let most = head.kept.bytes.saturating_sub(quota::size(line));
+        let (mut writes, kept) = self.give_way(peer, head.kept, most)?;
+        let next = Head { kept, ..head.clone() };
+        writes.push(head_write(peer, &next));
+        self.commit(peer, writes, head, next).await
     }
 
     /// Stores the line whose number is the next of a head that is not doubtful, and the head after it.
@@ -176,17 +294,30 @@ impl Journal {
         line: &Line,
         head: &mut Head,
         next: Head,
-        also: Option<Write>,
+        also: Vec<Write>,
     ) -> Result<(), StoreError> {
+        let line = Stored::LineV1(line.clone());
         let mut writes = vec![
-            Write::set(Table::Chat, key(peer, head.next), codec::encode(&Stored::LineV1(line.clone()))),
-            Write::set(Table::Chat, *peer.as_bytes(), codec::encode(&Stored::HeadV1(next.clone()))),
+            Write::set(Table::Chat, key(peer, head.next), codec::encode(&line)),
+            head_write(peer, &next),
         ];
         writes.extend(also);
+        self.commit(peer, writes, head, next).await
+    }
+
+    /// Writes what makes `next` the head.
+    async fn commit(
+        &self,
+        peer: &NodeId,
+        writes: Vec<Write>,
+        head: &mut Head,
+        next: Head,
+    ) -> Result<(), StoreError> {
         // Spent whatever comes of it, also if nobody waits for this future to its end.
         head.next = next.next;
         head.doubtful = true;
         self.store.commit(writes).await?;
+        self.quota.set(*peer, next.kept.bytes);
         *head = next;
         Ok(())
     }
@@ -203,6 +334,7 @@ impl Journal {
         let stored = self.head(peer)?;
         head.next = head.next.max(stored.next);
         (head.peer_stream, head.received) = (stored.peer_stream, stored.received);
+        head.kept = stored.kept;
         head.doubtful = false;
         Ok(())
     }
@@ -255,10 +387,15 @@ impl Journal {
 
     /// The peers that messages wait for.
     pub(super) fn waiting_peers(&self) -> Result<Vec<NodeId>, StoreError> {
+        self.peers(Table::Outbox)
+    }
+
+    /// The peers with records in that table.
+    fn peers(&self, table: Table) -> Result<Vec<NodeId>, StoreError> {
         let mut peers: Vec<NodeId> = Vec::new();
         let mut from = Vec::new();
-        // From one peer to the next: what waits for each is not read. Every step goes forward, whatever the keys are.
-        while let Some(key) = self.keys(Table::Outbox, &[], &from, 1)?.pop() {
+        // From one peer to the next: what there is of each is not read. Every step goes forward, whatever the keys are.
+        while let Some(key) = self.keys(table, &[], &from, 1)?.pop() {
             let Some(peer) = key.first_chunk::<32>() else {
                 from = [key.as_slice(), &[0]].concat();
                 continue;
@@ -271,18 +408,18 @@ impl Journal {
     }
 }
 
-impl Stored {
-    fn head(self) -> Option<Head> {
-        match self {
-            Self::HeadV1(head) => Some(head),
-            Self::LineV1(_) => None,
-        }
+impl HeadV1 {
+    fn counted(self, kept: Kept) -> Head {
+        let Self { stream, next, peer_stream, received } = self;
+        Head { stream, next, peer_stream, received, kept, doubtful: false }
     }
+}
 
+impl Stored {
     fn line(self) -> Option<Line> {
         match self {
             Self::LineV1(line) => Some(line),
-            Self::HeadV1(_) => None,
+            Self::HeadV1(_) | Self::HeadV2(_) => None,
         }
     }
 }
@@ -305,6 +442,15 @@ impl Outbox {
 /// begins anew.
 pub(crate) const fn is_head(key: &[u8]) -> bool {
     key.len() == 32
+}
+
+fn head_write(peer: &NodeId, head: &Head) -> Write {
+    Write::set(Table::Chat, *peer.as_bytes(), codec::encode(&Stored::HeadV2(head.clone())))
+}
+
+/// What the line counts, if the peer wrote it.
+fn received_size(line: Option<&Line>) -> Option<u64> {
+    line.filter(|line| line.direction == Direction::Received).map(quota::size)
 }
 
 fn decode(value: &[u8]) -> Option<Stored> {
@@ -347,7 +493,7 @@ mod tests {
 
     fn journal() -> (tempfile::TempDir, Journal, NodeId) {
         let dir = tempfile::tempdir().unwrap();
-        let journal = Journal::new(Store::open(dir.path()).unwrap());
+        let journal = Journal::open(Store::open(dir.path()).unwrap(), &ChatLimits::default()).unwrap();
         (dir, journal, IdentityKey::from_seed(&[1; 32]).node_id())
     }
 
@@ -425,6 +571,60 @@ mod tests {
         let last = Write::set(Table::Chat, key(&peer, u64::MAX), Vec::new());
         journal.store.commit(vec![last, Write::erase(Table::Chat, *peer.as_bytes())]).await.unwrap();
         assert_eq!(journal.head(&peer).unwrap().next, 2);
+    }
+
+    /// F3, D9: what waits to be delivered gives way to nothing, what was delivered does with what is older and newer, and
+    /// a number that gave way is not given again.
+    #[tokio::test]
+    async fn what_waits_gives_way_to_nothing() {
+        let (_dir, journal, peer) = journal_of_a_kibibyte();
+        let mut head = journal.head(&peer).unwrap();
+        let delivered = journal.append_sent(&peer, &mut head, &line("delivered")).await.unwrap();
+        journal.delivered(&peer, &[delivered]).await.unwrap();
+        let waiting = journal.append_sent(&peer, &mut head, &line("waiting")).await.unwrap();
+        for number in 1..=10 {
+            let received = Line { direction: Direction::Received, ..line("received") };
+            journal.append_received(&peer, &mut head, StreamId([7; 16]), number, &received).await.unwrap();
+        }
+        let kept: Vec<u64> =
+            journal.lines(&peer, 1, 100).unwrap().iter().map(|(number, _)| *number).collect();
+        assert_eq!(kept, [waiting, 10, 11, 12]);
+        assert_eq!(journal.undelivered(&peer, 1, 10).unwrap(), [(waiting, Some(line("waiting")))]);
+        assert_eq!(journal.head(&peer).unwrap(), head);
+    }
+
+    /// F4: what is counted is what is there, also where the head is lost or of an older version, or a line is damaged.
+    #[tokio::test]
+    async fn counts_what_is_there() {
+        let (_dir, journal, peer) = journal_of_a_kibibyte();
+        let mut head = journal.head(&peer).unwrap();
+        let received = Line { direction: Direction::Received, ..line("received") };
+        for number in 1..=3 {
+            journal.append_received(&peer, &mut head, StreamId([7; 16]), number, &received).await.unwrap();
+        }
+        let bytes = head.kept.bytes;
+        assert_eq!(bytes, 3 * quota::size(&received));
+        journal.store.commit(vec![Write::erase(Table::Chat, *peer.as_bytes())]).await.unwrap();
+        assert_eq!(journal.head(&peer).unwrap().kept.bytes, bytes);
+        let Head { stream, next, peer_stream, received: last, .. } = head;
+        let old = codec::encode(&Stored::HeadV1(HeadV1 { stream, next, peer_stream, received: last }));
+        let damaged = Write::set(Table::Chat, key(&peer, 2), vec![0xff]);
+        journal.store.commit(vec![Write::set(Table::Chat, *peer.as_bytes(), old), damaged]).await.unwrap();
+        let mut head = journal.head(&peer).unwrap();
+        assert_eq!((head.next, head.received(StreamId([7; 16]))), (4, 3));
+        assert_eq!(head.kept.bytes, 2 * quota::size(&received));
+        for number in 4..=20 {
+            journal.append_received(&peer, &mut head, StreamId([7; 16]), number, &received).await.unwrap();
+        }
+        assert_eq!(journal.lines(&peer, 1, 100).unwrap().len(), 3);
+    }
+
+    fn journal_of_a_kibibyte() -> (tempfile::TempDir, Journal, NodeId) {
+        let dir = tempfile::tempdir().unwrap();
+        let per_peer = core::num::NonZeroU32::MIN;
+        let limits = ChatLimits { per_peer, ..ChatLimits::default() };
+        let journal = Journal::open(Store::open(dir.path()).unwrap(), &limits).unwrap();
+        (dir, journal, IdentityKey::from_seed(&[1; 32]).node_id())
     }
 
     #[test]

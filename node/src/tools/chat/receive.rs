@@ -68,13 +68,14 @@ impl Chat {
 
     /// Stores the line unless it is a repetition, and confirms it either way.
     async fn store(
-        &self,
+        self: &Arc<Self>,
         conversation: &Conversation,
         stream: StreamId,
         number: u64,
         line: Line,
         to: &mut Sender<AnyWire>,
     ) -> Result<(), ReceiveError> {
+        self.make_room(&line).await?;
         let mut head = conversation.head.lock().await;
         self.journal.settle(&conversation.peer, &mut head).await?;
         if number > head.received(stream) {
@@ -84,6 +85,17 @@ impl Chat {
         }
         drop(head);
         Ok(frame::send(to, &ToSender::Stored { number }).await?)
+    }
+
+    /// Has the longest conversations give way until there is room for the line in all. No head is locked meanwhile but
+    /// the one that gives way: of messages that come at the same time each may be beyond the limit.
+    async fn make_room(self: &Arc<Self>, line: &Line) -> Result<(), StoreError> {
+        while let Some(peer) = self.journal.fullest_without_room(line) {
+            let conversation = self.conversation(peer)?;
+            let mut head = conversation.head.lock().await;
+            self.journal.make_room(&peer, &mut head, line).await?;
+        }
+        Ok(())
     }
 }
 
