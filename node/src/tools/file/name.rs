@@ -5,7 +5,7 @@ use core::fmt;
 /// A file name of one path component that stays where it is put and shows what it is.
 ///
 /// Between 1 and 255 bytes; no separator, no control, invisible or direction-changing character, no leading
-/// dot, no trailing dot or space, no name that Windows keeps for a device.
+/// dot or dash, no trailing dot or space, no name that Windows keeps for a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SafeName(String);
 
@@ -30,6 +30,9 @@ pub enum NameError {
     /// A name that hides the file or configures a program.
     #[error("{0:?} starts with a dot")]
     Hidden(String),
+    /// A name that a program takes for an option when it is given every file of a folder.
+    #[error("{0:?} starts with a dash")]
+    Option(String),
     /// A character that cannot be seen or that changes what is seen.
     #[error("{name:?} holds the invisible character U+{character:04X}", character = u32::from(*.character))]
     Invisible {
@@ -66,6 +69,9 @@ pub fn safe_name(text: &str) -> Result<SafeName, NameError> {
     }
     if text.starts_with('.') {
         return Err(NameError::Hidden(shown()));
+    }
+    if text.starts_with('-') {
+        return Err(NameError::Option(shown()));
     }
     if text.ends_with('.') || text.trim() != text {
         return Err(NameError::Trimmed(shown()));
@@ -154,7 +160,7 @@ fn cut(text: &str, max: usize) -> &str {
 mod tests {
     use super::*;
 
-    /// H1: every name that leaves the folder, hides, deceives or breaks a file system is refused.
+    /// H1: every name that leaves the folder, hides, deceives, is taken for an option or breaks a file system is refused.
     #[test]
     fn refuses_names_that_are_not_one_visible_component() {
         let long = "x".repeat(256);
@@ -180,6 +186,9 @@ mod tests {
             ".ssh/authorized_keys",
             ".bashrc",
             ".x.part",
+            "-",
+            "-rf",
+            "--checkpoint-action=exec=sh",
             "x\n",
             "x\ry",
             "x\0",
@@ -247,7 +256,7 @@ mod tests {
             "null",
             "100%.txt",
             "it's.txt",
-            "-rf",
+            "a-b",
             "~x",
             "$HOME",
             &long,
