@@ -216,7 +216,14 @@ fn label(hostname: &str) -> String {
     let plain = |character: char| if character.is_ascii_alphanumeric() { character } else { '-' };
     let label: String = first.chars().map(plain).take(63).collect();
     let label = label.trim_matches('-');
-    if label.is_empty() { "node".to_owned() } else { label.to_owned() }
+    if label.is_empty() {
+        return "node".to_owned();
+    }
+    // As containers are called: such a name would be refused.
+    if label.parse().is_ok_and(|name: NodeName| name.is_like_an_id()) {
+        return format!("node-{label}").chars().take(63).collect();
+    }
+    label.to_owned()
 }
 
 fn bad_name(error: &NameError) -> Error {
@@ -238,12 +245,15 @@ mod tests {
             (".lan", "node"),
             ("日本", "node"),
             ("(none)", "none"),
+            ("4f9c1b2a77de", "node-4f9c1b2a77de"),
+            ("cafe", "cafe"),
         ] {
             assert_eq!(label(hostname), name, "{hostname}");
             assert!(label(hostname).parse::<NodeName>().is_ok(), "{hostname}");
         }
-        let long = "x".repeat(62) + "-y";
-        assert!(label(&long).parse::<NodeName>().is_ok());
+        for long in ["x".repeat(62) + "-y", "a".repeat(63)] {
+            assert!(label(&long).parse().is_ok_and(|name: NodeName| !name.is_like_an_id()), "{long}");
+        }
     }
 
     #[test]

@@ -24,6 +24,7 @@ impl Engine {
         let Init { network, name, admission, password, weak } = init;
         let checked = self
             .check_free_to_found(now)
+            .and_then(|()| self.check_name(&name))
             .and_then(|()| check_password_for(admission, password.as_ref()))
             .and_then(|()| password.as_ref().map_or(Ok(()), |password| check_strength(password, weak)));
         if let Err(failure) = checked {

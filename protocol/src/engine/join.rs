@@ -148,6 +148,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Joining, Failure> {
         self.check_free_to_found(now)?;
+        self.check_name(&join.name)?;
         let invitation = match join.invite.as_deref() {
             None => Invitation::Open,
             Some(text) => text.parse().map_err(|error| {
@@ -196,6 +197,19 @@ impl Engine {
             return Err(Failure::new(FailureCode::Failed, "this node is joining a network already", wait));
         }
         Ok(())
+    }
+
+    /// Refuses a name that would stand for another node whose id begins so. Who has one already keeps it.
+    pub(super) fn check_name(&self, name: &NodeName) -> Result<(), Failure> {
+        let own = self.membership.member.as_ref().is_some_and(|member| member.certificate.name() == name);
+        if own || !name.is_like_an_id() {
+            return Ok(());
+        }
+        Err(Failure::new(
+            FailureCode::Usage,
+            format!("the name {name} reads as the beginning of a node's id"),
+            "choose one with a letter after f, or a '-': `--name NAME`",
+        ))
     }
 
     /// Acts on the deadlines of joining.

@@ -5,6 +5,8 @@ use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::NodeId;
+
 /// Text that is not the name it should be. The text is cut to 80 characters.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
@@ -125,6 +127,16 @@ name!(
     NameError::Network
 );
 
+impl NodeName {
+    /// Whether people would take it for the beginning of a node's id: hexadecimal digits and nothing else, as many as
+    /// [`NodeId::short`] gives or more. A name goes before an id, so it would stand for another node.
+    #[must_use]
+    pub fn is_like_an_id(&self) -> bool {
+        let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        self.0.len() >= NodeId::SHORT_DIGITS && self.0.bytes().all(is_digit)
+    }
+}
+
 impl NetworkName {
     /// The entity that a node belongs to where nothing else is said: the network's first label.
     #[must_use]
@@ -136,6 +148,16 @@ impl NetworkName {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_of_eight_hexadecimal_digits_is_like_an_id() {
+        for like in ["deadbeef", "20261127", "0123456789ab", &"a".repeat(63)] {
+            assert!(like.parse::<NodeName>().unwrap().is_like_an_id(), "{like}");
+        }
+        for unlike in ["cafe", "facade", "1234567", "dead-beef", "deadbeeg", "till"] {
+            assert!(!unlike.parse::<NodeName>().unwrap().is_like_an_id(), "{unlike}");
+        }
+    }
 
     #[test]
     fn accepts_dns_labels_and_nothing_else() {

@@ -32,10 +32,13 @@ impl NodeId {
         self.0.as_bytes()
     }
 
+    /// The digits of [`NodeId::short`].
+    pub const SHORT_DIGITS: usize = 8;
+
     /// The first eight digits, for people to tell nodes apart; never for a decision.
     #[must_use]
     pub fn short(&self) -> String {
-        HEXLOWER.encode(&self.as_bytes()[..4])
+        HEXLOWER.encode(&self.as_bytes()[..Self::SHORT_DIGITS / 2])
     }
 }
 

@@ -289,6 +289,20 @@ fn a_changed_rule_ends_what_was_begun() {
     assert_eq!(ended(&mut lan, 1, joining).unwrap_err().code, Code::Denied);
 }
 
+/// A21: nobody calls a node what reads as the beginning of a node's id; the owner is told why.
+#[test]
+fn a_name_that_reads_as_an_id_is_refused() {
+    let mut lan = Lan::new(121, 2);
+    let init = Init { name: "deadbeef".parse().unwrap(), ..found("open") };
+    assert_eq!(lan.command(0, Command::Init(init)).unwrap_err().code, Code::Usage);
+    lan.init("open");
+    lan.discover();
+    let failure = lan.command(1, Command::Join(join("20261127"))).unwrap_err();
+    assert_eq!(failure.code, Code::Usage);
+    assert!(failure.message.contains("20261127 reads as"), "{failure:?}");
+    lan.command(1, Command::Join(join("till-20261127"))).unwrap();
+}
+
 /// F3: a rule, a password or a list that the store refuses is as it was, as the owner is told.
 #[test]
 fn a_change_that_is_not_kept_is_not_made() {

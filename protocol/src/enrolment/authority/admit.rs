@@ -77,6 +77,9 @@ impl Authority {
     ) -> Result<Issued<Verdict>, Refused> {
         let (opened, proof) = self.open(request, origin, keys, now)?;
         self.denied.check(opened.wanted.node, &opened.wanted.sealing)?;
+        if opened.wanted.name.is_like_an_id() && !self.enrolments.is_named(origin.node, &opened.wanted.name) {
+            return Err(Reject::Invalid.into());
+        }
         match (proof, opened.token.way) {
             (Proof::Renewal, Way::Renewal) => {
                 self.enrolments.check_known(origin.node, &opened.token.sealing, now)?;

@@ -121,6 +121,11 @@ impl Enrolments {
         self.names.contains_key(node.as_bytes())
     }
 
+    /// Whether the node has a record under that name.
+    pub(super) fn is_named(&self, node: NodeId, name: &NodeName) -> bool {
+        self.names.get(node.as_bytes()).is_some_and(|held| held == name)
+    }
+
     /// Refuses a node that has no live record under these keys.
     pub(super) fn check_known(
         &self,
