@@ -23,6 +23,7 @@ mod persist;
 mod reach;
 mod renewal;
 mod revocation;
+mod rewrite;
 mod signed_time;
 mod tickets;
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::rewrite::{RecordKey, Rewrites, records_of};
 use super::{CommandId, Engine, InboundId, Membership, Output, PersistId};
 use crate::certificate::VerifiedCertificate;
 use crate::control::{Answer, Code, Failure};
@@ -19,6 +20,13 @@ use crate::time::Timestamp;
 pub(super) struct Pending {
     then: Vec<Output>,
     install: Option<Install>,
+    records: Vec<RecordKey>,
+}
+
+impl Pending {
+    const fn new(then: Vec<Output>, install: Option<Install>) -> Self {
+        Self { then, install, records: Vec::new() }
+    }
 }
 
 /// What the node becomes.
@@ -37,7 +45,7 @@ enum Install {
 impl Engine {
     /// Has `writes` made durable, and then `then` put out. If that fails, whoever waits is told so instead.
     pub(super) fn persist(&mut self, writes: Vec<Write>, then: Vec<Output>) {
-        self.persist_pending(writes, Pending { then, install: None });
+        self.persist_pending(writes, Pending::new(then, None));
     }
 
     /// As [`Engine::persist`]; the node is a member of the network only once that is durable.
@@ -47,10 +55,7 @@ impl Engine {
         membership: Membership,
         then: Vec<Output>,
     ) {
-        self.persist_pending(
-            writes,
-            Pending { then, install: Some(Install::Membership(Box::new(membership))) },
-        );
+        self.persist_pending(writes, Pending::new(then, Some(Install::Membership(Box::new(membership)))));
     }
 
     /// As [`Engine::persist`]; the new certificate is shown only once that is durable.
@@ -60,10 +65,8 @@ impl Engine {
         certificate: VerifiedCertificate,
         root: Fingerprint,
     ) {
-        self.persist_pending(
-            writes,
-            Pending { then: Vec::new(), install: Some(Install::Certificate(Box::new(certificate), root)) },
-        );
+        let install = Install::Certificate(Box::new(certificate), root);
+        self.persist_pending(writes, Pending::new(Vec::new(), Some(install)));
     }
 
     /// As [`Engine::persist`], for revocations; `command` is of the user who ordered them.
@@ -74,7 +77,7 @@ impl Engine {
         command: Option<CommandId>,
     ) {
         let install = Some(Install::Revocations(writes.clone(), command));
-        self.persist_pending(writes, Pending { then, install });
+        self.persist_pending(writes, Pending::new(then, install));
     }
 
     /// As [`Engine::persist`], for what the authority's owner has changed, if that is anything.
@@ -82,19 +85,27 @@ impl Engine {
         match change {
             None => self.persist(Vec::new(), then),
             Some(Change { writes, undo }) => {
-                self.persist_pending(writes, Pending { then, install: Some(Install::Change(undo)) });
+                self.persist_pending(writes, Pending::new(then, Some(Install::Change(undo))));
             }
         }
     }
 
-    fn persist_pending(&mut self, writes: Vec<Write>, pending: Pending) {
+    fn persist_pending(&mut self, writes: Vec<Write>, mut pending: Pending) {
         if writes.is_empty() {
             self.wires.outputs.extend(pending.then);
             return;
         }
         let id = PersistId(self.wires.next.next());
+        pending.records = records_of(&writes);
         self.pending.insert(id, pending);
         self.output(Output::Persist { id, writes });
+    }
+
+    /// Writes again what the store refused, if it is time.
+    pub(super) fn write_again(&mut self, now: Timestamp) {
+        let on_the_way = self.pending.values().flat_map(|pending| &pending.records).collect();
+        let writes = self.spread.rewrites.take(&on_the_way, now);
+        self.persist_revocations(writes, Vec::new(), None);
     }
 
     /// Writes are durable, or could not be made so.
@@ -104,7 +115,8 @@ impl Engine {
             match pending.install {
                 Some(Install::Certificate(..)) => self.renewal_not_kept(),
                 Some(Install::Revocations(writes, command)) => {
-                    self.revocation_unwritten(writes, command, now);
+                    self.spread.rewrites.refused(id, writes, now);
+                    self.revocation_unwritten(command);
                 }
                 Some(Install::Change(undo)) => {
                     if let Some(authority) = &mut self.membership.authority {
@@ -116,9 +128,13 @@ impl Engine {
             self.wires.outputs.extend(pending.then.into_iter().filter_map(refused));
             return;
         }
+        let oldest = self.pending.first_key_value().map(|(id, _)| *id);
+        self.spread.rewrites.durable(id, pending.records, oldest);
         match pending.install {
             Some(Install::Membership(membership)) => {
                 self.membership = *membership;
+                // Those were of the network that the node has left.
+                self.spread.rewrites = Rewrites::default();
                 if self.membership.authority.is_some() {
                     self.peers.make_room_for_authority();
                 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::errand::{this_node, unknown};
+use super::rewrite::Rewrites;
 use super::{CommandId, Engine, InboundId, Output, RequestId, Sent, load};
 use crate::certificate::VerifiedCertificate;
 use crate::control::{Answer, Code, Failure, Revoke, Revoked};
@@ -28,9 +29,6 @@ const FAN_OUT: usize = 8;
 /// How often a page is sent to a peer that stays connected and does not answer.
 const TRIES: u32 = 3;
 
-/// How long after the store refused a revocation it is written again.
-const REWRITE_AFTER: Duration = Duration::from_secs(5);
-
 /// Users who wait for confirmations at the same time.
 const WAITING_MAX: usize = 64;
 
@@ -42,9 +40,8 @@ pub(super) struct Spread {
     /// The page that is on its way to each.
     pushing: BTreeMap<NodeId, Pushing>,
     waiting: Vec<Waiting>,
-    /// What the store refused, and when to try again.
-    unwritten: Vec<Write>,
-    rewrite: Option<Timestamp>,
+    /// What the store refused.
+    pub(super) rewrites: Rewrites,
 }
 
 /// A page on its way.
@@ -247,7 +244,8 @@ impl Engine {
             self.peers.refuse(peer);
             self.output(Output::Disconnect { peer });
         }
-        self.spread = Spread { waiting: core::mem::take(&mut self.spread.waiting), ..Spread::default() };
+        let spread = core::mem::take(&mut self.spread);
+        self.spread = Spread { waiting: spread.waiting, rewrites: spread.rewrites, ..Spread::default() };
     }
 
     /// A member has said how far its list has come.
@@ -423,14 +421,7 @@ impl Engine {
     }
 
     /// The store refused a revocation, which is obeyed all the same: it is written again in a while.
-    pub(super) fn revocation_unwritten(
-        &mut self,
-        writes: Vec<Write>,
-        command: Option<CommandId>,
-        now: Timestamp,
-    ) {
-        self.spread.unwritten.extend(writes);
-        self.spread.rewrite = Some(now.after(REWRITE_AFTER));
+    pub(super) fn revocation_unwritten(&mut self, command: Option<CommandId>) {
         if let Some(command) = command {
             self.cancel_revocation(command);
             let failure = Failure::new(
@@ -470,7 +461,7 @@ impl Engine {
     pub(super) fn next_revocation(&self) -> Option<(Timestamp, &'static str)> {
         let deadlines = self.spread.waiting.iter().filter(|waiting| waiting.durable);
         let deadline = deadlines.map(|waiting| (waiting.deadline, "report a revocation")).min();
-        let rewrite = self.spread.rewrite.map(|time| (time, "write a revocation again"));
+        let rewrite = self.spread.rewrites.due().map(|time| (time, "write a revocation again"));
         let next_end = self.membership.authority.as_ref().and_then(|_| {
             let member = self.membership.member.as_ref()?;
             let due =
@@ -483,11 +474,7 @@ impl Engine {
     /// Acts on the deadlines of revocation.
     pub(super) fn go_on_revoking(&mut self, now: Timestamp) {
         self.tell_revokers(now);
-        if self.spread.rewrite.is_some_and(|time| now >= time) {
-            self.spread.rewrite = None;
-            let writes = core::mem::take(&mut self.spread.unwritten);
-            self.persist_revocations(writes, Vec::new(), None);
-        }
+        self.write_again(now);
         let (Some(authority), Some(member)) = (&self.membership.authority, &self.membership.member) else {
             return;
         };

@@ -409,6 +409,25 @@ fn a_revocation_that_cannot_be_written_holds_and_is_written_later() {
     assert_eq!(kept(&lan, 0), 2);
 }
 
+/// F3: what could not be written is not written over what was written in between.
+#[test]
+fn a_late_write_goes_over_nothing_newer() {
+    let mut lan = acquainted(625, 3);
+    lan.hosts[0].store_works = false;
+    revoke(&mut lan, 0, "till-1", 10_000).unwrap_err();
+    lan.hosts[0].store_works = true;
+    revoke(&mut lan, 0, "till-2", 10_000).unwrap();
+    let head = |lan: &Lan| {
+        let kept = lan.kept(0).into_iter();
+        kept.filter(|record| record.key == b"head").map(|record| record.value).collect::<Vec<_>>()
+    };
+    let newer = head(&lan);
+    lan.pass(Duration::from_secs(6));
+    assert_eq!((head(&lan), kept(&lan, 0)), (newer, 3));
+    lan.restart(0, 625_099);
+    assert_eq!(status(&mut lan, 0).epochs.revocations, 2);
+}
+
 #[test]
 fn says_who_cannot_be_revoked_and_by_whom() {
     let mut lan = acquainted(614, 2);
