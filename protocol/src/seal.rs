@@ -123,7 +123,10 @@ pub fn open_authenticated(
 
 /// Seals the one message that `key` is for: ChaCha20-Poly1305 (RFC 8439) with a nonce of zeros.
 ///
-/// The nonce is safe because the key is gone afterwards.
+/// This value of the key is gone afterwards; whoever can make it again must not seal anything else with it, unless
+/// nobody but the key's other holder ever sees both messages. That is so of an authority's answer: a request that is
+/// sent again while its token holds opens to the same key and may get another certificate, but the transport gives
+/// both answers to the candidate alone, which has the key.
 #[must_use]
 #[expect(clippy::expect_used, reason = "a message in memory is shorter than the cipher's 256 GiB")]
 #[expect(clippy::needless_pass_by_value, reason = "a key that seals once is consumed")]

@@ -96,3 +96,17 @@ fn a_name_from_before_is_kept() {
     let renewed = desk.authority.renew_own(&desk.leaf, later, &mut desk.rng).unwrap().answer;
     assert_eq!(renewed.name().as_str(), "deadbeef");
 }
+
+/// A12: a request that is sent again is answered to the candidate that the connection has proven and to nobody else, and
+/// not once its token has ended: no more than that keeps two answers under one key from being compared.
+#[test]
+fn a_request_sent_again_is_answered_to_its_candidate_alone() {
+    let mut desk = Desk::new(903, "office");
+    let (requested, request) = desk.request("till");
+    let Ok(Verdict::Admitted(first, None)) = desk.enrol(&request, NOW) else { panic!("not admitted") };
+    assert!(matches!(desk.enrol(&request, NOW.after(Duration::from_secs(29))), Ok(Verdict::Admitted(..))));
+    assert!(matches!(desk.enrol(&request, NOW.after(Duration::from_secs(30))), Err(Reject::Retry)));
+    requested.answered(&first, &desk.candidate, NOW).unwrap();
+    desk.candidate = NodeKeys::generate(&mut desk.rng);
+    assert!(matches!(desk.enrol(&request, NOW), Err(Reject::Retry)));
+}
