@@ -209,9 +209,7 @@ impl Peers {
 
     /// The peer has not taken note of this node's certificate after all.
     pub(super) fn forget_shown(&mut self, id: NodeId) {
-        if let Some(peer) = self.get_mut(id) {
-            peer.shown = None;
-        }
+        self.known.change(id, |peer| peer.shown = None);
     }
 
     /// The peer has taken note of this node's certificate, or has not.

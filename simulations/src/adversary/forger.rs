@@ -91,7 +91,7 @@ impl Forgery {
         let certificate = self
             .leaf(keys, "node-1", Role::Member, now, stage.rng())
             .or_else(|| self.anchor.as_ref().map(|anchor| anchor.der().clone()))
-            .unwrap_or_else(|| unreachable_certificate());
+            .unwrap_or_else(unreachable_certificate);
         let here = stage.host();
         let addresses = Addresses { control: vec![here.control()], lane: vec![here.lane()] };
         Hello { certificate, addresses, revocations: stage.rng().next_u64() % 5 }

@@ -94,7 +94,12 @@ impl RogueAuthority {
                 let now = stage.now().after(self.ahead);
                 Some(Response::Hello(self.forgery.hello(&self.puppet.keys, now, stage)))
             }
-            _ => None,
+            Request::Lookup(_)
+            | Request::Status(_)
+            | Request::Ticket(_)
+            | Request::Ping
+            | Request::Revocations(_)
+            | Request::RevokeTicket(_) => None,
         }
     }
 }
