@@ -33,4 +33,4 @@ pub mod units;
 pub mod world;
 
 pub use self::host::NodeOptions;
-pub use self::port::Meter;
+pub use self::port::{Gate, Meter};

@@ -49,6 +49,12 @@ pub(crate) struct Sent {
     pub(crate) entry: Entry,
 }
 
+/// Stands between a host and the network, as a test puts it there to see whether what it does is found.
+pub trait Gate: Send {
+    /// What becomes of a packet for another host: what is sent, and how much later; nothing if it is not sent.
+    fn pass(&mut self, to: HostId, packet: Packet) -> Option<(Packet, Duration)>;
+}
+
 /// A host's port.
 pub(crate) struct Port {
     pub(crate) host: HostId,
@@ -60,6 +66,7 @@ pub(crate) struct Port {
     pub(crate) trace: Trace,
     pub(crate) meter: Meter,
     pub(crate) rng: ChaCha20Rng,
+    pub(crate) gate: Option<Box<dyn Gate>>,
     entries: u64,
     links: u64,
     /// When the last byte has left that was sent so far.
@@ -77,6 +84,7 @@ impl Port {
             trace: Trace::default(),
             meter: Meter::default(),
             rng: ChaCha20Rng::from_seed(seed),
+            gate: None,
             entries: 0,
             links: 0,
             free: Moment::default(),
@@ -96,6 +104,11 @@ impl Port {
 
     /// Sends a packet to another host, if there is a way.
     pub(crate) fn send(&mut self, at: Moment, to: HostId, packet: Packet, topology: &Topology) {
+        let passed = match &mut self.gate {
+            Some(gate) => gate.pass(to, packet),
+            None => Some((packet, Duration::ZERO)),
+        };
+        let Some((packet, late)) = passed else { return };
         let size = packet.bytes().len();
         self.note(at, packet.name(), Some(to), packet.bytes());
         self.meter.messages += 1;
@@ -114,7 +127,7 @@ impl Port {
         } else {
             path.carry(size, &mut self.rng)
         };
-        self.forward(to, packet, leaves, journey);
+        self.forward(to, packet, leaves.after(late), journey);
     }
 
     fn forward(&mut self, to: HostId, packet: Packet, leaves: Moment, journey: Journey) {

@@ -197,14 +197,6 @@ impl Reference {
         state.disturb(at);
     }
 
-    /// The authority's clock was ahead, so times up to `until` may be signed: until then whoever has seen them and
-    /// whoever has not do not agree on the time.
-    pub fn signed_ahead(&mut self, until: Moment) {
-        for state in &mut self.hosts {
-            state.disturb(until);
-        }
-    }
-
     /// A host's disk has room from now on, or has not.
     pub fn set_disk(&mut self, host: HostId, works: bool, at: Moment) {
         let state = self.state_mut(host);

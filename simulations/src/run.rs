@@ -11,6 +11,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
 use self::agenda::{Agenda, Item};
+use crate::adversary::{self, Target};
 use crate::event::{HostId, Wish};
 use crate::fact::{Fact, Observed};
 use crate::host::NodeOptions;
@@ -31,8 +32,11 @@ const INVITE_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// After how long a user whose join has failed tries again.
 const JOIN_AGAIN: Duration = Duration::from_secs(30);
 
-/// How far ahead users' wishes are thought of: hosts run freely in between.
+/// How far ahead users' wishes are thought of, at least: hosts run freely in between.
 const TICK: Duration = Duration::from_secs(1);
+
+/// How far ahead they are thought of where they are rare.
+const TICK_MAX: Duration = Duration::from_secs(60);
 
 /// How long after the last thing that happens a run is judged as a whole.
 const LAST_LOOK: Duration = Duration::ZERO;
@@ -87,6 +91,8 @@ pub struct Run {
     joining: BTreeMap<u64, HostId>,
     /// Who was to join so far.
     joiners: Vec<HostId>,
+    /// Adversaries' hosts, and which of the scenario's adversaries each is.
+    strangers: BTreeMap<HostId, usize>,
     end: Moment,
 }
 
@@ -123,6 +129,12 @@ impl Run {
                 world.add(link, options.clone());
             }
         }
+        let mut strangers = BTreeMap::new();
+        for (number, spec) in scenario.adversary.iter().enumerate() {
+            for _ in 0..spec.hosts {
+                strangers.insert(world.add(base, NodeOptions::default()), number);
+            }
+        }
         if options.keep_all_steps {
             world.keep_all_steps();
         }
@@ -143,6 +155,7 @@ impl Run {
             invites: Invites::default(),
             joining: BTreeMap::new(),
             joiners: Vec::new(),
+            strangers,
             end,
         };
         run.plan();
@@ -240,6 +253,10 @@ impl Run {
                 self.agenda.add(Moment::at(churn.from.0 + first), Item::Down(number, host));
             }
         }
+        for (host, number) in &self.strangers {
+            let from = self.scenario.adversary[*number].from.0;
+            self.agenda.add(Moment::at(from), Item::Attack(*host));
+        }
         for (number, step) in self.scenario.at.iter().enumerate() {
             self.agenda.add(Moment::at(step.time.0), Item::Step(number));
         }
@@ -258,6 +275,7 @@ impl Run {
                 Item::Step(number) => self.step(number),
                 Item::Heal => self.heal(),
                 Item::Room(host) => self.set_room(host, true),
+                Item::Attack(host) => self.attack(host),
             }
         }
     }
@@ -322,6 +340,27 @@ impl Run {
         }
     }
 
+    /// An adversary comes: who betrays his network with an invite for it.
+    fn attack(&mut self, host: HostId) {
+        let Some(number) = self.strangers.get(&host) else { return };
+        if adversary::is_insider(&self.scenario.adversary[*number].kind) {
+            self.invites.waiting.push_back(host);
+            self.hand_out_invites();
+        } else {
+            self.admit(host, None);
+        }
+    }
+
+    fn admit(&mut self, host: HostId, invite: Option<String>) {
+        let Some(number) = self.strangers.get(&host) else { return };
+        let kind = &self.scenario.adversary[*number].kind;
+        let (network, hosts) = (self.scenario.network.name.clone(), self.roster.nodes());
+        let target = Target { network, hosts, invite };
+        if let Some(adversary) = adversary::of_kind(kind, target, &mut self.rng) {
+            self.world.admit(host, adversary);
+        }
+    }
+
     fn hand_out_invites(&mut self) {
         let now = self.world.now();
         self.invites.uris.retain(|(_, uses, until)| *uses > 0 && now < *until);
@@ -351,6 +390,10 @@ impl Run {
     }
 
     fn join_with(&mut self, host: HostId, invite: Option<String>) {
+        if self.strangers.contains_key(&host) {
+            self.admit(host, invite);
+            return;
+        }
         let Ok(name) = self.roster.name(host).parse() else { return };
         let network = Some(self.scenario.network.name.clone());
         match self.command(host, Command::Join(Join::new(invite, name, network))) {
@@ -405,7 +448,7 @@ impl Run {
         }
     }
 
-    /// The wishes of the next [`TICK`].
+    /// The wishes of the next [`TICK`], or of a few if they are rare.
     fn load(&mut self, number: usize) {
         let load = self.scenario.load[number].clone();
         let now = self.world.now();
@@ -413,8 +456,9 @@ impl Run {
             (self.roster.select(&load.who, &mut self.rng), self.roster.select(&load.to, &mut self.rng));
         // Evenly spread between nothing and twice the mean: all of them together, one after the other.
         let gap = load.every.0 / u32::try_from(from.len().max(1)).unwrap_or(u32::MAX);
+        let tick = (gap * 4).clamp(TICK, TICK_MAX);
         let mut wait = up_to(gap * 2, &mut self.rng);
-        while wait < TICK {
+        while wait < tick {
             let (host, peer) = (from[pick(from.len(), &mut self.rng)], to[pick(to.len(), &mut self.rng)]);
             if host != peer && self.reference.is_member(host) {
                 self.open(host, peer, &load.service, load.hold.0, now.after(wait));
@@ -422,8 +466,8 @@ impl Run {
             wait += up_to(gap * 2, &mut self.rng).max(Duration::from_micros(1));
         }
         let until = load.until.map_or(self.end, |until| Moment::at(until.0));
-        if now.after(TICK) < until {
-            self.agenda.add(now.after(TICK), Item::Load(number));
+        if now.after(tick) < until {
+            self.agenda.add(now.after(tick), Item::Load(number));
         }
     }
 

@@ -38,6 +38,7 @@ use serde::Deserialize;
 
 pub use self::built_in::{BUILT_IN, built_in};
 pub use self::select::{Group, Roster, SelectError, Who};
+use crate::adversary::KINDS;
 use crate::link::{Chance, LATENCY_MIN, Link};
 use crate::units::{Shift, Size, Span};
 
@@ -436,6 +437,13 @@ impl Scenario {
         self.link.link()?;
         for group in &self.hosts {
             group.link.map(|link| link.link()).transpose()?;
+        }
+        if let Some(unknown) = self.adversary.iter().find(|spec| !KINDS.contains(&spec.kind.as_str())) {
+            return Err(ScenarioError::Range {
+                what: "an adversary's kind",
+                value: unknown.kind.clone(),
+                range: "flood, replayer, forger, relay, rogue-authority, clock-liar or insider",
+            });
         }
         for who in self.selectors() {
             roster.check(who)?;

@@ -21,7 +21,7 @@ use crate::fact::Observed;
 use crate::host::{Host, NodeOptions};
 use crate::link::{LATENCY_MIN, Link};
 use crate::moment::Moment;
-use crate::port::{Meter, Topology};
+use crate::port::{Gate, Meter, Topology};
 use crate::trace::Step;
 
 /// How long a keep-alive takes to find that the other end of a connection is not there: two pings in vain.
@@ -119,6 +119,11 @@ impl World {
     /// Puts another disk into a host that does not run.
     pub fn set_disk(&mut self, host: HostId, disk: Box<dyn Disk>) {
         self.schedule.with(host, |host| host.set_disk(disk));
+    }
+
+    /// Puts something between a host and the network.
+    pub fn set_gate(&mut self, host: HostId, gate: Box<dyn Gate>) {
+        self.shards.with(host, |host| host.port.gate = Some(gate));
     }
 
     /// Starts a host's node, unless it runs.

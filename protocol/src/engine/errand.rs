@@ -129,6 +129,13 @@ impl Errands {
         self.running.values().filter(|errand| matches!(errand.origin, Origin::Inbound(_))).count()
     }
 
+    /// The clock has jumped ahead by `by`.
+    pub(super) fn set_forward(&mut self, by: Duration) {
+        for errand in self.running.values_mut() {
+            errand.deadline = errand.deadline.after(by);
+        }
+    }
+
     fn numbers(&self) -> Vec<u64> {
         self.running.keys().copied().collect()
     }

@@ -207,6 +207,11 @@ impl Peers {
         self.known.change(id, |peer| peer.showing = Some(certificate));
     }
 
+    /// The peer has not taken note of this node's certificate after all.
+    pub(super) fn forget_shown(&mut self, id: NodeId) {
+        self.known.change(id, |peer| peer.shown = None);
+    }
+
     /// The peer has taken note of this node's certificate, or has not.
     pub(super) fn show_ended(&mut self, id: NodeId, shown: Option<Digest>) {
         self.known.change(id, |peer| (peer.showing, peer.shown) = (None, shown.or(peer.shown)));

@@ -9,7 +9,8 @@
 //!
 //! The caller gives every `now` as the later of wall clock and mark, and says by [`Engine::handle_clock`] what either
 //! clock is at. Time may so go back, as far as the mark, when a clock is set right that was ahead: then every deadline
-//! is brought forward by as much.
+//! is brought forward by as much. It may jump ahead, too, when a clock is set or a later time is seen signed: who waits
+//! for another node is not kept waiting for less because of it.
 
 use core::time::Duration;
 
@@ -109,11 +110,14 @@ impl Engine {
     /// and goes on while the host sleeps. To be called before any other `handle_*`, at least every few minutes.
     pub fn handle_clock(&mut self, wall: Timestamp, steady: Duration) {
         let was_behind = self.clock.is_behind();
+        let passed = steady.saturating_sub(self.clock.steady);
         (self.clock.wall, self.clock.steady) = (Some(wall), steady);
         let now = self.clock.mark.now(wall, steady);
         let before = core::mem::replace(&mut self.clock.now, now);
         if now < before {
             self.clock_set_back(before.since(now), now);
+        } else {
+            self.errands.set_forward(now.since(before.after(passed)));
         }
         if self.clock.is_behind() && !was_behind {
             self.renew_soon(now);

@@ -86,6 +86,18 @@ fn a_clock_set_forward_and_back_leaves_nothing_behind() {
     assert_eq!(serial(&mut lan, 1), before, "and it was not renewed for it");
 }
 
+/// B5: who waits for another node waits as long as before when the clock is set, or a later time is seen signed.
+#[test]
+fn a_clock_that_jumps_ahead_cuts_no_wait_short() {
+    let mut lan = Lan::network(227, 2);
+    lan.command(1, Command::Ping("till-2".parse().unwrap())).unwrap();
+    lan.slow.insert(2, Duration::from_secs(5));
+    let id = lan.give(1, Command::Ping("till-2".parse().unwrap()));
+    lan.skew.insert(1, DAY);
+    lan.run_until(|lan| lan.hosts[1].answers.contains_key(&id));
+    assert!(lan.hosts[1].answers[&id].is_ok(), "{:?}", lan.hosts[1].answers[&id]);
+}
+
 /// B5: who joins or renews with a clock that is behind the authority's keeps what it can start with again.
 #[test]
 fn a_clock_behind_while_joining_or_renewing_bars_no_restart() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use lanyard_protocol::channel::ChannelReject;
 use lanyard_protocol::control::{Answer, Code, Command, PeerState, RoleName};
 use lanyard_protocol::engine::{CommandId, Engine, OnlineCheck, Output, Setup};
+use lanyard_protocol::enrolment::WhoIsAnswer;
 use lanyard_protocol::identity::IdentityKey;
 use lanyard_protocol::ticket::{SessionKeyCache, TicketError, TicketRequest, validate};
 
@@ -711,6 +712,44 @@ fn a_ticket_is_asked_for_again_when_a_renewal_overtook_the_request() {
     lan.command(1, Command::Renew).unwrap();
     lan.run_until(|lan| lan.hosts[1].channels.contains_key(&id));
     assert!(lan.hosts[1].channels[&id].is_ok());
+}
+
+/// A question may overtake the greeting before it; who is not known as a member greets once more.
+#[test]
+fn a_question_that_overtook_the_greeting_is_asked_again() {
+    let mut lan = Lan::network(48, 2);
+    lan.command(1, Command::Ping("till-2".parse().unwrap())).unwrap();
+    for times in [1, 2] {
+        let mut left = times;
+        lan.tamper = Some(Box::new(move |from, to, bytes| {
+            let pong = matches!(message::parse(&bytes), Ok(Response::Pong));
+            let overtake = left > 0 && pong && (from, to) == (2, 1);
+            left -= usize::from(overtake);
+            Some(if overtake { message::frame(&Response::Reject(Reject::NotMember)) } else { bytes })
+        }));
+        let since = lan.wire.len();
+        let answer = lan.command(1, Command::Ping("till-2".parse().unwrap()));
+        assert_eq!(answer.is_ok(), times == 1, "{answer:?}");
+        let asked = lan.requests_to(2, since);
+        assert!(asked.iter().any(|request| matches!(request, Request::Hello(_))), "{asked:?}");
+    }
+}
+
+/// A1, A19: who says that he is the authority, of the very CA that others name, keeps nobody out who finds the true one.
+#[test]
+fn somebody_in_between_keeps_nobody_out() {
+    let mut lan = Lan::new(49, 3);
+    lan.init("open");
+    lan.discover();
+    lan.join(1, "till-1", None).unwrap();
+    let liar = lan.id(1);
+    lan.tamper = Some(Box::new(move |from, to, bytes| match message::parse(&bytes) {
+        Ok(Response::WhoIs(told)) if (from, to) == (1, 2) => {
+            Some(message::frame(&Response::WhoIs(WhoIsAnswer { authority: liar, ..told })))
+        }
+        _ => Some(bytes),
+    }));
+    lan.join(2, "till-2", None).unwrap();
 }
 
 /// A renewal that finds nobody is answered in time.

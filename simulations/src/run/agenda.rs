@@ -31,6 +31,8 @@ pub(super) enum Item {
     Heal,
     /// A disk has room again.
     Room(HostId),
+    /// An adversary comes.
+    Attack(HostId),
 }
 
 /// What is to happen, in order; what happens at the same time does in the order in which it was thought of.

@@ -16,12 +16,14 @@ built_in!(
     "day",
     "disks",
     "enrolment-storm",
+    "flood",
     "handful",
     "outage",
     "partition",
     "revocation",
     "rotation",
     "rough",
+    "siege",
 );
 
 /// The built-in scenario of that name.

@@ -8,7 +8,6 @@ use crate::certificate;
 use crate::control::{Answer, Code, Failure, Pong};
 use crate::engine::Engine;
 use crate::identity::NodeId;
-use crate::label::Digest;
 use crate::message::{Found, Response};
 use crate::reject::Reject;
 use crate::time::Timestamp;
@@ -46,10 +45,12 @@ impl Engine {
             (Step::Asked(node, Asking::Ticket(request)), Response::Grant(grant)) => {
                 self.granted(number, node, grant, &request, now);
             }
-            // This node's certificate was renewed while the question was on its way, and the provider has seen the new one.
-            (Step::Asked(_, Asking::Ticket(request)), Response::Reject(Reject::Invalid))
-                if !self.has_certificate(request.certificate) =>
+            // It has yet to take note of the certificate that this node has now: the question has overtaken the greeting,
+            // or a renewal has overtaken the question.
+            (Step::Asked(node, _), Response::Reject(Reject::NotMember | Reject::Invalid))
+                if !self.was_lost(number) =>
             {
+                self.peers.forget_shown(node);
                 self.lost(number, now);
             }
             // No ticket that lives is unknown to its minter.
@@ -64,8 +65,8 @@ impl Engine {
         }
     }
 
-    fn has_certificate(&self, digest: Digest) -> bool {
-        self.membership.member.as_ref().is_some_and(|member| member.certificate.digest() == digest)
+    fn was_lost(&self, number: u64) -> bool {
+        self.errands.running.get(&number).is_some_and(|errand| errand.lost)
     }
 
     /// A question got no answer. An idle connection is closed by either side, also just when the other has something to

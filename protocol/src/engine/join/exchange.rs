@@ -233,8 +233,9 @@ impl Engine {
         }
     }
 
-    /// An authority was turned to in vain. With a code nothing that it said is final as long as there may be another
-    /// one: only who knows the code is the authority. Silence is not final either.
+    /// An authority was turned to in vain. Nothing that it said is final as long as another one is in sight: with a code
+    /// only who knows the code is the authority, and without one all in sight are of the same CA, so that one which is
+    /// not believed, or lets nobody in, may be somebody in between. Silence is not final either.
     pub(super) fn set_back(&mut self, failure: Failure, now: Timestamp) {
         let Some(joining) = &mut self.joining else { return };
         let silence = failure.code == FailureCode::Unreachable;
@@ -243,8 +244,7 @@ impl Engine {
             self.unanswered(stage, now);
             return;
         }
-        let by_code = matches!(joining.wish.invitation, Invitation::Code(_));
-        let elsewhere = by_code && !joining.sight.found.is_empty();
+        let elsewhere = !joining.sight.found.is_empty();
         if !elsewhere && !silence {
             self.end_joining(Err(failure));
             return;
