@@ -123,7 +123,7 @@ impl World {
 
     /// Puts something between a host and the network.
     pub fn set_gate(&mut self, host: HostId, gate: Box<dyn Gate>) {
-        self.shards.with(host, |host| host.port.gate = Some(gate));
+        self.schedule.with(host, |host| host.port.gate = Some(gate));
     }
 
     /// Starts a host's node, unless it runs.
