@@ -285,10 +285,15 @@ impl RevocationList {
         self.entries = Arc::new(entries);
     }
 
-    /// Whether the list is the one that its head stands for. It is not if a record was lost, or a page has yet to come.
+    /// Whether the list has everything that its head stands for. It has not if a record was lost. What is newer than the
+    /// head, as what a node is shown of its own revocation, takes nothing away.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.head.is_none_or(|signed| digest(&live(&self.entries, signed.head.issued)) == signed.head.digest)
+        self.head.is_none_or(|SignedHead { head, .. }| {
+            let mut entries = live(&self.entries, head.issued);
+            entries.retain(|_, entry| entry.revocation.epoch <= head.epoch);
+            digest(&entries) == head.digest
+        })
     }
 
     /// The list without its head: what there is of it is obeyed, and all of it is to be told again.
@@ -574,6 +579,17 @@ mod tests {
         let mut less = list.clone();
         Arc::make_mut(&mut less.entries).pop_first();
         assert!(!less.is_whole() && less.without_head().is_whole() && less.without_head().epoch() == 0);
+    }
+
+    /// B8: who knows more than its head says has lost nothing, and does not begin anew.
+    #[test]
+    fn a_list_that_knows_more_than_its_head_is_whole() {
+        let mut network = Network::new(10);
+        let (older, newer) = (network.list(3), network.list(4));
+        let update = Update { head: None, ..newer.since(older.epoch()) };
+        let merged = older.merge(&update, &network.anchor).unwrap();
+        assert!(!merged.news.is_empty() && merged.list.epoch() == older.epoch());
+        assert!(merged.list.is_whole());
     }
 
     #[test]
