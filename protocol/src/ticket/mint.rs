@@ -44,7 +44,7 @@ pub struct Minted {
 
 /// Mints a ticket for one of this node's own services, in answer to `request`.
 ///
-/// It ends after [`TICKET_LIFE`], or with whichever certificate ends first.
+/// It begins with the later of both certificates, and ends after [`TICKET_LIFE`] or with whichever ends first.
 ///
 /// # Errors
 /// [`MintError`].
@@ -64,6 +64,8 @@ pub fn mint(
     if expires <= now {
         return Err(MintError::Ended);
     }
+    // As early as both certificates: whose time is ahead mints for those whose is not.
+    let begins = requester.not_before().max(member.certificate.not_before());
     let mut id = [0; 16];
     rng.fill_bytes(&mut id);
     let me = snapshot.node_id();
@@ -74,7 +76,7 @@ pub fn mint(
         provider: me,
         minter: me,
         entity: requester.entity().clone(),
-        not_before: now.before(BACKDATE),
+        not_before: begins.min(now.before(BACKDATE)),
         expires,
     };
     seal_both(snapshot, request, granted, terms, rng)

@@ -145,6 +145,22 @@ fn an_authority_set_forward_and_back_leaves_nothing_behind() {
 }
 
 /// B5: an authority whose clock is set back issues by the mark: no certificate that ends before the one that it
+/// B5: an authority whose clock was ahead for a while parts nobody for good: whoever was given a certificate meanwhile
+/// goes by that time from then on, and is talked to all the same once its certificate is valid for the others.
+#[test]
+fn an_authority_set_forward_and_back_parts_nobody() {
+    let mut lan = Lan::network(260, 2);
+    lan.skew.insert(0, 30 * 60);
+    lan.command(2, Command::Renew).unwrap();
+    lan.skew.clear();
+    lan.pass(Duration::from_mins(40));
+    assert!(lan.time(2) > lan.time(1), "it goes by what was signed");
+    for (from, service) in [(1, "chat@till-2"), (2, "chat@till-1")] {
+        let opened = lan.open(from, service).map(|grant| grant.ticket.terms().id);
+        assert!(opened.is_ok(), "{service}: {opened:?}");
+    }
+}
+
 /// replaces, and none that its members do not believe.
 #[test]
 fn an_authority_set_back_issues_by_the_mark() {
