@@ -1,45 +1,90 @@
-//! Every built-in scenario, small, with as many seeds as a debug build has time for.
+//! Every built-in scenario, small, with twenty seeds.
+
+use lanyard_simulations::scenario::Scenario;
 
 use crate::{holds, scenario};
 
-macro_rules! holds {
-    ($($(#[$about:meta])* $test:ident: $name:literal with $nodes:literal, $seeds:literal seeds;)*) => {$(
-        $(#[$about])*
-        #[test]
-        fn $test() {
-            holds(&scenario($name), $nodes, 1..=$seeds);
-        }
-    )*};
+/// With how many seeds each is run.
+const SEEDS: core::ops::RangeInclusive<u64> = 1..=20;
+
+#[test]
+fn a_handful_of_hosts() {
+    holds(&scenario("handful"), 6, SEEDS);
 }
 
-holds! {
-    a_handful_of_hosts: "handful" with 6, 3 seeds;
-    everybody_who_comes_at_once_joins: "enrolment-storm" with 12, 20 seeds;
-    /// F1, F2: members come and go for a month, in every way in which a process ends.
-    a_month_of_comings_and_goings: "churn" with 9, 1 seeds;
-    members_bear_an_authority_that_is_off_for_a_day: "outage" with 8, 1 seeds;
-    /// B7, B8: who was cut off learns of a revocation as soon as it is back.
-    a_revocation_reaches_both_sides_of_a_cut: "partition" with 10, 6 seeds;
-    /// B7 where a tenth of all packets is lost.
-    revocations_hold_on_a_network_that_loses: "revocation" with 12, 6 seeds;
-    /// C4, C6: no channel outlives its ticket, across every change of the key ring.
-    channels_live_through_changes_of_the_key_ring: "rotation" with 8, 4 seeds;
-    /// A11 and A13.
-    a_flood_of_applicants_keeps_nobody_out: "flood" with 8, 1 seeds;
-    /// B5.
-    clocks_that_are_wrong_and_jump: "clocks" with 10, 2 seeds;
-    /// F1, F2, F3.
-    nothing_acknowledged_is_lost_with_full_and_failing_disks: "disks" with 9, 2 seeds;
-    a_network_that_repeats_reorders_and_is_slow: "rough" with 9, 5 seeds;
-    an_ordinary_day: "day" with 10, 8 seeds;
-    /// A1, A9, A13, C3, C15, D11: all attackers at once.
-    all_attackers_at_once: "siege" with 9, 4 seeds;
+#[test]
+fn everybody_who_comes_at_once_joins() {
+    holds(&scenario("enrolment-storm"), 12, SEEDS);
+}
+
+/// F1, F2: members come and go for weeks, in every way in which a process ends.
+#[test]
+fn weeks_of_comings_and_goings() {
+    let small = Scenario { duration: "16d".parse().unwrap(), ..scenario("churn") };
+    holds(&small, 9, SEEDS);
+}
+
+#[test]
+fn members_bear_an_authority_that_is_off_for_a_day() {
+    holds(&scenario("outage"), 5, SEEDS);
+}
+
+/// B7, B8: who was cut off learns of a revocation as soon as it is back.
+#[test]
+fn a_revocation_reaches_both_sides_of_a_cut() {
+    holds(&scenario("partition"), 10, SEEDS);
+}
+
+/// B7 where a tenth of all packets is lost.
+#[test]
+fn revocations_hold_on_a_network_that_loses() {
+    holds(&scenario("revocation"), 12, SEEDS);
+}
+
+/// C4, C6: no channel outlives its ticket, across every change of the key ring.
+#[test]
+fn channels_live_through_changes_of_the_key_ring() {
+    holds(&scenario("rotation"), 8, SEEDS);
+}
+
+/// A11 and A13.
+#[test]
+fn a_flood_of_applicants_keeps_nobody_out() {
+    holds(&scenario("flood"), 8, SEEDS);
+}
+
+/// B5.
+#[test]
+fn clocks_that_are_wrong_and_jump() {
+    holds(&scenario("clocks"), 10, SEEDS);
+}
+
+/// F1, F2, F3.
+#[test]
+fn nothing_acknowledged_is_lost_with_full_and_failing_disks() {
+    holds(&scenario("disks"), 9, SEEDS);
+}
+
+#[test]
+fn a_network_that_repeats_reorders_and_is_slow() {
+    holds(&scenario("rough"), 9, SEEDS);
+}
+
+#[test]
+fn an_ordinary_day() {
+    holds(&scenario("day"), 10, SEEDS);
+}
+
+/// A1, A9, A13, C3, C15, D11: all attackers at once.
+#[test]
+fn all_attackers_at_once() {
+    holds(&scenario("siege"), 9, SEEDS);
 }
 
 #[test]
 fn every_built_in_scenario_is_tested() {
     let tests = include_str!("built_in.rs");
     for (name, _) in lanyard_simulations::scenario::BUILT_IN {
-        assert!(tests.contains(&format!(": \"{name}\" with ")), "{name} is not run");
+        assert!(tests.contains(&format!("scenario(\"{name}\")")), "{name} is not run");
     }
 }
