@@ -20,6 +20,7 @@ mod load;
 mod output;
 mod peers;
 mod persist;
+mod policy;
 mod reach;
 mod renewal;
 mod revocation;

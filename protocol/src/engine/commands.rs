@@ -11,7 +11,7 @@ use crate::control::{
 };
 use crate::enrolment::{Authority, Issued};
 use crate::identity::{NodeId, ServiceName};
-use crate::reject::{REVOKED_REMEDY, Reject};
+use crate::reject::REVOKED_REMEDY;
 use crate::snapshot::Member;
 use crate::time::Timestamp;
 
@@ -101,11 +101,9 @@ impl Engine {
         want: Want,
         now: Timestamp,
     ) {
-        match &self.membership.member {
-            Some(member) if !member.policy.may_ask(&service) => {
-                self.refuse(id, &want, Reject::Denied.failure());
-            }
-            _ => self.run(id, peer, want, now),
+        match self.not_granted(&service, &peer) {
+            Some(failure) => self.refuse(id, &want, failure),
+            None => self.run(id, peer, want, now),
         }
     }
 

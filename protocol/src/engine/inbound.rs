@@ -205,7 +205,7 @@ impl Engine {
         let home = self.membership.home;
         let authority_itself = home == Some(from)
             && self.peers.member(from, now).is_some_and(|peer| peer.certificate().role() == Role::Authority);
-        match (self.local.online_check, home) {
+        match (self.online_check_for(from, &request, now), home) {
             (OnlineCheck::Never, _) => self.mint_for(from, &request, inbound, now),
             _ if authority_itself => self.mint_for(from, &request, inbound, now),
             _ if self.membership.authority.is_some() => self.mint_if_vouched(from, &request, inbound, now),
@@ -235,7 +235,7 @@ impl Engine {
         inbound: InboundId,
         now: Timestamp,
     ) {
-        match self.local.online_check {
+        match self.online_check_for(requester, request, now) {
             OnlineCheck::Never | OnlineCheck::Prefer => self.mint_for(requester, request, inbound, now),
             OnlineCheck::Require => self.respond(inbound, &Response::Reject(Reject::NotConfirmed)),
         }
@@ -262,7 +262,8 @@ impl Engine {
         let snapshot = self.snapshot();
         let member = self.membership.member.as_ref().ok_or(Reject::NotMember)?;
         let peer = self.peers.member(requester, now).ok_or(Reject::NotMember)?.certificate();
-        let granted = member.policy.grant(peer, &request.service).ok_or(Reject::Denied)?;
+        let provider = member.certificate.name();
+        let granted = member.policy.grant(peer, &request.service, provider).ok_or(Reject::Denied)?;
         if !self.tickets.minted.has_room(requester, now) {
             return Err(Reject::Busy);
         }
