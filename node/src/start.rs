@@ -34,6 +34,7 @@ pub(crate) const ENGINE_TABLES: [Table; 9] = [
     Table::Tickets,
     Table::Revocations,
     Table::Denied,
+    Table::Policy,
 ];
 
 /// How often to try to listen where any port will do.

@@ -1,12 +1,16 @@
 //! Who may use what. Nothing is allowed that no grant allows.
 
 mod policy;
+mod signed;
 
 use core::time::Duration;
 
 pub use self::policy::{
     FILE_MAX, FailedTest, GRANTS_MAX, Kind, NoWho, OnlineCheck, Policy, PolicyError, Rule, STARTER, Subject,
     Who,
+};
+pub use self::signed::{
+    Assembly, PART_MAX, PARTS_MAX, PolicyHead, PolicyPart, PublishedPolicy, SignedPolicy, SignedPolicyError,
 };
 use crate::certificate::VerifiedCertificate;
 use crate::identity::{NodeName, ServiceName};

@@ -71,6 +71,9 @@ impl Engine {
             Command::Requests => self.show_requests(id, now),
             Command::Decide(decision) => self.decide(id, &decision, now),
             Command::ConfirmJoin(confirm) => self.confirm_join(id, confirm, now),
+            Command::Policy => self.show_policy(id),
+            Command::ApplyPolicy(apply) => self.apply_policy(id, &apply.text),
+            Command::ExplainPolicy(explain) => self.explain_policy(id, &explain),
         }
     }
 
@@ -274,7 +277,7 @@ pub(super) fn certificate_answer(certificate: &VerifiedCertificate) -> Answer {
     Answer::CertificateOf(PeerCertificate { certificate: certificate.der().to_pem() })
 }
 
-fn not_a_member() -> Failure {
+pub(super) fn not_a_member() -> Failure {
     Failure::new(
         Code::Denied,
         "this node is not a member of any network",

@@ -51,6 +51,7 @@ impl Engine {
             Request::Ping => self.respond(inbound, &Response::Pong),
             Request::Revocations(update) => self.revocations_received(from, inbound, &update, now),
             Request::RevokeTicket(ticket) => self.ticket_given_back(from, inbound, ticket, now),
+            Request::Policy(part) => self.policy_received(from, inbound, part, now),
         }
     }
 
@@ -146,7 +147,7 @@ impl Engine {
             (Ok(proven), Some(ours)) => {
                 let shown = ours.certificate.digest();
                 self.respond(inbound, &Response::Hello(ours));
-                self.authenticated(proven, hello.addresses.clone(), hello.revocations, now);
+                self.authenticated(proven, hello, now);
                 self.peers.show_ended(from, Some(shown));
                 self.advance_errands_for(from, now);
             }

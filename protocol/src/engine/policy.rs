@@ -1,5 +1,9 @@
 //! What the network's policy lets this node ask, and others ask of it.
 
+mod manage;
+mod spread;
+
+pub(super) use self::spread::Policies;
 use super::peers::Resolved;
 use super::{Engine, OnlineCheck};
 use crate::access::Subject;
