@@ -7,9 +7,9 @@ pub(super) use self::spread::Policies;
 use super::peers::Resolved;
 use super::{Engine, OnlineCheck};
 use crate::access::Subject;
-use crate::control::{Code, Failure, PeerRef};
+use crate::control::{Failure, PeerRef};
 use crate::identity::{NodeId, NodeName, ServiceName};
-use crate::snapshot::Member;
+use crate::snapshot::denied;
 use crate::ticket::TicketRequest;
 use crate::time::Timestamp;
 
@@ -30,7 +30,7 @@ impl Engine {
         }
         let name = known.or_else(|| peer.as_str().parse().ok());
         match name {
-            Some(name) => refusal(member, service, &name),
+            Some(name) => member.refusal(service, &name),
             None => Some(denied(service, peer.as_str(), &[])),
         }
     }
@@ -39,7 +39,7 @@ impl Engine {
     pub(super) fn not_granted_at(&self, service: &ServiceName, node: NodeId) -> Option<Failure> {
         let member = self.membership.member.as_ref()?;
         match self.name_of(node) {
-            Some(name) => refusal(member, service, name),
+            Some(name) => member.refusal(service, name),
             None => Some(denied(service, &node.short(), &[])),
         }
     }
@@ -68,23 +68,4 @@ impl Engine {
         };
         self.local.online_check.max(asked().unwrap_or_default())
     }
-}
-
-/// R-T9: why policy does not let this node use a service, and what it lacks.
-fn refusal(member: &Member, service: &ServiceName, provider: &NodeName) -> Option<Failure> {
-    let (policy, subject) = (&member.policy, Subject::of(&member.certificate));
-    if policy.decide(&subject, service, provider).is_some() {
-        return None;
-    }
-    Some(denied(service, provider.as_str(), &policy.missing(&subject, service, provider)))
-}
-
-fn denied(service: &ServiceName, provider: &str, missing: &[String]) -> Failure {
-    let missing =
-        if missing.is_empty() { String::new() } else { format!(": it lacks {}", missing.join("; or ")) };
-    Failure::new(
-        Code::Denied,
-        format!("policy does not grant {service}@{provider} to this node{missing}"),
-        "ask whoever keeps the network's policy to grant it",
-    )
 }

@@ -242,7 +242,7 @@ impl File {
                 .map_err(|what| PolicyError::at(text, grant.span().start, what))?;
         }
         for test in &self.tests {
-            let who = test.get_ref().who.said();
+            let who = test.get_ref().who.said().iter().filter(|who| !who.is_member());
             self.check_roles(who).map_err(|what| PolicyError::at(text, test.span().start, what))?;
         }
         Ok(())
@@ -256,13 +256,12 @@ impl File {
                 ));
             }
         }
-        self.check_roles(&grant.to)
+        self.check_roles(grant.to.iter())
     }
 
     /// A role that is misspelt would be granted something in vain, or tested for nothing.
-    fn check_roles(&self, said: &[Who]) -> Result<(), String> {
-        let unknown =
-            said.iter().find(|who| who.kind() == Kind::Role && self.privileges(who.name()).is_none());
+    fn check_roles<'a>(&self, mut said: impl Iterator<Item = &'a Who>) -> Result<(), String> {
+        let unknown = said.find(|who| who.kind() == Kind::Role && self.privileges(who.name()).is_none());
         let Some(unknown) = unknown else { return Ok(()) };
         let known: Vec<&str> = self.roles.keys().map(Borrow::borrow).collect();
         Err(format!("{unknown} is not in [roles], which has: {}", known.join(", ")))

@@ -75,6 +75,11 @@ impl Who {
         self.kind
     }
 
+    /// Whether it is said of every node with a certificate.
+    pub(super) fn is_member(&self) -> bool {
+        self.kind == Kind::Role && self.name == MEMBER
+    }
+
     /// The name; of a guest none.
     #[must_use]
     pub fn name(&self) -> &str {
