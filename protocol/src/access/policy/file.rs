@@ -32,6 +32,9 @@ const TESTS_MAX: usize = 1024;
 /// A ticket's limit: between a minute, which is what a channel takes to be worth it, and a ticket's longest life.
 const TICKET_LIMITS: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(8 * 3600));
 
+/// Characters of a message that are shown: it may quote what somebody wrote, also control characters.
+const MESSAGE_MAX: usize = 400;
+
 /// Why a text is no policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
@@ -283,7 +286,16 @@ fn entry(text: &str, span: Range<usize>, message: &str) -> usize {
 
 impl PolicyError {
     fn at(text: &str, offset: usize, what: impl Into<String>) -> Self {
-        Self::Line { line: line_of(text, offset), what: what.into() }
+        let what: String = what.into().chars().take(MESSAGE_MAX).map(shown).collect();
+        Self::Line { line: line_of(text, offset), what }
+    }
+}
+
+fn shown(one: char) -> char {
+    match one {
+        '\n' => ' ',
+        control if control.is_control() => '\u{fffd}',
+        other => other,
     }
 }
 
