@@ -137,12 +137,12 @@ impl PublishedPolicy {
     #[must_use]
     pub fn to_writes(&self) -> Vec<Write> {
         let head = Write::set(Table::Policy, HEAD_KEY, codec::encode(&self.signed));
-        let parts = (0..).map_while(|number| self.part(number));
-        let parts = parts.map(|part| Write::set(Table::Policy, vec![part.number], part.bytes));
-        let mut writes = Self::erase();
-        writes.push(head);
-        writes.extend(parts);
-        writes
+        let parts = (0_u8..).take(PARTS_MAX).map(|number| Write {
+            table: Table::Policy,
+            key: vec![number],
+            value: self.part(number).map(|part| part.bytes),
+        });
+        core::iter::once(head).chain(parts).collect()
     }
 
     /// The writes that forget a policy.
