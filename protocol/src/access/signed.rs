@@ -236,3 +236,104 @@ impl Assembly {
         Ok(PublishedPolicy { signed: self.signed, policy })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng as _;
+
+    use super::*;
+    use crate::access::STARTER;
+    use crate::certificate;
+    use crate::identity::NetworkName;
+    use crate::message::{self, Request};
+    use crate::time::Timestamp;
+
+    fn network(seed: u64) -> (CaKey, TrustAnchor) {
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        let key = CaKey::generate(&mut rng);
+        let name: NetworkName = "shop.lan".parse().unwrap();
+        let ca = certificate::issue_ca(&key, &name, Timestamp::from_secs(1_795_253_400), &mut rng).unwrap();
+        let anchor = TrustAnchor::new(ca, Fingerprint::of(&key.public_key()), name).unwrap();
+        (key, anchor)
+    }
+
+    /// A policy of the greatest length.
+    fn longest() -> String {
+        format!("{STARTER}{}", "#".repeat(FILE_MAX - STARTER.len()))
+    }
+
+    /// R-T14: the longest policy comes together from its parts, whatever comes twice or too early, and fits into frames.
+    #[test]
+    fn a_policy_comes_together_from_its_parts() {
+        let (key, anchor) = network(1);
+        let published = PublishedPolicy::sign(&key, &anchor, &longest(), 3).unwrap();
+        let mut assembly = Assembly::new(published.part(0).unwrap().policy, &anchor).unwrap();
+        let mut taken = 0;
+        while let Some(wanted) = assembly.wants() {
+            for part in [wanted + 1, wanted, wanted].into_iter().filter_map(|number| published.part(number)) {
+                let frame = message::frame(&Request::Policy(part.clone()));
+                assert!(frame.len() <= message::FRAME_MAX, "{}", frame.len());
+                assembly.add(part.number, part.bytes).unwrap();
+            }
+            taken += 1;
+        }
+        assert_eq!(taken, PARTS_MAX);
+        let whole = assembly.finish().unwrap();
+        assert_eq!((whole.policy().text(), whole.policy().epoch()), (longest().as_str(), 3));
+    }
+
+    /// B8: a part that was not signed is refused, and does not count.
+    #[test]
+    fn refuses_a_part_that_was_not_signed() {
+        let (key, anchor) = network(1);
+        let published = PublishedPolicy::sign(&key, &anchor, &longest(), 1).unwrap();
+        let other = PublishedPolicy::sign(&key, &anchor, STARTER, 1).unwrap();
+        let first = published.part(0).unwrap();
+        let mut assembly = Assembly::new(first.policy.clone(), &anchor).unwrap();
+        let mut altered = first.bytes.clone();
+        altered[7] ^= 1;
+        let second = published.part(1).unwrap().bytes;
+        for wrong in [altered, second, other.part(0).unwrap().bytes, Vec::new()] {
+            assert_eq!(assembly.add(0, wrong), Err(SignedPolicyError::Part(0)));
+            assert_eq!(assembly.wants(), Some(0));
+        }
+        assembly.add(0, first.bytes).unwrap();
+        assert_eq!(assembly.wants(), Some(1));
+        assert_eq!(assembly.finish().unwrap_err(), SignedPolicyError::Part(1));
+    }
+
+    /// B8, B14: a head is believed for the signature of this network's CA key over all of it, and has parts, but not many.
+    #[test]
+    fn refuses_a_head_that_was_not_signed() {
+        let ((key, anchor), (foreign, elsewhere)) = (network(1), network(2));
+        let good = SignedPolicy::sign(&key, &anchor, STARTER, 1);
+        assert!(Assembly::new(good.clone(), &anchor).is_ok());
+        let (mut later, mut longer) = (good.clone(), good.clone());
+        later.head.epoch = 2;
+        longer.head.parts.push(longer.head.parts[0]);
+        let many = "#".repeat(FILE_MAX + PART_MAX);
+        for wrong in [
+            later,
+            longer,
+            SignedPolicy::sign(&foreign, &elsewhere, STARTER, 1),
+            SignedPolicy::sign(&foreign, &anchor, STARTER, 1),
+            SignedPolicy::sign(&key, &elsewhere, STARTER, 1),
+            SignedPolicy::sign(&key, &anchor, "", 1),
+            SignedPolicy::sign(&key, &anchor, &many, 1),
+        ] {
+            assert_eq!(Assembly::new(wrong, &anchor).unwrap_err(), SignedPolicyError::Signature);
+        }
+    }
+
+    /// What the CA key has signed and this node cannot read is not taken.
+    #[test]
+    fn refuses_a_policy_that_cannot_be_read() {
+        let (key, anchor) = network(1);
+        for text in ["version = 2", "version = 1\nwords = 3", "\u{1b}"] {
+            let mut assembly = Assembly::new(SignedPolicy::sign(&key, &anchor, text, 1), &anchor).unwrap();
+            assembly.add(0, text.as_bytes().to_vec()).unwrap();
+            assert!(matches!(assembly.finish(), Err(SignedPolicyError::Unreadable(_))), "{text:?}");
+        }
+    }
+}

