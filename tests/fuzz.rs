@@ -44,7 +44,7 @@ pub use export::export;
 pub use machine::machine;
 pub use messages::{request, response};
 pub use store::store;
-pub use text::{invitation, names};
+pub use text::{invitation, names, policy};
 pub use tickets::{grant, grant_half, kept_ticket, ticket};
 pub use tools::{chat_message, file_message};
 
@@ -52,7 +52,7 @@ pub use tools::{chat_message, file_message};
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its corpus.
-pub const TARGETS: [(&str, Target); 26] = [
+pub const TARGETS: [(&str, Target); 27] = [
     ("authority", authority),
     ("body", body),
     ("certificate", certificate),
@@ -68,6 +68,7 @@ pub const TARGETS: [(&str, Target); 26] = [
     ("machine", machine),
     ("names", names),
     ("pem", pem),
+    ("policy", policy),
     ("preamble", preamble),
     ("record_stream", record_stream),
     ("records", records),

@@ -4,6 +4,7 @@ mod membership;
 mod mistake;
 mod node;
 mod peer;
+mod policy;
 
 use core::time::Duration;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ pub(crate) use self::membership::{
 use self::mistake::{duration, usage};
 pub(crate) use self::node::{Ca, Cert, Completions, Demo, Export, Man, State, StateFile, Status, Up, Verify};
 pub(crate) use self::peer::{Chat, OnePeer, Open, Peers, Ping, Receive, Seal, Send, Ticket};
+pub(crate) use self::policy::Policy;
 
 /// A badge for every machine on the local network: certificates, tickets and encrypted channels between them.
 #[derive(Debug, Parser)]
@@ -87,6 +89,9 @@ pub(crate) enum Command {
     Ping(Ping),
     /// Show who a peer is
     Whois(OnePeer),
+    /// Show and change who may do what
+    #[command(subcommand)]
+    Policy(Policy),
     /// Take a node's membership away, now and everywhere
     Revoke(Revoke),
     /// Show this node's certificate

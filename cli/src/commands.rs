@@ -9,6 +9,7 @@ mod file;
 mod member;
 mod node;
 mod peer;
+mod policy;
 mod revoke;
 mod seal;
 mod shell;
@@ -107,6 +108,7 @@ async fn call(context: &Context, command: Command) -> Result {
         Command::Peers(peers) => peer::peers(context, peers).await,
         Command::Ping(ping) => peer::ping(context, ping).await,
         Command::Whois(whois) => peer::whois(context, whois).await,
+        Command::Policy(policy) => policy::policy(context, policy).await,
         Command::Revoke(revoke) => revoke::revoke(context, revoke).await,
         Command::Cert(cert) => certificate::cert(context, cert).await,
         Command::Ca(ca) => certificate::ca(context, ca).await,

@@ -68,6 +68,15 @@ impl Printer {
         out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| Error::output(&error))
     }
 
+    /// Prints a text that others may have written: as it is into a file or a pipe, escaped on a terminal.
+    pub(crate) fn text(&self, text: &str) -> Result {
+        if io::stdout().is_terminal() {
+            text.lines().try_for_each(|line| self.line(line))
+        } else {
+            self.raw(text)
+        }
+    }
+
     /// Prints rows under their headings, each column as wide as it has to be.
     pub(crate) fn table(&self, headings: &[&str], rows: &[Vec<String>]) -> Result {
         table(headings, rows).iter().try_for_each(|line| self.line(line))

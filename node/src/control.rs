@@ -6,6 +6,7 @@
 
 mod admission;
 pub(crate) mod error;
+mod policy;
 mod routes;
 mod server;
 mod socket;

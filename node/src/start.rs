@@ -24,7 +24,7 @@ use crate::tasks::Tasks;
 use crate::tools::Tools;
 
 /// The tables that the engine keeps; the others belong to tools, which read them as they need them.
-pub(crate) const ENGINE_TABLES: [Table; 9] = [
+pub(crate) const ENGINE_TABLES: [Table; 10] = [
     Table::Keys,
     Table::Membership,
     Table::Authority,
@@ -34,6 +34,7 @@ pub(crate) const ENGINE_TABLES: [Table; 9] = [
     Table::Tickets,
     Table::Revocations,
     Table::Denied,
+    Table::Policy,
 ];
 
 /// How often to try to listen where any port will do.

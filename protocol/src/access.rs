@@ -1,53 +1,43 @@
 //! Who may use what. Nothing is allowed that no grant allows.
 
+mod policy;
+mod signed;
+
+use core::time::Duration;
+
+pub use self::policy::{
+    FILE_MAX, FailedTest, GRANTS_MAX, Kind, NoWho, OnlineCheck, Policy, PolicyError, Rule, STARTER, Subject,
+    Who,
+};
+pub use self::signed::{
+    Assembly, PART_MAX, PARTS_MAX, PolicyHead, PolicyPart, PublishedPolicy, SignedPolicy, SignedPolicyError,
+};
 use crate::certificate::VerifiedCertificate;
-use crate::identity::ServiceName;
-
-/// What members may use where nobody has said anything else.
-const STARTER: [&str; 2] = ["chat", "file"];
-
-/// A network's policy: which services its members may use at each other.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Policy {
-    epoch: u64,
-    members: Vec<ServiceName>,
-}
-
-impl Policy {
-    /// The policy of a new network: members chat with each other and offer each other files, and nothing else.
-    #[must_use]
-    pub fn starter() -> Self {
-        Self { epoch: 0, members: STARTER.iter().filter_map(|service| service.parse().ok()).collect() }
-    }
-
-    /// The policy's version.
-    #[must_use]
-    pub const fn epoch(&self) -> u64 {
-        self.epoch
-    }
-
-    /// Whether `requester` may use `service`: the proof that it may, or nothing.
-    ///
-    /// A service that does not exist is refused like one that is not granted, so a refusal tells nothing of it.
-    #[must_use]
-    pub fn grant(&self, requester: &VerifiedCertificate, service: &ServiceName) -> Option<Granted> {
-        self.members
-            .contains(service)
-            .then(|| Granted { requester: requester.clone(), service: service.clone() })
-    }
-
-    /// Whether a member's request for `service` may leave its host at all.
-    #[must_use]
-    pub fn may_ask(&self, service: &ServiceName) -> bool {
-        self.members.contains(service)
-    }
-}
+use crate::identity::{NodeName, ServiceName};
 
 /// The proof that policy grants a service to a requester. Made by [`Policy::grant`] alone.
 #[derive(Debug)]
 pub struct Granted {
     requester: VerifiedCertificate,
     service: ServiceName,
+    max_ticket: Option<Duration>,
+}
+
+impl Policy {
+    /// Whether `requester` may use `service` of `provider`: the proof that it may, or nothing.
+    ///
+    /// A service that does not exist is refused like one that is not granted, so a refusal tells nothing of it.
+    #[must_use]
+    pub fn grant(
+        &self,
+        requester: &VerifiedCertificate,
+        service: &ServiceName,
+        provider: &NodeName,
+    ) -> Option<Granted> {
+        let rule = self.decide(&Subject::of(requester), service, provider)?;
+        let max_ticket = rule.max_ticket();
+        Some(Granted { requester: requester.clone(), service: service.clone(), max_ticket })
+    }
 }
 
 impl Granted {
@@ -62,20 +52,10 @@ impl Granted {
     pub const fn service(&self) -> &ServiceName {
         &self.service
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_starter_policy_grants_chat_and_files_and_nothing_else() {
-        let policy = Policy::starter();
-        for granted in ["chat", "file"] {
-            assert!(policy.may_ask(&granted.parse().unwrap()), "{granted}");
-        }
-        for denied in ["backup", "files", "chat-2", "shell"] {
-            assert!(!policy.may_ask(&denied.parse().unwrap()), "{denied}");
-        }
+    /// How long a ticket for it lives at most, where the grant says so.
+    #[must_use]
+    pub const fn max_ticket(&self) -> Option<Duration> {
+        self.max_ticket
     }
 }

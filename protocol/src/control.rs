@@ -7,6 +7,7 @@ mod envelope;
 mod failure;
 mod membership;
 mod peer;
+mod policy;
 mod reference;
 mod state;
 mod status;
@@ -23,6 +24,7 @@ pub use self::membership::{
     Certificates, Init, Initialised, Invite, InviteRequest, Join, Joined, Revoke, Revoked,
 };
 pub use self::peer::{Peer, PeerCertificate, PeerState, Pong, RevokedTicket, Ticket, TicketKind};
+pub use self::policy::{ApplyPolicy, DecisionName, ExplainPolicy, Explained, PolicyShown};
 pub use self::reference::{PeerRef, ServiceRef};
 pub use self::state::{ExportState, Exported, Passphrase};
 pub use self::status::{AuthorityStatus, CertificateStatus, Epochs, Pending, RoleName, State, Status};
@@ -91,6 +93,12 @@ pub enum Command {
     Decide(Decision),
     /// On the joining node: whether both screens show the same words.
     ConfirmJoin(ConfirmJoin),
+    /// Who may do what.
+    Policy,
+    /// From now on this is who may do what.
+    ApplyPolicy(ApplyPolicy),
+    /// What policy decides for somebody, and why.
+    ExplainPolicy(ExplainPolicy),
 }
 
 /// What a node answers to a [`Command`].
@@ -132,4 +140,8 @@ pub enum Answer {
     Decided(Box<RequestRow>),
     /// To [`Command::ConfirmJoin`]: the words that were confirmed or refused.
     Confirmed(Pending),
+    /// To [`Command::Policy`] and [`Command::ApplyPolicy`].
+    Policy(PolicyShown),
+    /// To [`Command::ExplainPolicy`].
+    Explained(Explained),
 }

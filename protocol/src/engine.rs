@@ -20,6 +20,7 @@ mod load;
 mod output;
 mod peers;
 mod persist;
+mod policy;
 mod reach;
 mod renewal;
 mod revocation;
@@ -48,6 +49,7 @@ pub use self::output::{
 };
 use self::peers::{Courtesy, Peers};
 use self::persist::Pending;
+use self::policy::Policies;
 use self::renewal::Renewal;
 use self::revocation::Spread;
 use self::signed_time::Clock;
@@ -75,6 +77,7 @@ pub struct Engine {
     homing: Homing,
     renewal: Renewal,
     spread: Spread,
+    policies: Policies,
     contacts: Contacts,
     joining: Option<Joining>,
     stretching: BTreeMap<WorkId, Stretching>,
@@ -134,6 +137,8 @@ enum Sent {
     Errand(u64),
     /// What this node knows of revocations.
     Revocations(NodeId),
+    /// A part of the policy.
+    Policy(NodeId),
 }
 
 /// A wish to connect that waits for its end.
@@ -314,6 +319,7 @@ impl Engine {
             Sent::Renewal(peer) => self.renewal_answered(request, peer, response, now),
             Sent::Errand(errand) => self.errand_answered(errand, response, took, now),
             Sent::Revocations(peer) => self.pushed(request, peer, response.as_ref(), now),
+            Sent::Policy(peer) => self.policy_pushed(request, peer, response.as_ref(), now),
         }
     }
 
@@ -326,6 +332,7 @@ impl Engine {
             Some(Sent::Renewal(peer)) => self.renewal_answered(request, peer, None, now),
             Some(Sent::Errand(errand)) => self.errand_answered(errand, None, Duration::ZERO, now),
             Some(Sent::Revocations(peer)) => self.pushed(request, peer, None, now),
+            Some(Sent::Policy(peer)) => self.policy_pushed(request, peer, None, now),
             None => {}
         }
     }

@@ -25,6 +25,8 @@ pub struct Hello {
     pub addresses: Addresses,
     /// How far the node's list of revocations has come.
     pub revocations: u64,
+    /// The version of the policy that the node goes by.
+    pub policy: u64,
 }
 
 /// Where a node can be reached: hearsay that costs at most a connection to somebody who cannot prove the id.

@@ -82,11 +82,15 @@ pub enum Label {
     ApprovalCommitment,
     /// The words that two people compare, and the id of the request.
     ApprovalWords,
+    /// The network's policy, signed by the CA key.
+    Policy,
+    /// The hash of a part of a policy.
+    PolicyPart,
 }
 
 impl Label {
     /// Every label, in order.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::AuthorityKey,
         Self::CertificateRequest,
         Self::CertificateAnswer,
@@ -120,6 +124,8 @@ impl Label {
         Self::Password,
         Self::ApprovalCommitment,
         Self::ApprovalWords,
+        Self::Policy,
+        Self::PolicyPart,
     ];
 
     /// The context string, always `lanyard/<purpose>/<version>`.
@@ -159,6 +165,8 @@ impl Label {
             Self::Password => "lanyard/password/1",
             Self::ApprovalCommitment => "lanyard/approval-commitment/1",
             Self::ApprovalWords => "lanyard/approval-words/1",
+            Self::Policy => "lanyard/policy/1",
+            Self::PolicyPart => "lanyard/policy-part/1",
         }
     }
 

@@ -6,6 +6,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::access::PolicyPart;
 use crate::certificate::CertificateDer;
 use crate::codec::{self, DecodeError};
 use crate::enrolment::{AuthorityKey, EnrolAnswer, EnrolRequest, KeyRequest, WhoIsAnswer};
@@ -47,6 +48,15 @@ pub struct StatusRequest {
     pub certificate: Digest,
 }
 
+/// How far a node has come with a policy that it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyTaken {
+    /// The version of the policy that it goes by.
+    pub epoch: u64,
+    /// The part that it needs next of the one that it was told of.
+    pub wants: Option<u8>,
+}
+
 /// What one node asks another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
@@ -70,6 +80,8 @@ pub enum Request {
     Revocations(Update),
     /// I give up this ticket that you have minted for me.
     RevokeTicket(TicketId),
+    /// This is a part of the network's policy.
+    Policy(PolicyPart),
 }
 
 /// What the sender of a request must have proven.
@@ -92,7 +104,8 @@ impl Request {
             | Self::Ticket(_)
             | Self::Ping
             | Self::Revocations(_)
-            | Self::RevokeTicket(_) => Access::Member,
+            | Self::RevokeTicket(_)
+            | Self::Policy(_) => Access::Member,
         }
     }
 }
@@ -126,6 +139,8 @@ pub enum Response {
     Waiting,
     /// To [`Request::RevokeTicket`]: it opens nothing any more, and its channels end.
     TicketRevoked,
+    /// To [`Request::Policy`].
+    Policy(PolicyTaken),
 }
 
 /// The frame of a message.

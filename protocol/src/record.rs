@@ -26,11 +26,13 @@ pub enum Table {
     Revocations = 10,
     /// Keys that are never admitted again, by node: on an authority only.
     Denied = 11,
+    /// The network's policy: its head and its parts.
+    Policy = 12,
 }
 
 impl Table {
     /// Every table, in order of its number.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Keys,
         Self::Membership,
         Self::Authority,
@@ -42,6 +44,7 @@ impl Table {
         Self::Outbox,
         Self::Revocations,
         Self::Denied,
+        Self::Policy,
     ];
 
     /// The table's name, for people who must be told which one is damaged.
@@ -59,6 +62,7 @@ impl Table {
             Self::Outbox => "outbox",
             Self::Revocations => "revocations",
             Self::Denied => "denied",
+            Self::Policy => "policy",
         }
     }
 }
@@ -79,7 +83,8 @@ impl Table {
             | Self::Chat
             | Self::Outbox
             | Self::Revocations
-            | Self::Denied => true,
+            | Self::Denied
+            | Self::Policy => true,
             Self::Invites | Self::Tickets => false,
         }
     }

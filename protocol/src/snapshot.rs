@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::access::Policy;
+use crate::access::{Policy, Subject};
 use crate::certificate::{AuthenticatedPeer, CertificateError, TrustAnchor, VerifiedCertificate};
 use crate::channel::Suites;
+use crate::control::{Code, Failure};
 use crate::hello::Hello;
-use crate::identity::{NodeId, NodeKeys, SealingKey, TicketId};
+use crate::identity::{NodeId, NodeKeys, NodeName, SealingKey, ServiceName, TicketId};
 use crate::keyring::KeyRing;
 use crate::revocation::{Revocation, RevocationList};
 use crate::time::Timestamp;
@@ -36,6 +37,15 @@ impl Member {
     /// A node that has just become a member.
     pub(crate) fn new(anchor: TrustAnchor, certificate: VerifiedCertificate) -> Self {
         Self { anchor, certificate, policy: Policy::starter(), revocations: Arc::default() }
+    }
+
+    /// Why policy does not let this node use `service` of `provider`, and what it lacks (R-T9).
+    pub(crate) fn refusal(&self, service: &ServiceName, provider: &NodeName) -> Option<Failure> {
+        let subject = Subject::of(&self.certificate);
+        if self.policy.decide(&subject, service, provider).is_some() {
+            return None;
+        }
+        Some(denied(service, provider.as_str(), &self.policy.missing(&subject, service, provider)))
     }
 
     /// The revocation that ended `node`'s membership, if one did.
@@ -73,6 +83,17 @@ impl Member {
     }
 }
 
+/// The failure of a wish for a service that policy does not grant to this node.
+pub(crate) fn denied(service: &ServiceName, provider: &str, missing: &[String]) -> Failure {
+    let missing =
+        if missing.is_empty() { String::new() } else { format!(": it lacks {}", missing.join("; or ")) };
+    Failure::new(
+        Code::Denied,
+        format!("policy does not grant {service}@{provider} to this node{missing}"),
+        "ask whoever keeps the network's policy to grant it",
+    )
+}
+
 impl Snapshot {
     /// The node.
     #[must_use]
@@ -107,6 +128,13 @@ impl Snapshot {
     #[must_use]
     pub fn revocations(&self) -> Option<&RevocationList> {
         self.member.as_ref().map(|member| member.revocations.as_ref())
+    }
+
+    /// Why policy does not let this node use `service` of `provider`, if it does not: then nothing of it is to leave
+    /// this host.
+    #[must_use]
+    pub fn refusal(&self, service: &ServiceName, provider: &NodeName) -> Option<Failure> {
+        self.member.as_ref()?.refusal(service, provider)
     }
 
     /// Whether `node`'s membership of this node's network was taken away.

@@ -346,8 +346,8 @@ impl Node {
 
 /// The answers that only members get, by the number that stands in their frames.
 const REVOCATIONS: &str = "revocations";
-const MEMBERS_ONLY: [(u8, &str); 6] =
-    [(3, "hello"), (4, "found"), (5, "status"), (6, "grant"), (7, "pong"), (9, REVOCATIONS)];
+const MEMBERS_ONLY: [(u8, &str); 7] =
+    [(3, "hello"), (4, "found"), (5, "status"), (6, "grant"), (7, "pong"), (9, REVOCATIONS), (13, "policy")];
 
 /// What an answer tells, if it is one that only members get.
 fn heard(frame: &[u8]) -> Option<&'static str> {
@@ -357,7 +357,7 @@ fn heard(frame: &[u8]) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use lanyard_protocol::message::{Response, frame};
+    use lanyard_protocol::message::{PolicyTaken, Response, frame};
     use lanyard_protocol::reject::Reject;
 
     use super::*;
@@ -367,6 +367,8 @@ mod tests {
         assert_eq!(heard(&frame(&Response::Pong)), Some("pong"));
         assert_eq!(heard(&frame(&Response::Status(true))), Some("status"));
         assert_eq!(heard(&frame(&Response::Revocations(7))), Some(REVOCATIONS));
+        let taken = PolicyTaken { epoch: 1, wants: None };
+        assert_eq!(heard(&frame(&Response::Policy(taken))), Some("policy"));
         assert_eq!(heard(&frame(&Response::Reject(Reject::NotMember))), None);
         assert_eq!(heard(&frame(&Response::Waiting)), None);
         assert_eq!(heard(&[]), None);

@@ -211,7 +211,7 @@ fn a_request_in_anothers_name_is_refused() {
     let bob = alice.admit("bob");
     let pem = bob.host.run(["cert", "export"]).ok().stdout();
     let certificate = CertificateDer::from_pem(&pem).unwrap();
-    let hello = Hello { certificate, addresses: Addresses::default(), revocations: 0 };
+    let hello = Hello { certificate, addresses: Addresses::default(), revocations: 0, policy: 0 };
     assert_eq!(eve.is_refused("greeted as another", Request::Hello(hello)), Reject::NotMember);
 }
 

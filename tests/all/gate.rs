@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use lanyard_protocol::access::{PolicyHead, PolicyPart, SignedPolicy};
 use lanyard_protocol::certificate::CertificateDer;
 use lanyard_protocol::enrolment::{Credentials, EnrolRequest, KeyRequest, Offer};
 use lanyard_protocol::hello::{Addresses, Hello};
@@ -64,6 +65,7 @@ kinds! {
         certificate: CertificateDer::try_from(vec![0x30; 300]).unwrap(),
         addresses: Addresses::default(),
         revocations: 0,
+        policy: 0,
     });
     Request::Lookup(_) => Refused, |_| Request::Lookup(Lookup { peer: "office".into() });
     Request::Status(_) => Refused, |sender| {
@@ -79,6 +81,11 @@ kinds! {
         Request::Revocations(Update { revocations: Vec::new(), head: None })
     };
     Request::RevokeTicket(_) => Refused, |_| Request::RevokeTicket(TicketId([8; 16]));
+    Request::Policy(_) => Refused, |_| {
+        let head = PolicyHead { epoch: 1, parts: vec![Digest([9; 32])] };
+        let policy = SignedPolicy { head, signature: [9; 64].into() };
+        Request::Policy(PolicyPart { policy, number: 0, bytes: b"version = 1".to_vec() })
+    };
 }
 
 /// The answer to a request: strangers are answered so often and no more, so it may have to be asked again.

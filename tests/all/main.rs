@@ -19,6 +19,7 @@ mod lan;
 mod load;
 mod local;
 mod openssl;
+mod policy;
 mod renewal;
 mod revocation;
 mod seal;

@@ -79,6 +79,7 @@ impl FalseAuthority {
             | Request::Ticket(_)
             | Request::Ping
             | Request::Revocations(_)
+            | Request::Policy(_)
             | Request::RevokeTicket(_) => Err(Reject::NotMember),
         };
         Some(answered.unwrap_or_else(Response::Reject))

@@ -104,7 +104,12 @@ impl Puppet {
     #[must_use]
     pub fn hello(&self) -> Option<Request> {
         let certificate = self.certificate.clone()?;
-        Some(Request::Hello(Hello { certificate, addresses: Addresses::default(), revocations: 0 }))
+        Some(Request::Hello(Hello {
+            certificate,
+            addresses: Addresses::default(),
+            revocations: 0,
+            policy: 0,
+        }))
     }
 }
 

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::admission;
 use super::error::{ApiError, Input};
+use super::policy;
 use crate::handle::Handle;
 use crate::tasks::Tasks;
 
@@ -39,6 +40,7 @@ pub(crate) fn router(handle: Handle, tasks: Tasks, patience: Duration, tools: Ro
     let node = Node { handle, tasks };
     engine()
         .merge(admission::routes())
+        .merge(policy::routes())
         .with_state(node.clone())
         .layer(middleware::from_fn_with_state(patience, in_time))
         .merge(patient().with_state(node))
@@ -287,5 +289,7 @@ fn body(answer: Answer) -> Response {
         Answer::Requests(requests) => json(requests),
         Answer::Decided(request) => json(request),
         Answer::Confirmed(pending) => json(&pending),
+        Answer::Policy(policy) => json(policy),
+        Answer::Explained(explained) => json(explained),
     }
 }

@@ -117,7 +117,7 @@ impl Chat {
     /// Queues a message durably, and waits for a moment whether it is delivered.
     ///
     /// # Errors
-    /// What the user is told: no such peer, too long, too many waiting, no room on the disk.
+    /// What the user is told: no such peer, not granted, too long, too many waiting, no room on the disk.
     pub async fn send(self: &Arc<Self>, request: ChatSend) -> Result<ChatSent, Failure> {
         check_text(&request.text)?;
         let peer = self.handle.whois(request.peer.clone()).await?;
@@ -125,6 +125,10 @@ impl Chat {
             let remedy = "see who is there: `lanyard peers`";
             let message = format!("the membership of {} was revoked: nothing would arrive", request.peer);
             return Err(Failure::new(Code::Denied, message, remedy));
+        }
+        let refusal = peer.name.as_ref().and_then(|name| self.handle.snapshot().refusal(&service(), name));
+        if let Some(failure) = refusal {
+            return Err(failure);
         }
         let conversation = self.conversation(peer.id).map_err(storage)?;
         check_room(&conversation, &request.peer)?;

@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 
 use super::enrolment::{Enrolment, enrolments};
 use super::{NOW, libp2p_input, rng};
+use crate::access::{Assembly, STARTER, SignedPolicy};
 use crate::certificate::{self, CertificateDer, LEAF_LIFE, TrustAnchor, VerifiedCertificate, request};
 use crate::channel::{Binding, Initiator, MESSAGE_1_LEN, MESSAGE_2_LEN, Psk, Responder, Suites};
 use crate::codec;
@@ -35,6 +36,7 @@ pub(super) fn kinds() -> Vec<Kind> {
     tickets(&mut kinds);
     channels(&mut kinds);
     revocations(&mut kinds);
+    policies(&mut kinds);
     envelopes(&mut kinds);
     kinds
 }
@@ -125,6 +127,15 @@ fn revocations(kinds: &mut Vec<Kind>) {
         let update =
             decode::<SignedHead>(bytes).map(|head| Update { revocations: Vec::new(), head: Some(head) });
         update.is_some_and(|update| RevocationList::default().merge(&update, &anchor).is_ok())
+    });
+}
+
+fn policies(kinds: &mut Vec<Kind>) {
+    let (key, anchor, _) = selfsame();
+    let signed = SignedPolicy::sign(&key, &anchor, STARTER, 1);
+    add(kinds, "policy's head", Some(Label::Policy), codec::encode(&signed), |bytes| {
+        let (_, anchor, _) = selfsame();
+        decode::<SignedPolicy>(bytes).is_some_and(|signed| Assembly::new(signed, &anchor).is_ok())
     });
 }
 

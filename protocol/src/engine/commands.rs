@@ -11,7 +11,7 @@ use crate::control::{
 };
 use crate::enrolment::{Authority, Issued};
 use crate::identity::{NodeId, ServiceName};
-use crate::reject::{REVOKED_REMEDY, Reject};
+use crate::reject::REVOKED_REMEDY;
 use crate::snapshot::Member;
 use crate::time::Timestamp;
 
@@ -71,6 +71,9 @@ impl Engine {
             Command::Requests => self.show_requests(id, now),
             Command::Decide(decision) => self.decide(id, &decision, now),
             Command::ConfirmJoin(confirm) => self.confirm_join(id, confirm, now),
+            Command::Policy => self.show_policy(id),
+            Command::ApplyPolicy(apply) => self.apply_policy(id, &apply.text),
+            Command::ExplainPolicy(explain) => self.explain_policy(id, &explain),
         }
     }
 
@@ -101,11 +104,9 @@ impl Engine {
         want: Want,
         now: Timestamp,
     ) {
-        match &self.membership.member {
-            Some(member) if !member.policy.may_ask(&service) => {
-                self.refuse(id, &want, Reject::Denied.failure());
-            }
-            _ => self.run(id, peer, want, now),
+        match self.not_granted(&service, &peer) {
+            Some(failure) => self.refuse(id, &want, failure),
+            None => self.run(id, peer, want, now),
         }
     }
 
@@ -276,7 +277,7 @@ pub(super) fn certificate_answer(certificate: &VerifiedCertificate) -> Answer {
     Answer::CertificateOf(PeerCertificate { certificate: certificate.der().to_pem() })
 }
 
-fn not_a_member() -> Failure {
+pub(super) fn not_a_member() -> Failure {
     Failure::new(
         Code::Denied,
         "this node is not a member of any network",

@@ -370,6 +370,10 @@ impl Engine {
             Want::Revocation(held) => (Request::RevokeTicket(held.terms().id), Asking::Revocation),
             Want::Ticket(service) | Want::Channel(service) => {
                 let service = service.clone();
+                if let Some(failure) = self.not_granted_at(&service, node) {
+                    self.fail(number, failure, now);
+                    return;
+                }
                 if let Some(held) = self.held(node, &service, now) {
                     self.deliver(number, held, now);
                     return;

@@ -51,6 +51,7 @@ impl Engine {
             Request::Ping => self.respond(inbound, &Response::Pong),
             Request::Revocations(update) => self.revocations_received(from, inbound, &update, now),
             Request::RevokeTicket(ticket) => self.ticket_given_back(from, inbound, ticket, now),
+            Request::Policy(part) => self.policy_received(from, inbound, part, now),
         }
     }
 
@@ -146,7 +147,7 @@ impl Engine {
             (Ok(proven), Some(ours)) => {
                 let shown = ours.certificate.digest();
                 self.respond(inbound, &Response::Hello(ours));
-                self.authenticated(proven, hello.addresses.clone(), hello.revocations, now);
+                self.authenticated(proven, hello, now);
                 self.peers.show_ended(from, Some(shown));
                 self.advance_errands_for(from, now);
             }
@@ -205,7 +206,7 @@ impl Engine {
         let home = self.membership.home;
         let authority_itself = home == Some(from)
             && self.peers.member(from, now).is_some_and(|peer| peer.certificate().role() == Role::Authority);
-        match (self.local.online_check, home) {
+        match (self.online_check_for(from, &request, now), home) {
             (OnlineCheck::Never, _) => self.mint_for(from, &request, inbound, now),
             _ if authority_itself => self.mint_for(from, &request, inbound, now),
             _ if self.membership.authority.is_some() => self.mint_if_vouched(from, &request, inbound, now),
@@ -235,7 +236,7 @@ impl Engine {
         inbound: InboundId,
         now: Timestamp,
     ) {
-        match self.local.online_check {
+        match self.online_check_for(requester, request, now) {
             OnlineCheck::Never | OnlineCheck::Prefer => self.mint_for(requester, request, inbound, now),
             OnlineCheck::Require => self.respond(inbound, &Response::Reject(Reject::NotConfirmed)),
         }
@@ -262,7 +263,8 @@ impl Engine {
         let snapshot = self.snapshot();
         let member = self.membership.member.as_ref().ok_or(Reject::NotMember)?;
         let peer = self.peers.member(requester, now).ok_or(Reject::NotMember)?.certificate();
-        let granted = member.policy.grant(peer, &request.service).ok_or(Reject::Denied)?;
+        let provider = member.certificate.name();
+        let granted = member.policy.grant(peer, &request.service, provider).ok_or(Reject::Denied)?;
         if !self.tickets.minted.has_room(requester, now) {
             return Err(Reject::Busy);
         }

@@ -3,9 +3,8 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::DialId;
+pub use crate::access::OnlineCheck;
 use crate::control::MachineId;
 use crate::identity::Secret;
 use crate::record::{Record, Table};
@@ -39,19 +38,6 @@ pub struct Damaged {
     pub table: Table,
     /// The key, as text.
     pub key: String,
-}
-
-/// How far a node asks the authority on-line whether a peer's certificate is still good.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnlineCheck {
-    /// Not at all: the certificate decides.
-    #[default]
-    Never,
-    /// If the authority answers; without an answer the certificate decides.
-    Prefer,
-    /// Always: without an answer there is no ticket.
-    Require,
 }
 
 /// A transport connection, whose other end has proven that it holds the key of its id.

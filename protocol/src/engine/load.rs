@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::peers::{Peers, Remembered};
 use super::{Clock, Damaged, Engine, Local, Membership, Setup, Wires};
+use crate::access::{Policy, PublishedPolicy};
 use crate::certificate::{
     self, CertificateDer, LEAF_LIFE, LEAF_LIFE_MAX, LEAF_LIFE_MIN, TrustAnchor, VerifiedCertificate,
 };
@@ -142,6 +143,7 @@ pub(super) fn engine(
     let (keys, mut first) = keys(&loading, &mut *rng)?;
     let leaf_life = setup.leaf_life.unwrap_or(LEAF_LIFE).clamp(LEAF_LIFE_MIN, LEAF_LIFE_MAX);
     let mut membership = membership(&mut loading, &keys, leaf_life, now, &mut *rng)?;
+    let published = policy(&mut loading, &mut membership);
     first.extend(mend_revocations(&mut membership, kept.unwrap_or_default()));
     let ((peers, spent), tickets) = match &membership.member {
         Some(member) => (
@@ -162,6 +164,7 @@ pub(super) fn engine(
         homing: super::Homing::default(),
         renewal: super::Renewal::default(),
         spread: super::Spread::default(),
+        policies: super::Policies::new(published),
         contacts: super::Contacts { addresses: setup.contacts, ..super::Contacts::default() },
         joining: None,
         stretching: BTreeMap::new(),
@@ -285,6 +288,28 @@ fn mend_revocations(membership: &mut Membership, signed: Timestamp) -> Vec<Write
     };
     membership.member = Some(Arc::new(Member { revocations: Arc::new(list), ..(**member).clone() }));
     writes
+}
+
+/// The policy that was kept. One that was damaged grants nothing until somebody tells it again: what it had taken away
+/// must not come back.
+fn policy(loading: &mut Loading, membership: &mut Membership) -> Option<PublishedPolicy> {
+    let member = membership.member.as_ref()?;
+    let damaged = loading.is_damaged(Table::Policy);
+    let records: Vec<&Record> = loading.of(Table::Policy).collect();
+    let loaded = PublishedPolicy::load(records.iter().copied(), &member.anchor);
+    let (policy, published) = match loaded {
+        Ok(Some(published)) => (published.policy().clone(), Some(published)),
+        Ok(None) if !damaged => return None,
+        Ok(None) => (Policy::nothing(), None),
+        Err(key) => {
+            if !damaged {
+                loading.damage(Table::Policy, &key);
+            }
+            (Policy::nothing(), None)
+        }
+    };
+    membership.member = Some(Arc::new(Member { policy, ..(**member).clone() }));
+    published
 }
 
 fn member(record: &Record, keys: &NodeKeys) -> Option<(Member, NodeId)> {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::rewrite::{RecordKey, Rewrites, records_of};
-use super::{CommandId, Engine, InboundId, Membership, Output, PersistId};
+use super::{CommandId, Engine, InboundId, Membership, Output, PersistId, Policies};
+use crate::access::PublishedPolicy;
 use crate::certificate::VerifiedCertificate;
 use crate::control::{Answer, Code, Failure};
 use crate::enrolment::{Change, Undo};
@@ -40,6 +41,8 @@ enum Install {
     Revocations(Vec<Write>, Option<CommandId>),
     /// Nothing more than it is: its owner has changed how strangers get in. What could not be kept is taken back.
     Change(Undo),
+    /// A node that goes by another policy, which it has signed itself.
+    Policy(Box<PublishedPolicy>),
 }
 
 impl Engine {
@@ -55,7 +58,10 @@ impl Engine {
         membership: Membership,
         then: Vec<Output>,
     ) {
-        self.persist_pending(writes, Pending::new(then, Some(Install::Membership(Box::new(membership)))));
+        // Whatever the policy was of a network that the node has left.
+        let writes = PublishedPolicy::erase().into_iter().chain(writes).collect();
+        let install = Some(Install::Membership(Box::new(membership)));
+        self.persist_pending(writes, Pending::new(then, install));
     }
 
     /// As [`Engine::persist`]; the new certificate is shown only once that is durable.
@@ -88,6 +94,12 @@ impl Engine {
                 self.persist_pending(writes, Pending::new(then, Some(Install::Change(undo))));
             }
         }
+    }
+
+    /// As [`Engine::persist`]; the authority goes by a new policy, and tells it, only once that is durable.
+    pub(super) fn persist_policy(&mut self, published: PublishedPolicy, then: Vec<Output>) {
+        let writes = published.to_writes();
+        self.persist_pending(writes, Pending::new(then, Some(Install::Policy(Box::new(published)))));
     }
 
     fn persist_pending(&mut self, writes: Vec<Write>, mut pending: Pending) {
@@ -123,7 +135,7 @@ impl Engine {
                         authority.undo(undo);
                     }
                 }
-                Some(Install::Membership(_)) | None => {}
+                Some(Install::Membership(_) | Install::Policy(_)) | None => {}
             }
             self.wires.outputs.extend(pending.then.into_iter().filter_map(refused));
             return;
@@ -135,6 +147,7 @@ impl Engine {
                 self.membership = *membership;
                 // Those were of the network that the node has left.
                 self.spread.rewrites = Rewrites::default();
+                self.policies = Policies::default();
                 if self.membership.authority.is_some() {
                     self.peers.make_room_for_authority();
                 }
@@ -145,6 +158,7 @@ impl Engine {
             Some(Install::Certificate(certificate, root)) => {
                 self.install_certificate(*certificate, root, now);
             }
+            Some(Install::Policy(published)) => self.adopt_policy(*published, now),
             Some(Install::Revocations(_, Some(command))) => self.revocation_durable(command, now),
             Some(Install::Revocations(_, None) | Install::Change(_)) | None => {}
         }

@@ -3,7 +3,7 @@
 use super::peers::{Greeting, Peer};
 use super::{Engine, Output, Sent};
 use crate::certificate::{AuthenticatedPeer, SKEW, VerifiedCertificate};
-use crate::hello::{Addresses, Hello};
+use crate::hello::Hello;
 use crate::identity::NodeId;
 use crate::label::Digest;
 use crate::message::{Request, Response};
@@ -74,7 +74,7 @@ impl Engine {
         let member = self.active_member()?;
         let addresses = self.local.addresses.clone().bounded();
         let (certificate, revocations) = (member.certificate.der().clone(), member.revocations.epoch());
-        Some(Hello { certificate, addresses, revocations })
+        Some(Hello { certificate, addresses, revocations, policy: member.policy.epoch() })
     }
 
     /// Greets every connected peer that is known as a member, as a node does that has a new certificate.
@@ -108,7 +108,7 @@ impl Engine {
             (Some(Response::Hello(hello)), Some(member)) => member
                 .authenticate(hello, self.known_certificate(peer), peer, now)
                 .ok()
-                .map(|proven| (proven, hello.addresses.clone(), hello.revocations)),
+                .map(|proven| (proven, hello.clone())),
             _ => None,
         };
         let busy = matches!(response, Some(Response::Reject(Reject::Busy)));
@@ -117,7 +117,7 @@ impl Engine {
         }
         self.peers.show_ended(peer, proven.is_some().then_some(shown));
         match proven {
-            Some((proven, addresses, epoch)) => self.authenticated(proven, addresses, epoch, now),
+            Some((proven, hello)) => self.authenticated(proven, &hello, now),
             // Without an answer the connection is about to end; with another one the peer is no member.
             None if self.peers.member(peer, now).is_some() => {}
             None if response.is_none() => self.peers.set_greeting(peer, Greeting::None),
@@ -132,19 +132,14 @@ impl Engine {
     }
 
     /// A peer has proven its membership on the present connection.
-    pub(super) fn authenticated(
-        &mut self,
-        proven: AuthenticatedPeer,
-        addresses: Addresses,
-        epoch: u64,
-        now: Timestamp,
-    ) {
+    pub(super) fn authenticated(&mut self, proven: AuthenticatedPeer, hello: &Hello, now: Timestamp) {
         let (peer, until) = (proven.node_id(), proven.certificate().not_after().after(SKEW));
         self.saw_signed_time(proven.certificate().issued(), now);
-        let writes = self.peers.authenticated(proven, addresses, now);
+        let writes = self.peers.authenticated(proven, hello.addresses.clone(), now);
         self.persist(writes, Vec::new());
         let keep = self.membership.authority.is_some() || self.membership.home == Some(peer);
         self.output(Output::Certified { peer, until, keep });
-        self.compare_lists(peer, epoch, now);
+        self.compare_lists(peer, hello.revocations, now);
+        self.compare_policies(peer, hello.policy);
     }
 }

@@ -24,10 +24,10 @@ use crate::time::Timestamp;
 
 /// Peers to which a member passes on what it has learnt: enough for news to reach everyone in a few rounds, though
 /// the authority cannot be reached.
-const FAN_OUT: usize = 8;
+pub(super) const FAN_OUT: usize = 8;
 
 /// How often a page is sent to a peer that stays connected and does not answer.
-const TRIES: u32 = 3;
+pub(super) const TRIES: u32 = 3;
 
 /// Users who wait for confirmations at the same time.
 const WAITING_MAX: usize = 64;
@@ -227,6 +227,7 @@ impl Engine {
     fn cut_off(&mut self, node: NodeId) -> Vec<Write> {
         self.peers.refuse(node);
         self.forget_spread(node);
+        self.policies.forget(node);
         self.output(Output::Disconnect { peer: node });
         let held: Vec<_> =
             self.tickets.held.keys().filter(|(provider, _)| *provider == node).cloned().collect();
@@ -398,6 +399,7 @@ impl Engine {
     /// A peer has gone: it is not waited for.
     pub(super) fn stop_spreading(&mut self, peer: NodeId, now: Timestamp) {
         self.forget_spread(peer);
+        self.policies.forget(peer);
         let name = self.peers.label(peer);
         for waiting in &mut self.spread.waiting {
             if waiting.missing.remove(&peer) {

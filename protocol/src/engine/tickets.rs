@@ -52,7 +52,7 @@ impl Tickets {
         self.held.iter().find(|(_, held)| held.terms().id == id).map(|(place, _)| place.clone())
     }
 
-    fn give_up(&mut self, held: &HeldTicket, now: Timestamp) {
+    pub(super) fn give_up(&mut self, held: &HeldTicket, now: Timestamp) {
         self.given_up.retain(|_, ends| now < *ends);
         if self.given_up.len() >= GIVEN_UP_MAX {
             let first = self.given_up.iter().min_by_key(|(_, ends)| **ends).map(|(id, _)| *id);

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::access::{PolicyHead, SignedPolicy};
 use crate::enrolment::{Credentials, InviteOffer, Offer, Share};
 use crate::hello::Addresses;
 use crate::identity::{IdentityKey, SealingKey};
@@ -22,7 +23,7 @@ fn hello() -> Hello {
         control: vec!["10.77.0.1:4610".parse().unwrap(), "[fe80::1]:4610".parse().unwrap()],
         lane: vec!["10.77.0.1:4611".parse().unwrap()],
     };
-    Hello { certificate: certificate(), addresses, revocations: 3 }
+    Hello { certificate: certificate(), addresses, revocations: 3, policy: 2 }
 }
 
 fn key_request(offer: Offer) -> Request {
@@ -51,6 +52,12 @@ fn code() -> Offer {
 fn ticket_request() -> Request {
     let (service, certificate) = ("chat".parse().unwrap(), certificate().digest());
     Request::Ticket(TicketRequest { nonce: [7; 32], service, certificate })
+}
+
+fn policy_part() -> Request {
+    let head = PolicyHead { epoch: 2, parts: vec![Digest([8; 32])] };
+    let policy = SignedPolicy { head, signature: [7; 64].into() };
+    Request::Policy(PolicyPart { policy, number: 0, bytes: b"#\n".to_vec() })
 }
 
 fn enrol() -> Request {
@@ -120,16 +127,30 @@ fn request_frames_with_one_fault_are_refused_for_it() {
         ("Ping", Request::Ping),
         ("Revocations", Request::Revocations(Update { revocations: Vec::new(), head: None })),
         ("RevokeTicket", Request::RevokeTicket(TicketId([5; 16]))),
+        ("Policy", policy_part()),
     ] {
         family.accept(name, input(&frame(&request)));
     }
     of_any_kind(&mut family, &frame(&ticket_request()));
     let cut = [VERSION, 9, 5, 5, 5, 5];
     family.refuse("a ticket's id that is cut", "D4", input(&cut), "malformed");
+    policies(&mut family);
     tickets(&mut family);
     hellos(&mut family);
     key_requests(&mut family);
-    family.check((44, 14), judge::<Request>);
+    family.check((47, 15), judge::<Request>);
+}
+
+fn policies(family: &mut Family) {
+    // version, kind, epoch, number of hashes, one hash (32), signature (64), number, length, bytes
+    let good = frame(&policy_part());
+    let end = good.len() - 3;
+    let huge = [&good[..end], &[253, 0, 0, 0, 0, 0, 0, 0, 0x40]].concat();
+    family.refuse("a part of 2^62 bytes", "D4", input(&huge), "malformed");
+    let hashes = [&good[..3], &[253, 0, 0, 0, 0, 0, 0, 0, 0x40]].concat();
+    family.refuse("a policy of 2^62 parts", "D4", input(&hashes), "malformed");
+    let padded = [&good[..2], &[251, 2, 0], &good[3..]].concat();
+    family.refuse("a policy's version that is padded", "B10", input(&padded), "not the canonical encoding");
 }
 
 fn tickets(family: &mut Family) {
@@ -241,6 +262,7 @@ fn response_frames_with_one_fault_are_refused_for_it() {
         ("Revocations", Response::Revocations(3)),
         ("Waiting", Response::Waiting),
         ("TicketRevoked", Response::TicketRevoked),
+        ("Policy", Response::Policy(PolicyTaken { epoch: 2, wants: Some(1) })),
         ("Reject", Response::Reject(Reject::NotMember)),
     ] {
         family.accept(name, input(&frame(&response)));
@@ -266,5 +288,5 @@ fn response_frames_with_one_fault_are_refused_for_it() {
         family.refuse(&format!("a grant without its last {missing} bytes"), "C11", input(cut), "malformed");
     }
     family.refuse("a request", "B14", input(&frame(&enrol())), "not the canonical encoding");
-    family.check((23, 10), judge::<Response>);
+    family.check((23, 11), judge::<Response>);
 }

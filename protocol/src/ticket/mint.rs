@@ -44,7 +44,8 @@ pub struct Minted {
 
 /// Mints a ticket for one of this node's own services, in answer to `request`.
 ///
-/// It begins with the later of both certificates, and ends after [`TICKET_LIFE`] or with whichever ends first.
+/// It begins with the later of both certificates, and ends after [`TICKET_LIFE`], or after less if the grant says so,
+/// or with whichever ends first.
 ///
 /// # Errors
 /// [`MintError`].
@@ -60,7 +61,8 @@ pub fn mint(
     if request.certificate != requester.digest() || request.service != *granted.service() {
         return Err(MintError::OtherCertificate);
     }
-    let expires = now.after(TICKET_LIFE).min(requester.not_after()).min(member.certificate.not_after());
+    let life = granted.max_ticket().map_or(TICKET_LIFE, |most| most.min(TICKET_LIFE));
+    let expires = now.after(life).min(requester.not_after()).min(member.certificate.not_after());
     if expires <= now {
         return Err(MintError::Ended);
     }

@@ -6,6 +6,7 @@ use super::{
     ClientHalf, HeldTicket, SealedServiceHalf, ServiceHalf, SessionKeyCache, SignedGrant, TICKET_LIFE, Terms,
     TicketGrant, TicketRequest, ValidTicket, client_info,
 };
+use crate::access::Subject;
 use crate::certificate::{self, CertificateError, SKEW, VerifiedCertificate};
 use crate::channel::{ChannelReject, FOR_SERVICE_MAX, Psk};
 use crate::codec;
@@ -219,7 +220,9 @@ pub fn recheck(
     if snapshot.revoked_tickets.contains(&ticket.terms.id) {
         return Err(TicketError::TakenBack(ticket));
     }
-    if !member.policy.may_ask(&ticket.terms.service) {
+    let provider = member.certificate.name();
+    let granted = member.policy.decide(&Subject::of(&ticket.requester), &ticket.terms.service, provider);
+    if granted.is_none() {
         return Err(TicketError::NotAllowed(ticket));
     }
     Ok(ticket)

@@ -8,5 +8,6 @@ mod channel;
 mod clock;
 mod engine;
 mod pair;
+mod policy;
 mod revocation;
 mod tickets;

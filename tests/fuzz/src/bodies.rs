@@ -3,8 +3,9 @@
 use std::fmt::Debug;
 
 use lanyard_protocol::control::{
-    AddGuid, Admission, ChatSend, ConfirmJoin, Decide, Decision, ExportState, HeaderToOpen, HeaderToSeal,
-    Init, InviteRequest, Join, PeerRef, Receive, Revoke, SendFile, ServiceRef, SetPassword,
+    AddGuid, Admission, ApplyPolicy, ChatSend, ConfirmJoin, Decide, Decision, ExplainPolicy, ExportState,
+    HeaderToOpen, HeaderToSeal, Init, InviteRequest, Join, PeerRef, Receive, Revoke, SendFile, ServiceRef,
+    SetPassword,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,7 +14,7 @@ use serde::de::DeserializeOwned;
 type Read = fn(&[u8]) -> bool;
 
 /// One for each kind of body; the last three stand in bodies of one field.
-const BODIES: [Read; 18] = [
+const BODIES: [Read; 20] = [
     read::<Init>,
     read::<Join>,
     read::<InviteRequest>,
@@ -29,6 +30,8 @@ const BODIES: [Read; 18] = [
     read::<HeaderToSeal>,
     read::<HeaderToOpen>,
     read::<ExportState>,
+    read::<ApplyPolicy>,
+    read::<ExplainPolicy>,
     read::<Admission>,
     read::<PeerRef>,
     read::<ServiceRef>,

@@ -10,6 +10,7 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 use lanyard_node::tools::chat::message::{StreamId, ToReceiver, ToSender};
 use lanyard_node::tools::file::message::{self as file, Decline, End, Offer, OfferId, Refusal, Reply};
+use lanyard_protocol::access::STARTER;
 use lanyard_protocol::codec;
 
 use crate::bodies::is_body;
@@ -21,7 +22,7 @@ use crate::{TARGETS, envelope, export};
 /// How many inputs each target has, so that none is lost unseen.
 const COUNTS: [(&str, usize); TARGETS.len()] = [
     ("authority", 65),
-    ("body", 106),
+    ("body", 116),
     ("certificate", 65),
     ("certificate_request", 64),
     ("chat_message", 41),
@@ -35,6 +36,7 @@ const COUNTS: [(&str, usize); TARGETS.len()] = [
     ("machine", 94),
     ("names", 48),
     ("pem", 42),
+    ("policy", 4),
     ("preamble", 47),
     ("record_stream", 42),
     ("records", 52),
@@ -304,11 +306,25 @@ fn bodies() -> Vec<Vec<u8>> {
         format!(r#"{{"to":["office","{id}"]}}"#),
         r#"{"header":"bGFueWFyZC9zZWFsZWQvMQ=="}"#.to_owned(),
         r#"{"path":"/srv/state","passphrase":"correct horse"}"#.to_owned(),
+        r##"{"text":"version = 1 # ours\n"}"##.to_owned(),
+        r#"{"who":"ana@till","service":"chat@office"}"#.to_owned(),
         r#""open+approval,password""#.to_owned(),
         format!(r#""{id}""#),
         r#""chat@office""#.to_owned(),
     ];
     (0..).zip(words).map(|(kind, json): (u8, String)| [&[kind], json.as_bytes()].concat()).collect()
+}
+
+/// Policies: the starter, one with all that the grammar has, and two with a mistake in them.
+fn policies() -> Vec<Vec<u8>> {
+    let all = "version = 1\n[roles]\nmember = []\nchief = [\"service.use\"]\n[[grant]]\nto = [\"role:chief\", \"user:ana%till\", \
+               \"guest\"]\nservice = [\"chat@*\", \"door@gate\"]\nlimits = { max_ticket = \"8h\", online_check = \"prefer\" }\n\
+               [[tests]]\nwho = \"ana@till+role:chief\"\nallow = [\"chat@nas\"]\ndeny = [\"door@nas\"]\n";
+    let wrong = [
+        "version = 1\n\"\\u001b[2J\" = 3\n",
+        "version = 1\n[[grant]]\nto = [\"node:\\u001b\"]\nservice = []\n",
+    ];
+    [STARTER, all].into_iter().chain(wrong).map(|text| text.as_bytes().to_vec()).collect()
 }
 
 /// An export as it is, its parts, and scripts that alter the records in it.
@@ -369,6 +385,7 @@ fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("machine", [steps(0), everything_asked()].concat()),
         ("names", names.map(|name| name.as_bytes().to_vec()).to_vec()),
         ("pem", pem.to_vec()),
+        ("policy", policies()),
         ("preamble", vectors("channel/preamble.json", "preamble")),
         ("record_stream", vectors("channel/record.json", "stream")),
         ("records", steps(1)),

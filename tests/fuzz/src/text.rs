@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use lanyard_protocol::access::{Policy, Subject};
 use lanyard_protocol::control::{PeerRef, ServiceRef, Time};
 use lanyard_protocol::enrolment::Invitation;
 use lanyard_protocol::identity::{EntityName, Fingerprint, NetworkName, NodeId, NodeName, ServiceName};
@@ -55,5 +56,25 @@ fn plain<T: FromStr + Display>(text: &str) {
     if let Ok(name) = text.parse::<T>() {
         assert_eq!(name.to_string(), text);
         assert!(text.is_ascii() && !text.contains(|c: char| c.is_control() || c.is_ascii_uppercase()));
+    }
+}
+
+/// A network's policy: what is taken decides as it says, what it denies lacks something, and a refusal steers no
+/// terminal.
+pub fn policy(data: &[u8]) {
+    let Ok(text) = core::str::from_utf8(data) else { return };
+    match Policy::parse(text, 1) {
+        Ok(policy) => {
+            assert_eq!(policy.text(), text);
+            assert!(policy.failed_tests().len() <= policy.tests());
+            let (service, provider) = ("chat".parse().unwrap(), "nas".parse().unwrap());
+            for who in ["guest", "node:till", "ana@till+role:chief"] {
+                let who: Subject = who.parse().unwrap();
+                let allowed = policy.decide(&who, &service, &provider).is_some();
+                assert!(!allowed || policy.may_ask_somebody(&who, &service));
+                assert!(allowed || !policy.missing(&who, &service, &provider).is_empty());
+            }
+        }
+        Err(error) => assert!(!error.to_string().contains('\u{1b}'), "an error that steers a terminal"),
     }
 }

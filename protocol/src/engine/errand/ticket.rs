@@ -23,7 +23,8 @@ impl Engine {
         service: &ServiceName,
         now: Timestamp,
     ) -> Option<Arc<HeldTicket>> {
-        self.tickets.held.get(&(node, service.clone())).filter(|held| held.usable(now)).cloned()
+        let held = self.tickets.held.get(&(node, service.clone())).filter(|held| held.usable(now));
+        held.filter(|_| self.is_granted(service, node)).cloned()
     }
 
     pub(super) fn granted(

@@ -67,7 +67,15 @@ impl Network {
     fn hello(&self, number: u64) -> (NodeId, Hello) {
         let node = key(number).node_id();
         let leaf = self.leaf(node, SealingKey::from_bytes(&[9; 32]).public_key());
-        (node, Hello { certificate: leaf.der().clone(), addresses: Addresses::default(), revocations: 0 })
+        (
+            node,
+            Hello {
+                certificate: leaf.der().clone(),
+                addresses: Addresses::default(),
+                revocations: 0,
+                policy: 0,
+            },
+        )
     }
 
     fn greets(&mut self, number: u64) -> Response {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{Authority, AuthorityError, EnrolmentRecord, decode};
+use crate::access::{PolicyError, PublishedPolicy};
 use crate::certificate::VerifiedCertificate;
 use crate::codec;
 use crate::identity::{NodeId, NodeName, SealingPublicKey};
@@ -167,6 +168,14 @@ impl Authority {
     /// Every node with a live record.
     pub fn enrolled(&self, now: Timestamp) -> impl Iterator<Item = &EnrolmentRecord> {
         self.enrolments.live(now)
+    }
+
+    /// The CA key's word that `text` is the network's policy, as version `epoch`.
+    ///
+    /// # Errors
+    /// [`PolicyError`]
+    pub fn sign_policy(&self, text: &str, epoch: u64) -> Result<PublishedPolicy, PolicyError> {
+        PublishedPolicy::sign(&self.key, &self.anchor, text, epoch)
     }
 
     fn issuer(&self) -> Issuer<'_> {

@@ -1,0 +1,100 @@
+//! What the users of this host ask about the policy, and how the authority's owner changes it.
+
+use crate::access::{FailedTest, Policy, PublishedPolicy, Subject};
+use crate::control::{Answer, Code, DecisionName, ExplainPolicy, Explained, Failure, PolicyShown};
+use crate::engine::commands::not_a_member;
+use crate::engine::{CommandId, Engine, Output};
+use crate::identity::NodeName;
+
+/// By how much an authority that was put back from an older copy goes on: beyond every version that it may have signed
+/// since that copy was made, so that what its owner decides now is not taken for older than those.
+const RESTORED_STEP: u64 = 1000;
+
+impl Engine {
+    /// A local user asks who may do what.
+    pub(in crate::engine) fn show_policy(&mut self, command: CommandId) {
+        let shown = self.membership.member.as_ref().map(|member| shown(&member.policy));
+        self.answer(command, shown.ok_or_else(not_a_member));
+    }
+
+    /// A local user asks what is decided for somebody.
+    pub(in crate::engine) fn explain_policy(&mut self, command: CommandId, explain: &ExplainPolicy) {
+        let member = self.membership.member.as_ref().ok_or_else(not_a_member);
+        let result = member.and_then(|member| explained(&member.policy, explain));
+        self.answer(command, result.map(Answer::Explained));
+    }
+
+    /// The authority's owner changes who may do what.
+    pub(in crate::engine) fn apply_policy(&mut self, command: CommandId, text: &str) {
+        match self.sign_policy(text) {
+            Ok(Some(published)) => {
+                let answer = Output::Answer { to: command, result: Ok(shown(published.policy())) };
+                self.persist_policy(published, vec![answer]);
+            }
+            Ok(None) => self.show_policy(command),
+            Err(failure) => self.answer(command, Err(failure)),
+        }
+    }
+
+    /// The policy with this text as a new version, unless it is the present one.
+    fn sign_policy(&mut self, text: &str) -> Result<Option<PublishedPolicy>, Failure> {
+        let member = self.membership.member.as_ref().ok_or_else(not_a_member)?;
+        let Some(authority) = &self.membership.authority else {
+            return Err(Failure::new(
+                Code::Denied,
+                "this node is not the authority, so it cannot change who may do what",
+                "run `lanyard policy apply` on the authority",
+            ));
+        };
+        let last = self.policies.last_signed().max(member.policy.epoch());
+        if last > 0 && last == member.policy.epoch() && member.policy.text() == text {
+            return Ok(None);
+        }
+        let step = if self.local.restored.is_some() { RESTORED_STEP } else { 1 };
+        let epoch = last.saturating_add(step);
+        let published = authority.sign_policy(text, epoch).map_err(|error| {
+            Failure::new(Code::Failed, error.to_string(), "mend it there; nothing was changed")
+        })?;
+        if let Some(failed) = published.policy().failed_tests().first() {
+            return Err(test_failed(failed));
+        }
+        self.policies.was_signed(epoch);
+        Ok(Some(published))
+    }
+}
+
+fn shown(policy: &Policy) -> Answer {
+    Answer::Policy(PolicyShown { epoch: policy.epoch(), text: policy.text().to_owned() })
+}
+
+fn explained(policy: &Policy, explain: &ExplainPolicy) -> Result<Explained, Failure> {
+    let who: Subject = explain.who.parse().map_err(|error: crate::access::NoWho| {
+        Failure::new(
+            Code::Usage,
+            error.to_string(),
+            "name a node, as in node:till, or a user at one, as in ana@till",
+        )
+    })?;
+    let (service, peer) = (&explain.service.service, &explain.service.peer);
+    let provider: NodeName = peer.as_str().parse().map_err(|error: crate::identity::NameError| {
+        Failure::new(Code::Usage, error.to_string(), "policy knows nodes by their names: `lanyard peers`")
+    })?;
+    Ok(match policy.decide(&who, service, &provider) {
+        Some(rule) => {
+            Explained { decision: DecisionName::Allow, rule: Some(rule.to_string()), missing: Vec::new() }
+        }
+        None => Explained {
+            decision: DecisionName::Deny,
+            rule: None,
+            missing: policy.missing(&who, service, &provider),
+        },
+    })
+}
+
+fn test_failed(failed: &FailedTest) -> Failure {
+    Failure::new(
+        Code::Failed,
+        format!("the policy fails a test of its own: {failed}"),
+        "mend the grants or the test; nothing was changed",
+    )
+}
