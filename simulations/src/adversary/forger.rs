@@ -94,7 +94,8 @@ impl Forgery {
             .unwrap_or_else(unreachable_certificate);
         let here = stage.host();
         let addresses = Addresses { control: vec![here.control()], lane: vec![here.lane()] };
-        Hello { certificate, addresses, revocations: stage.rng().next_u64() % 5 }
+        let (revocations, policy) = (stage.rng().next_u64() % 5, stage.rng().next_u64() % 5);
+        Hello { certificate, addresses, revocations, policy }
     }
 
     /// A revocation of `node` that the attacker's CA has signed, as of the network with the pin `root`.

@@ -163,7 +163,7 @@ impl Insider {
         let Progress::Inside(inside) = &self.progress else { return };
         let other = victim(&self.target, stage);
         let addresses = Addresses { control: vec![other.control()], lane: vec![other.lane()] };
-        let hello = Hello { certificate: inside.certificate.clone(), addresses, revocations: 0 };
+        let hello = Hello { certificate: inside.certificate.clone(), addresses, revocations: 0, policy: 0 };
         self.ask(to, Request::Hello(hello), Aim::Rightful, stage);
     }
 
@@ -304,7 +304,12 @@ impl Adversary for Insider {
                 let answer = match (message::parse(&asked), &self.progress) {
                     (Ok(Request::Hello(_)), Progress::Inside(inside)) => {
                         let (certificate, addresses) = (inside.certificate.clone(), Addresses::default());
-                        Some(frame(&Response::Hello(Hello { certificate, addresses, revocations: 7 })))
+                        Some(frame(&Response::Hello(Hello {
+                            certificate,
+                            addresses,
+                            revocations: 7,
+                            policy: 7,
+                        })))
                     }
                     (Ok(Request::Ping), _) => Some(frame(&Response::Pong)),
                     // As if it had the whole list, and more.

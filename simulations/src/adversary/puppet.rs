@@ -141,6 +141,7 @@ pub(super) fn given_away(bytes: &[u8]) -> Option<&'static str> {
         Response::Grant(_) => Some("a ticket"),
         Response::Pong => Some("an answer to a ping"),
         Response::Revocations(_) => Some("the state of a list of revocations"),
+        Response::Policy(_) => Some("the version of a policy"),
         Response::Enrolled(_) => Some("a certificate"),
         Response::TicketRevoked => Some("the end of a ticket"),
         Response::WhoIs(_)

@@ -99,7 +99,8 @@ impl RogueAuthority {
             | Request::Ticket(_)
             | Request::Ping
             | Request::Revocations(_)
-            | Request::RevokeTicket(_) => None,
+            | Request::RevokeTicket(_)
+            | Request::Policy(_) => None,
         }
     }
 }
