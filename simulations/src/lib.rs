@@ -6,9 +6,9 @@
 //! not so is a violation, and the run stops there with the steps that led to it.
 //!
 //! ```text
-//!  scenario ──▶ run ──▶ world ──▶ shard ──▶ host ──▶ node ──▶ the engine
-//!                ▲        │                  │ port, disk, clock
-//!                │        ▼                  └ or an adversary, which speaks raw bytes
+//!  scenario ──▶ run ──▶ world ──▶ schedule ──▶ host ──▶ node ──▶ the engine
+//!                ▲        │                     │ port, disk, clock
+//!                │        ▼                     └ or an adversary, which speaks raw bytes
 //!             measure ◀─ facts ─▶ reference ─▶ violations
 //! ```
 
