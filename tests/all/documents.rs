@@ -58,7 +58,7 @@ fn read(path: &str) -> String {
 /// The names of all test functions, and the ids that their comments begin with.
 fn tests_and_ids() -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut tests, mut ids) = (BTreeSet::new(), BTreeSet::new());
-    for package in ["protocol", "node", "cli", "tests"] {
+    for package in ["protocol", "node", "cli", "simulations", "tests"] {
         visit(&repository().join(package), &mut |source| collect(source, &mut tests, &mut ids));
     }
     (tests, ids)
