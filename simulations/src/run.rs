@@ -38,9 +38,6 @@ const TICK: Duration = Duration::from_secs(1);
 /// How far ahead they are thought of where they are rare.
 const TICK_MAX: Duration = Duration::from_secs(60);
 
-/// How long after the last thing that happens a run is judged as a whole.
-const LAST_LOOK: Duration = Duration::ZERO;
-
 /// How a scenario is run.
 #[derive(Clone, Copy, Debug)]
 pub struct RunOptions {
@@ -205,7 +202,7 @@ impl Run {
 
     fn judge_as_a_whole(&mut self) {
         self.judge();
-        let at = self.end.after(LAST_LOOK);
+        let at = self.end;
         self.reference.look_whether_settled(at);
         let joiners = core::mem::take(&mut self.joiners);
         let due: Vec<HostId> = joiners.into_iter().filter(|host| !self.reference.is_revoked(*host)).collect();
