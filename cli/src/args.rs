@@ -4,6 +4,7 @@ mod membership;
 mod mistake;
 mod node;
 mod peer;
+mod people;
 mod policy;
 
 use core::time::Duration;
@@ -19,6 +20,7 @@ pub(crate) use self::membership::{
 use self::mistake::{duration, usage};
 pub(crate) use self::node::{Ca, Cert, Completions, Demo, Export, Man, State, StateFile, Status, Up, Verify};
 pub(crate) use self::peer::{Chat, OnePeer, Open, Peers, Ping, Receive, Seal, Send, Ticket};
+pub(crate) use self::people::{Login, PersonOf, Role, User, UserPassword};
 pub(crate) use self::policy::Policy;
 
 /// A badge for every machine on the local network: certificates, tickets and encrypted channels between them.
@@ -89,6 +91,18 @@ pub(crate) enum Command {
     Ping(Ping),
     /// Show who a peer is
     Whois(OnePeer),
+    /// Log in at this node: what leaves it from here is on your behalf then
+    Login(Login),
+    /// Log out, and end what was opened on your behalf
+    Logout,
+    /// Print who is logged in here
+    Whoami,
+    /// Show and change the users of the network, or of this node
+    #[command(subcommand)]
+    User(User),
+    /// Show the policy's roles, give and take them
+    #[command(subcommand)]
+    Role(Role),
     /// Show and change who may do what
     #[command(subcommand)]
     Policy(Policy),

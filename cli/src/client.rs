@@ -20,6 +20,12 @@ use crate::error::{Error, Result};
 /// The longest answer, and the longest event, that is read: a conversation's log fits well.
 const ANSWER_MAX: usize = 64 << 20;
 
+/// Names the session in which a script logs in and acts, which is that of its terminal otherwise.
+const SESSION_VARIABLE: &str = "LANYARD_SESSION";
+
+/// How the node is told.
+const SESSION_HEADER: &str = "Lanyard-Session";
+
 /// A node's control socket.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
@@ -125,9 +131,12 @@ impl Client {
             .method(method)
             .uri(path)
             .header(header::HOST, "lanyard")
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::new(body))
-            .map_err(|error| not_understood(&error))?;
+            .header(header::CONTENT_TYPE, "application/json");
+        let request = match std::env::var(SESSION_VARIABLE) {
+            Ok(session) => request.header(SESSION_HEADER, session),
+            Err(_) => request,
+        };
+        let request = request.body(Full::new(body)).map_err(|error| not_understood(&error))?;
         let response = sender.send_request(request).await.map_err(|error| broken(&error))?;
         if response.status().is_success() {
             return Ok(response);

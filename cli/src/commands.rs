@@ -9,6 +9,7 @@ mod file;
 mod member;
 mod node;
 mod peer;
+mod people;
 mod policy;
 mod revoke;
 mod seal;
@@ -108,6 +109,11 @@ async fn call(context: &Context, command: Command) -> Result {
         Command::Peers(peers) => peer::peers(context, peers).await,
         Command::Ping(ping) => peer::ping(context, ping).await,
         Command::Whois(whois) => peer::whois(context, whois).await,
+        Command::Login(login) => people::login(context, login).await,
+        Command::Logout => people::logout(context).await,
+        Command::Whoami => people::whoami(context).await,
+        Command::User(user) => people::user(context, user).await,
+        Command::Role(role) => people::role(context, role).await,
         Command::Policy(policy) => policy::policy(context, policy).await,
         Command::Revoke(revoke) => revoke::revoke(context, revoke).await,
         Command::Cert(cert) => certificate::cert(context, cert).await,

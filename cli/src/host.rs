@@ -210,7 +210,7 @@ impl Hosted {
     }
 
     async fn command(&self, command: Command) -> Result<Answer> {
-        Ok(self.node.handle().command(Caller::Owner, command).await?)
+        Ok(self.node.handle().command(Caller::NODE, command).await?)
     }
 }
 
@@ -256,6 +256,7 @@ fn configured(mut config: Config, up: &Up) -> Config {
     config.lane = up.lane.unwrap_or(config.lane);
     config.mdns = config.mdns && !up.no_mdns;
     config.inbox = up.inbox.clone().or(config.inbox);
+    config.require_login = if up.require_login { Some(true) } else { config.require_login };
     config.advertise.clone_from(&up.advertise);
     config.advertise_lane = up.advertise_lane;
     config

@@ -14,6 +14,9 @@ use crate::printer::Printer;
 /// As much of a password's file as is read, in bytes: more than any password has.
 const LINE_MAX: u64 = 4096;
 
+/// What the password by which nodes get in is called.
+pub(crate) const NETWORK_PASSWORD: &str = "the network's password";
+
 /// Whether somebody can be asked.
 pub(crate) fn is_terminal() -> bool {
     io::stdin().is_terminal()
@@ -76,15 +79,20 @@ pub(crate) async fn secret(argument: &str) -> Result<String> {
 }
 
 /// The password that `file` has in its first line, standard input if it is `-`; without a file whoever sits at the
-/// terminal is asked for it, twice if it is a new one.
+/// terminal is asked for it by the name `what`, twice if it is a new one.
 ///
 /// # Errors
 /// If there is none, or nobody can be asked.
-pub(crate) async fn password(printer: &Printer, file: Option<&Path>, is_new: bool) -> Result<Password> {
+pub(crate) async fn password(
+    printer: &Printer,
+    file: Option<&Path>,
+    what: &str,
+    is_new: bool,
+) -> Result<Password> {
     let text = match file {
         Some(file) if file == Path::new("-") => Zeroizing::new(line().await?.unwrap_or_default()),
         Some(file) => first_line(file)?,
-        None if is_terminal() => return ask_password(printer, is_new).await,
+        None if is_terminal() => return ask_password(printer, what, is_new).await,
         None => return Err(no_password()),
     };
     checked(&text)
@@ -99,8 +107,8 @@ pub(crate) fn no_password() -> Error {
     )
 }
 
-async fn ask_password(printer: &Printer, is_new: bool) -> Result<Password> {
-    let password = checked(&hidden(printer, "the network's password: ").await?)?;
+async fn ask_password(printer: &Printer, what: &str, is_new: bool) -> Result<Password> {
+    let password = checked(&hidden(printer, &format!("{what}: ")).await?)?;
     if is_new && checked(&hidden(printer, "once more: ").await?)? != password {
         let again = "give the command again";
         return Err(Error::new(

@@ -235,7 +235,7 @@ async fn start(state: &Path) -> Node {
 }
 
 async fn command(node: &Node, command: Command) -> Answer {
-    node.handle().command(Caller::Owner, command).await.unwrap()
+    node.handle().command(Caller::NODE, command).await.unwrap()
 }
 
 /// Asks for a stream of events and reads it to its end, which must be a good one.
@@ -267,7 +267,14 @@ fn sends(c: &mut Criterion) {
     let nodes = runtime.block_on(async {
         let (office, till) = (start(&office_state).await, start(&till_state).await);
         let (network, name) = ("shop.lan".parse().unwrap(), "office".parse().unwrap());
-        let init = Init { network, name, admission: Admission::default(), password: None, weak: false };
+        let init = Init {
+            network,
+            name,
+            admission: Admission::default(),
+            password: None,
+            weak: false,
+            require_login: false,
+        };
         command(&office, Command::Init(init)).await;
         let invite = Command::Invite(InviteRequest { uses: 1, ttl_s: 600 });
         let Answer::Invite(invite) = command(&office, invite).await else { panic!("no invite") };

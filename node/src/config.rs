@@ -50,6 +50,9 @@ pub struct Config {
     /// How long the certificates live that this node issues as an authority, in seconds: a minute to 90 days. By
     /// default 72 hours.
     pub certificate_life: Option<Duration>,
+    /// Whether people have to log in before anything leaves this host on their behalf, also whoever runs the node. If
+    /// nothing is said, as it was said when the network was made here.
+    pub require_login: Option<bool>,
     /// What strangers, peers and local programs may use up.
     pub limits: Limits,
 }
@@ -69,6 +72,7 @@ impl Config {
             inbox: None,
             online_check: OnlineCheck::default(),
             certificate_life: None,
+            require_login: None,
             limits: Limits::default(),
         }
     }
@@ -105,13 +109,24 @@ impl Config {
     }
 
     fn apply(&mut self, file: File) {
-        let File { listen, lane, peers, mdns, inbox, online_check, certificate_seconds, limits } = file;
+        let File {
+            listen,
+            lane,
+            peers,
+            mdns,
+            inbox,
+            online_check,
+            certificate_seconds,
+            require_login,
+            limits,
+        } = file;
         self.listen = listen.unwrap_or_else(|| core::mem::take(&mut self.listen));
         self.lane = lane.unwrap_or(self.lane);
         self.peers = peers;
         self.mdns = mdns.unwrap_or(self.mdns);
         self.inbox = inbox;
         self.online_check = online_check;
+        self.require_login = require_login;
         self.certificate_life = certificate_seconds.map(|seconds| Duration::from_secs(seconds.get()));
         self.limits = limits;
     }
@@ -134,6 +149,7 @@ struct File {
     #[serde(default)]
     online_check: OnlineCheck,
     certificate_seconds: Option<NonZeroU64>,
+    require_login: Option<bool>,
     #[serde(default)]
     limits: Limits,
 }

@@ -213,9 +213,9 @@ impl EventLoop {
                 self.waiting.insert(id, Waiting::Command(reply));
                 self.engine.handle_command(id, caller, command, now);
             }
-            Message::Open { id, service, reply } => {
+            Message::Open { id, actor, service, reply } => {
                 self.waiting.insert(id, Waiting::Open(reply));
-                self.engine.handle_open(id, service, now);
+                self.engine.handle_open(id, actor, service, now);
             }
             Message::NoTicket(ticket) => self.engine.handle_no_ticket(&ticket, now),
         }

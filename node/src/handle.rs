@@ -7,6 +7,7 @@ use std::sync::Arc;
 use lanyard_protocol::control::{Answer, Caller, Code, Command, Failure, Peer, PeerRef, ServiceRef};
 use lanyard_protocol::engine::{ChannelGrant, CommandId};
 use lanyard_protocol::identity::NodeId;
+use lanyard_protocol::people::Actor;
 use lanyard_protocol::snapshot::Snapshot;
 use lanyard_protocol::ticket::TicketId;
 use lanyard_protocol::time::Timestamp;
@@ -31,7 +32,7 @@ pub(crate) enum Message {
     /// A command of a local user.
     Command { id: CommandId, caller: Caller, command: Command, reply: oneshot::Sender<Answered> },
     /// A wish to open a channel.
-    Open { id: CommandId, service: ServiceRef, reply: oneshot::Sender<Opened> },
+    Open { id: CommandId, actor: Actor, service: ServiceRef, reply: oneshot::Sender<Opened> },
     /// A provider did not know this ticket.
     NoTicket(TicketId),
 }
@@ -107,12 +108,33 @@ impl Handle {
         self.ask(|id, reply| Message::Command { id, caller, command, reply }).await?
     }
 
-    /// Gets the ticket for a service and the place to present it. Dropping the future takes the wish back.
+    /// Gets the ticket for a service on behalf of `actor`, and the place to present it. Dropping the future takes the
+    /// wish back.
     ///
     /// # Errors
     /// The node's own [`Failure`], or one of kind [`Code::NotRunning`] if it has stopped.
-    pub async fn open(&self, service: ServiceRef) -> Result<Box<ChannelGrant>, Failure> {
-        self.ask(|id, reply| Message::Open { id, service, reply }).await?
+    pub async fn open(&self, actor: Actor, service: ServiceRef) -> Result<Box<ChannelGrant>, Failure> {
+        self.ask(|id, reply| Message::Open { id, actor, service, reply }).await?
+    }
+
+    /// Whether `actor` may use the service, as far as that is decided here. Nothing leaves this host for it.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn may_use(&self, actor: Actor, service: ServiceRef) -> Result<(), Failure> {
+        self.command(Caller::NODE, Command::MayUse(actor, service)).await.map(drop)
+    }
+
+    /// On whose behalf the caller acts.
+    ///
+    /// # Errors
+    /// Why on nobody's.
+    pub async fn actor(&self, caller: Caller) -> Result<Actor, Failure> {
+        let answer = self.command(caller, Command::Actor).await?;
+        let Answer::Actor(actor) = answer else {
+            return Err(Failure::new(Code::Failed, format!("no answer to that: {answer:?}"), "report it"));
+        };
+        Ok(actor)
     }
 
     /// Who the peer is that a user names.
@@ -120,7 +142,7 @@ impl Handle {
     /// # Errors
     /// The node's own [`Failure`], or one of kind [`Code::NotRunning`] if it has stopped.
     pub async fn whois(&self, peer: PeerRef) -> Result<Peer, Failure> {
-        let answer = self.command(Caller::Owner, Command::Whois(peer)).await?;
+        let answer = self.command(Caller::NODE, Command::Whois(peer)).await?;
         let Answer::Peer(peer) = answer else {
             return Err(Failure::new(Code::Failed, format!("no answer to whois: {answer:?}"), "report it"));
         };
@@ -239,7 +261,7 @@ mod tests {
     #[tokio::test]
     async fn a_caller_that_goes_away_takes_its_command_back() {
         let (handle, mut ends) = handle_and_ends();
-        let mut command = Box::pin(handle.command(Caller::Owner, Command::Status));
+        let mut command = Box::pin(handle.command(Caller::NODE, Command::Status));
         assert!((&mut command).now_or_never().is_none());
         let Some(Message::Command { id, .. }) = ends.mailbox.recv().await else {
             panic!("expected a command")
@@ -257,7 +279,7 @@ mod tests {
             };
             assert!(reply.send(Ok(Answer::Peers(Vec::new()))).is_ok());
         };
-        let (result, ()) = tokio::join!(handle.command(Caller::Owner, Command::Peers), answer);
+        let (result, ()) = tokio::join!(handle.command(Caller::NODE, Command::Peers), answer);
         assert_eq!(result, Ok(Answer::Peers(Vec::new())));
         assert!(ends.cancelled.try_recv().is_err());
     }
@@ -265,7 +287,7 @@ mod tests {
     #[tokio::test]
     async fn a_command_that_the_loop_left_unanswered_fails() {
         let (handle, mut ends) = handle_and_ends();
-        let (result, message) = tokio::join!(handle.command(Caller::Owner, Command::Peers), async {
+        let (result, message) = tokio::join!(handle.command(Caller::NODE, Command::Peers), async {
             ends.mailbox.recv().await.map(drop)
         });
         assert_eq!(message, Some(()));

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use lanyard_protocol::channel::{Binding, ChannelReject, Responder};
 use lanyard_protocol::identity::{NodeId, NodeName, ServiceName};
+use lanyard_protocol::people::Principal;
 use lanyard_protocol::ticket::{self, SessionKeyCache, TicketError, ValidTicket};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -55,6 +56,8 @@ pub struct Session {
     pub peer: NodeId,
     /// The peer's name, from its certificate.
     pub name: NodeName,
+    /// On behalf of whom there, if of a person.
+    pub user: Option<Principal>,
     /// The service that it was opened to.
     pub service: ServiceName,
     /// Where it came from: on a stream, where a connection with the peer leads.
@@ -217,6 +220,7 @@ impl Gate {
             channel,
             peer: terms.requester,
             name: ticket.requester().name().clone(),
+            user: terms.user.clone(),
             service: terms.service.clone(),
             remote: from.remote,
             way: from.way(),
@@ -228,7 +232,9 @@ impl Gate {
         let snapshot = self.handle.snapshot();
         match ticket::validate(&snapshot, &self.cache, for_service, self.handle.now()) {
             Ok(ticket) => Some((ticket, None)),
-            Err(TicketError::Expired { ticket, .. }) => Some((ticket, Some(ChannelReject::Expired))),
+            Err(TicketError::Expired { ticket, .. } | TicketError::LoggedOut(ticket)) => {
+                Some((ticket, Some(ChannelReject::Expired)))
+            }
             Err(TicketError::NotAllowed(ticket)) => Some((ticket, Some(ChannelReject::NotAllowed))),
             Err(TicketError::Revoked(ticket) | TicketError::TakenBack(ticket)) => {
                 Some((ticket, Some(ChannelReject::Revoked)))

@@ -34,6 +34,7 @@ mod tasks;
 
 use lanyard_protocol::control::{Failure, ServiceRef};
 use lanyard_protocol::identity::ServiceName;
+use lanyard_protocol::people::Actor;
 
 pub use self::config::Config;
 pub use self::control::SocketError;
@@ -76,12 +77,12 @@ impl Node {
         self.handle.clone()
     }
 
-    /// Opens a channel to a service of another node, with a ticket that is held or got for it.
+    /// Opens a channel to a service of another node, with a ticket that is held or got for it, on the node's own behalf.
     ///
     /// # Errors
     /// What a user would be told: denied, unreachable, unknown.
     pub async fn open(&self, service: &ServiceRef) -> Result<Dialled, Failure> {
-        lane::open(&self.handle, service).await
+        lane::open(&self.handle, &Actor::Node, service).await
     }
 
     /// From now on `handler` is called, in a task of its own, for every channel that a ticket for `service` opens.

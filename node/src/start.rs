@@ -24,7 +24,7 @@ use crate::tasks::Tasks;
 use crate::tools::Tools;
 
 /// The tables that the engine keeps; the others belong to tools, which read them as they need them.
-pub(crate) const ENGINE_TABLES: [Table; 10] = [
+pub(crate) const ENGINE_TABLES: [Table; 12] = [
     Table::Keys,
     Table::Membership,
     Table::Authority,
@@ -35,6 +35,8 @@ pub(crate) const ENGINE_TABLES: [Table; 10] = [
     Table::Revocations,
     Table::Denied,
     Table::Policy,
+    Table::Users,
+    Table::LocalUsers,
 ];
 
 /// How often to try to listen where any port will do.
@@ -165,6 +167,7 @@ fn engine(config: &Config, store: &Store) -> Result<Engine, StartError> {
         has_aes: ambient::has_aes(),
         steady: ambient::steady(),
         machine: ambient::machine(),
+        require_log_in: config.require_login,
     };
     Ok(Engine::new(setup, ambient::now(), Box::new(OsRng))?)
 }

@@ -28,8 +28,8 @@ fn tickets(criterion: &mut Criterion) {
     let provider = lan.hosts[2].engine.snapshot();
     let requester = lan.hosts[1].engine.snapshot().certificate().unwrap().clone();
     let service = "chat".parse().unwrap();
-    let granted = Policy::starter().grant(&requester, &service, &"till-2".parse().unwrap()).unwrap();
-    let request = TicketRequest { nonce: [7; 32], service, certificate: requester.digest() };
+    let granted = Policy::starter().grant(&requester, None, &service, &"till-2".parse().unwrap()).unwrap();
+    let request = TicketRequest { nonce: [7; 32], service, certificate: requester.digest(), assertion: None };
     let (now, mut rng) = (lan.now, rng(2));
 
     let mut group = criterion.benchmark_group("ticket");

@@ -1,42 +1,48 @@
 //! Who may use what. Nothing is allowed that no grant allows.
 
+mod notices;
 mod policy;
 mod signed;
 
 use core::time::Duration;
 
+pub use self::notices::{NOTICES_MAX, Notices};
 pub use self::policy::{
-    FILE_MAX, FailedTest, GRANTS_MAX, Kind, NoWho, OnlineCheck, Policy, PolicyError, Rule, STARTER, Subject,
-    Who,
+    FILE_MAX, FailedTest, GRANTS_MAX, Kind, NoWho, OnlineCheck, Policy, PolicyError, Privilege, Rule,
+    STARTER, Subject, Who,
 };
 pub use self::signed::{
     Assembly, PART_MAX, PARTS_MAX, PolicyHead, PolicyPart, PublishedPolicy, SignedPolicy, SignedPolicyError,
 };
 use crate::certificate::VerifiedCertificate;
 use crate::identity::{NodeName, ServiceName};
+use crate::people::VerifiedAssertion;
 
 /// The proof that policy grants a service to a requester. Made by [`Policy::grant`] alone.
 #[derive(Debug)]
 pub struct Granted {
     requester: VerifiedCertificate,
+    user: Option<VerifiedAssertion>,
     service: ServiceName,
     max_ticket: Option<Duration>,
 }
 
 impl Policy {
-    /// Whether `requester` may use `service` of `provider`: the proof that it may, or nothing.
+    /// Whether `requester`, or the `user` who has logged in there, may use `service` of `provider`: the proof that it
+    /// may, or nothing.
     ///
     /// A service that does not exist is refused like one that is not granted, so a refusal tells nothing of it.
     #[must_use]
     pub fn grant(
         &self,
         requester: &VerifiedCertificate,
+        user: Option<VerifiedAssertion>,
         service: &ServiceName,
         provider: &NodeName,
     ) -> Option<Granted> {
-        let rule = self.decide(&Subject::of(requester), service, provider)?;
+        let rule = self.decide(&Subject::of_user(requester, user.as_ref()), service, provider)?;
         let max_ticket = rule.max_ticket();
-        Some(Granted { requester: requester.clone(), service: service.clone(), max_ticket })
+        Some(Granted { requester: requester.clone(), user, service: service.clone(), max_ticket })
     }
 }
 
@@ -45,6 +51,12 @@ impl Granted {
     #[must_use]
     pub const fn requester(&self) -> &VerifiedCertificate {
         &self.requester
+    }
+
+    /// On behalf of whom, if of a person.
+    #[must_use]
+    pub const fn user(&self) -> Option<&VerifiedAssertion> {
+        self.user.as_ref()
     }
 
     /// What.

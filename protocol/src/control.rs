@@ -7,6 +7,7 @@ mod envelope;
 mod failure;
 mod membership;
 mod peer;
+mod people;
 mod policy;
 mod reference;
 mod state;
@@ -24,6 +25,7 @@ pub use self::membership::{
     Certificates, Init, Initialised, Invite, InviteRequest, Join, Joined, Revoke, Revoked,
 };
 pub use self::peer::{Peer, PeerCertificate, PeerState, Pong, RevokedTicket, Ticket, TicketKind};
+pub use self::people::{ChangeUser, ListUsers, LogIn, UserChange, UserChanged, Users, WhoAmI};
 pub use self::policy::{ApplyPolicy, DecisionName, ExplainPolicy, Explained, PolicyShown};
 pub use self::reference::{PeerRef, ServiceRef};
 pub use self::state::{ExportState, Exported, Passphrase};
@@ -31,14 +33,37 @@ pub use self::status::{AuthorityStatus, CertificateStatus, Epochs, Pending, Role
 pub use self::time::Time;
 pub use self::tool::{ChatLine, ChatSend, ChatSent, ChatState, Decide, Receive, SendFile, TransferEvent};
 use crate::identity::NetworkName;
+use crate::people::{Actor, Seat};
 
 /// Who asks on the local socket. Decided from the peer credentials of the socket, never from what it sends.
+///
+/// Administering a node is one thing, and acting on behalf of a person another: for that it matters who has logged in
+/// at the caller's [`Seat`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller {
     /// The uid that runs the node: it administers this node.
-    Owner,
-    /// Any other uid: it sees a status without names and nothing else.
-    Anonymous,
+    Owner(Seat),
+    /// Any other uid: without a log-in it sees a status without names and nothing else.
+    Other(Seat),
+}
+
+impl Caller {
+    /// The node itself.
+    pub const NODE: Self = Self::Owner(Seat::NODE);
+
+    /// Where the caller sits.
+    #[must_use]
+    pub const fn seat(self) -> Seat {
+        match self {
+            Self::Owner(seat) | Self::Other(seat) => seat,
+        }
+    }
+
+    /// Whether the caller administers the node.
+    #[must_use]
+    pub const fn is_owner(self) -> bool {
+        matches!(self, Self::Owner(_))
+    }
 }
 
 /// What a node is asked to do: one variant for each thing that the engine decides.
@@ -99,6 +124,20 @@ pub enum Command {
     ApplyPolicy(ApplyPolicy),
     /// What policy decides for somebody, and why.
     ExplainPolicy(ExplainPolicy),
+    /// Log in at the caller's seat.
+    LogIn(LogIn),
+    /// Log out there.
+    LogOut,
+    /// Who is logged in there.
+    WhoAmI,
+    /// On whose behalf the caller acts.
+    Actor,
+    /// Whether that may use a service, as far as this node decides: the answer is the actor, or why not.
+    MayUse(Actor, ServiceRef),
+    /// The users of a directory.
+    Users(ListUsers),
+    /// Change a user.
+    ChangeUser(ChangeUser),
 }
 
 /// What a node answers to a [`Command`].
@@ -144,4 +183,12 @@ pub enum Answer {
     Policy(PolicyShown),
     /// To [`Command::ExplainPolicy`].
     Explained(Explained),
+    /// To [`Command::LogIn`], [`Command::LogOut`] and [`Command::WhoAmI`].
+    WhoAmI(WhoAmI),
+    /// To [`Command::Actor`] and [`Command::MayUse`].
+    Actor(Actor),
+    /// To [`Command::Users`].
+    Users(Users),
+    /// To [`Command::ChangeUser`].
+    UserChanged(UserChanged),
 }

@@ -19,6 +19,7 @@ mod join;
 mod load;
 mod output;
 mod peers;
+mod people;
 mod persist;
 mod policy;
 mod reach;
@@ -48,6 +49,7 @@ pub use self::output::{
     ChannelGrant, CommandId, DialId, InboundId, Output, PersistId, RequestId, Work, WorkId,
 };
 use self::peers::{Courtesy, Peers};
+use self::people::People;
 use self::persist::Pending;
 use self::policy::Policies;
 use self::renewal::Renewal;
@@ -78,6 +80,7 @@ pub struct Engine {
     renewal: Renewal,
     spread: Spread,
     policies: Policies,
+    people: People,
     contacts: Contacts,
     joining: Option<Joining>,
     stretching: BTreeMap<WorkId, Stretching>,
@@ -212,7 +215,9 @@ impl Engine {
         let contacts = self.contacts.next.filter(|_| member).map(|time| (time, "dial the named addresses"));
         let renewal = self.next_renewal().map(|time| (time, "renew the certificate"));
         let revocation = self.next_revocation();
-        [ring, errands, joining, homing, contacts, renewal, revocation].into_iter().flatten().min()
+        let log_out = self.people.next_log_out().map(|time| (time, "end a log-in"));
+        let all = [ring, errands, joining, homing, contacts, renewal, revocation, log_out];
+        all.into_iter().flatten().min()
     }
 
     /// Acts on every deadline that has come.
@@ -222,6 +227,7 @@ impl Engine {
             self.tickets.rotated(&self.ring);
             self.publish();
         }
+        self.end_log_ins(now);
         self.give_up_errands(now);
         self.go_on_joining(now);
         self.renew_if_due(now);
@@ -289,6 +295,7 @@ impl Engine {
     /// The last connection with `peer` has ended.
     pub fn handle_disconnected(&mut self, peer: NodeId, now: Timestamp) {
         self.peers.disconnected(peer, now);
+        self.people.forget(peer);
         self.stop_spreading(peer, now);
         self.lost_touch(peer, now);
         self.advance_errands_for(peer, now);
@@ -346,6 +353,8 @@ impl Engine {
             Some(Stretching::JoinPassword) => self.join_stretched(id, Stretched::Password(secret), now),
             Some(Stretching::Network(founding)) => self.begin_network(*founding, Some(secret), now),
             Some(Stretching::Password(command)) => self.set_password(command, secret, now),
+            Some(Stretching::LogIn(checking)) => self.password_checked(*checking, &secret, now),
+            Some(Stretching::Credential(setting)) => self.credential_stretched(*setting, secret, now),
             None => {}
         }
     }
@@ -353,9 +362,9 @@ impl Engine {
     /// The provider refused a ticket that this node holds: it does not know it, as after its restart, or has taken it
     /// back. It is forgotten.
     pub fn handle_no_ticket(&mut self, ticket: &TicketId, _now: Timestamp) {
-        if let Some(key) = self.tickets.place_of(*ticket) {
-            self.tickets.held.remove(&key);
-            self.persist(vec![load::erase_ticket(&key)], Vec::new());
+        if let Some(place) = self.tickets.place_of(*ticket) {
+            self.tickets.held.remove(&place);
+            self.persist(load::erase_ticket(&place).into_iter().collect(), Vec::new());
         }
     }
 

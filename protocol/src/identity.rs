@@ -16,7 +16,9 @@ mod ticket_id;
 use rand_core::CryptoRng;
 
 pub use self::fingerprint::Fingerprint;
-pub use self::name::{EntityName, NameError, NetworkName, NodeName, ServiceName};
+pub use self::name::{
+    EntityName, NameError, NetworkName, NodeName, PersonName, ServiceName, UserName, UserRole,
+};
 pub use self::node_id::NodeId;
 pub(crate) use self::node_id::id_range;
 pub use self::public_key::{PublicKey, Signature};

@@ -86,11 +86,16 @@ pub enum Label {
     Policy,
     /// The hash of a part of a policy.
     PolicyPart,
+    /// A directory's word that somebody has logged in.
+    UserAssertion,
+    /// HPKE info and associated data of a user's password on its way to the authority, and the salts of users that there
+    /// are none of.
+    UserPassword,
 }
 
 impl Label {
     /// Every label, in order.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 37] = [
         Self::AuthorityKey,
         Self::CertificateRequest,
         Self::CertificateAnswer,
@@ -126,6 +131,8 @@ impl Label {
         Self::ApprovalWords,
         Self::Policy,
         Self::PolicyPart,
+        Self::UserAssertion,
+        Self::UserPassword,
     ];
 
     /// The context string, always `lanyard/<purpose>/<version>`.
@@ -167,6 +174,8 @@ impl Label {
             Self::ApprovalWords => "lanyard/approval-words/1",
             Self::Policy => "lanyard/policy/1",
             Self::PolicyPart => "lanyard/policy-part/1",
+            Self::UserAssertion => "lanyard/user-assertion/1",
+            Self::UserPassword => "lanyard/user-password/1",
         }
     }
 

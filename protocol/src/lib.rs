@@ -18,6 +18,7 @@ pub mod keyring;
 pub mod label;
 pub mod manual;
 pub mod message;
+pub mod people;
 pub mod record;
 pub mod reject;
 pub mod revocation;

@@ -13,6 +13,7 @@ use crate::enrolment::{AuthorityKey, EnrolAnswer, EnrolRequest, KeyRequest, WhoI
 use crate::hello::{Addresses, Hello};
 use crate::identity::NodeId;
 use crate::label::Digest;
+use crate::people::{LogInRequest, ManageRequest, Managed, SignedAssertion};
 use crate::reject::Reject;
 use crate::revocation::{SignedRevocation, Update};
 use crate::ticket::{TicketGrant, TicketId, TicketRequest};
@@ -82,6 +83,10 @@ pub enum Request {
     RevokeTicket(TicketId),
     /// This is a part of the network's policy.
     Policy(PolicyPart),
+    /// Somebody here says who they are.
+    LogIn(LogInRequest),
+    /// Somebody who has logged in here manages the network.
+    Manage(Box<ManageRequest>),
 }
 
 /// What the sender of a request must have proven.
@@ -105,7 +110,9 @@ impl Request {
             | Self::Ping
             | Self::Revocations(_)
             | Self::RevokeTicket(_)
-            | Self::Policy(_) => Access::Member,
+            | Self::Policy(_)
+            | Self::LogIn(_)
+            | Self::Manage(_) => Access::Member,
         }
     }
 }
@@ -141,6 +148,10 @@ pub enum Response {
     TicketRevoked,
     /// To [`Request::Policy`].
     Policy(PolicyTaken),
+    /// To [`Request::LogIn`].
+    Assertion(Box<SignedAssertion>),
+    /// To [`Request::Manage`].
+    Managed(Managed),
 }
 
 /// The frame of a message.

@@ -28,11 +28,15 @@ pub enum Table {
     Denied = 11,
     /// The network's policy: its head and its parts.
     Policy = 12,
+    /// The network's users, by name: on an authority only.
+    Users = 15,
+    /// The users of this node's own, by name.
+    LocalUsers = 16,
 }
 
 impl Table {
     /// Every table, in order of its number.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Keys,
         Self::Membership,
         Self::Authority,
@@ -45,6 +49,8 @@ impl Table {
         Self::Revocations,
         Self::Denied,
         Self::Policy,
+        Self::Users,
+        Self::LocalUsers,
     ];
 
     /// The table's name, for people who must be told which one is damaged.
@@ -63,6 +69,8 @@ impl Table {
             Self::Revocations => "revocations",
             Self::Denied => "denied",
             Self::Policy => "policy",
+            Self::Users => "users",
+            Self::LocalUsers => "local users",
         }
     }
 }
@@ -84,7 +92,9 @@ impl Table {
             | Self::Outbox
             | Self::Revocations
             | Self::Denied
-            | Self::Policy => true,
+            | Self::Policy
+            | Self::Users
+            | Self::LocalUsers => true,
             Self::Invites | Self::Tickets => false,
         }
     }

@@ -70,6 +70,15 @@ pub enum Reject {
     /// A person has said no.
     #[error("the request was denied at the authority")]
     Refused,
+    /// The log-in that a request is made with is not good, or not any more.
+    #[error("the other side does not take the log-in")]
+    LogIn,
+    /// No such user, no such person, or another password: the three are not told apart.
+    #[error("the user name or the password is wrong")]
+    Credentials,
+    /// Too many wrong passwords came from this node.
+    #[error("too many wrong passwords came from this node")]
+    TooManyGuesses,
 }
 
 /// What the owner of a revoked node can do.
@@ -115,6 +124,12 @@ impl Reject {
                 (Code::Denied, "have it put there: `lanyard admission guid add GUID` on the authority")
             }
             Self::Refused => (Code::Denied, "ask whoever denied it; then join again"),
+            Self::LogIn => (Code::Denied, "log in again: `lanyard login USER`"),
+            Self::Credentials => (
+                Code::Denied,
+                "check the spelling of both; who uses a user of somebody else's says who: `--person NAME`",
+            ),
+            Self::TooManyGuesses => (Code::Denied, "wait ten minutes, then try again"),
             Self::Unknown => (Code::NotFound, "see who is there: `lanyard peers`"),
         };
         let rule = if let Self::Needed(admission) = self { Some(admission) } else { None };

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::access::{Policy, Subject};
+use crate::access::{Notices, Policy, Subject};
 use crate::certificate::{AuthenticatedPeer, CertificateError, TrustAnchor, VerifiedCertificate};
 use crate::channel::Suites;
 use crate::control::{Code, Failure};
 use crate::hello::Hello;
 use crate::identity::{NodeId, NodeKeys, NodeName, SealingKey, ServiceName, TicketId};
 use crate::keyring::KeyRing;
+use crate::people::{AssertionError, Principal, SignedAssertion, VerifiedAssertion};
 use crate::revocation::{Revocation, RevocationList};
 use crate::time::Timestamp;
 
@@ -30,22 +31,50 @@ pub(crate) struct Member {
     pub(crate) anchor: TrustAnchor,
     pub(crate) certificate: VerifiedCertificate,
     pub(crate) policy: Policy,
+    /// Which users have changed of late.
+    pub(crate) notices: Arc<Notices>,
     pub(crate) revocations: Arc<RevocationList>,
 }
 
 impl Member {
     /// A node that has just become a member.
     pub(crate) fn new(anchor: TrustAnchor, certificate: VerifiedCertificate) -> Self {
-        Self { anchor, certificate, policy: Policy::starter(), revocations: Arc::default() }
+        Self {
+            anchor,
+            certificate,
+            policy: Policy::starter(),
+            notices: Arc::default(),
+            revocations: Arc::default(),
+        }
     }
 
-    /// Why policy does not let this node use `service` of `provider`, and what it lacks (R-T9).
-    pub(crate) fn refusal(&self, service: &ServiceName, provider: &NodeName) -> Option<Failure> {
-        let subject = Subject::of(&self.certificate);
+    /// Why policy does not let this node, or the user who has logged in here, use `service` of `provider`, and what is
+    /// lacking (R-T9).
+    pub(crate) fn refusal(
+        &self,
+        user: Option<&VerifiedAssertion>,
+        service: &ServiceName,
+        provider: &NodeName,
+    ) -> Option<Failure> {
+        let subject = Subject::of_user(&self.certificate, user);
         if self.policy.decide(&subject, service, provider).is_some() {
             return None;
         }
-        Some(denied(service, provider.as_str(), &self.policy.missing(&subject, service, provider)))
+        let missing = self.policy.missing(&subject, service, provider);
+        Some(denied(user.map(VerifiedAssertion::principal), service, provider.as_str(), &missing))
+    }
+
+    /// Believes what a requester shows of whom it acts for, if it shows anything.
+    ///
+    /// # Errors
+    /// [`AssertionError`].
+    pub(crate) fn believe(
+        &self,
+        shown: Option<&SignedAssertion>,
+        requester: &VerifiedCertificate,
+        now: Timestamp,
+    ) -> Result<Option<VerifiedAssertion>, AssertionError> {
+        shown.map(|shown| shown.clone().verify(self, requester, now)).transpose()
     }
 
     /// The revocation that ended `node`'s membership, if one did.
@@ -83,13 +112,19 @@ impl Member {
     }
 }
 
-/// The failure of a wish for a service that policy does not grant to this node.
-pub(crate) fn denied(service: &ServiceName, provider: &str, missing: &[String]) -> Failure {
+/// The failure of a wish for a service that policy does not grant to this node, or to the user who has logged in here.
+pub(crate) fn denied(
+    user: Option<&Principal>,
+    service: &ServiceName,
+    provider: &str,
+    missing: &[String],
+) -> Failure {
+    let whom = user.map_or_else(|| "this node".to_owned(), |user| format!("{} here", user.user_text()));
     let missing =
         if missing.is_empty() { String::new() } else { format!(": it lacks {}", missing.join("; or ")) };
     Failure::new(
         Code::Denied,
-        format!("policy does not grant {service}@{provider} to this node{missing}"),
+        format!("policy does not grant {service}@{provider} to {whom}{missing}"),
         "ask whoever keeps the network's policy to grant it",
     )
 }
@@ -128,13 +163,6 @@ impl Snapshot {
     #[must_use]
     pub fn revocations(&self) -> Option<&RevocationList> {
         self.member.as_ref().map(|member| member.revocations.as_ref())
-    }
-
-    /// Why policy does not let this node use `service` of `provider`, if it does not: then nothing of it is to leave
-    /// this host.
-    #[must_use]
-    pub fn refusal(&self, service: &ServiceName, provider: &NodeName) -> Option<Failure> {
-        self.member.as_ref()?.refusal(service, provider)
     }
 
     /// Whether `node`'s membership of this node's network was taken away.

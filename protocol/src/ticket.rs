@@ -31,6 +31,7 @@ use crate::identity::{
 };
 use crate::keyring::Tag;
 use crate::label::{Digest, Label};
+use crate::people::{Principal, SignedAssertion, VerifiedAssertion};
 use crate::seal::Sealed;
 use crate::snapshot::Snapshot;
 use crate::time::Timestamp;
@@ -51,6 +52,8 @@ pub struct TicketRequest {
     pub service: ServiceName,
     /// The SHA-256 of the requester's certificate: the one that it has shown on this connection.
     pub certificate: Digest,
+    /// On behalf of whom, if of a person who has logged in there.
+    pub assertion: Option<Box<SignedAssertion>>,
 }
 
 impl TicketRequest {
@@ -112,6 +115,8 @@ pub struct Terms {
     pub minter: NodeId,
     /// The entity that the requester belongs to.
     pub entity: EntityName,
+    /// On behalf of whom, if of a person.
+    pub user: Option<Principal>,
     /// When it begins.
     pub not_before: Timestamp,
     /// When it ends.
@@ -148,6 +153,7 @@ struct ServiceHalf {
     terms: Terms,
     secret: Secret,
     certificate: CertificateDer,
+    assertion: Option<Box<SignedAssertion>>,
 }
 
 /// The HPKE info of `for_client`: both ends of the ticket.
@@ -255,6 +261,7 @@ pub struct ValidTicket {
     terms: Terms,
     encoded_terms: Vec<u8>,
     requester: VerifiedCertificate,
+    user: Option<VerifiedAssertion>,
     generation: u32,
     psk: Psk,
 }
@@ -270,6 +277,12 @@ impl ValidTicket {
     #[must_use]
     pub fn encoded_terms(&self) -> &[u8] {
         &self.encoded_terms
+    }
+
+    /// The person on whose behalf it was minted, if it was for one.
+    #[must_use]
+    pub const fn user(&self) -> Option<&VerifiedAssertion> {
+        self.user.as_ref()
     }
 
     /// The requester's certificate.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use lanyard_node::StartError;
 use lanyard_protocol::control::{Answer, Code, Command, Failure, InviteRequest, Join, Revoke};
+use lanyard_protocol::people::Actor;
 use lanyard_protocol::snapshot::Snapshot;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -261,7 +262,7 @@ impl Live {
         let (order, observer) = (self.orders, self.observer.clone());
         self.tasks.spawn(async move {
             let asked = now();
-            let result = handle.open(service).await.map(|grant| grant.ticket.terms().id);
+            let result = handle.open(Actor::Node, service).await.map(|grant| grant.ticket.terms().id);
             observer.observe(host, Fact::Opened { order, result, took: asked.elapsed() });
         });
     }

@@ -14,6 +14,7 @@ use lanyard_protocol::enrolment::stretch;
 use lanyard_protocol::identity::NodeId;
 use lanyard_protocol::label::Digest;
 use lanyard_protocol::message;
+use lanyard_protocol::people::Actor;
 use lanyard_protocol::record::Write;
 use lanyard_protocol::snapshot::Snapshot;
 use lanyard_protocol::time::Timestamp;
@@ -244,12 +245,12 @@ impl Node {
         match wish {
             Wish::Command(command) => {
                 self.orders.insert(id, order(None));
-                self.engine.handle_command(id, Caller::Owner, *command, now);
+                self.engine.handle_command(id, Caller::NODE, *command, now);
             }
             Wish::Open(service, hold) => {
                 let wanted = plane::Wanted { service: service.clone(), hold, retried: false };
                 self.orders.insert(id, order(Some(wanted)));
-                self.engine.handle_open(id, service, now);
+                self.engine.handle_open(id, Actor::Node, service, now);
             }
         }
     }

@@ -308,6 +308,7 @@ impl Run {
             admission: network.admission,
             password: None,
             weak: false,
+            require_login: false,
         };
         self.command(authority, Command::Init(init));
     }

@@ -9,10 +9,14 @@ use lanyard_protocol::hello::{Addresses, Hello};
 use lanyard_protocol::identity::{NodeId, SealingPublicKey};
 use lanyard_protocol::label::Digest;
 use lanyard_protocol::message::{Lookup, Request, Response, StatusRequest};
+use lanyard_protocol::people::{
+    Assertion, Home, LogInRequest, Manage, ManageRequest, Principal, Proof, SignedAssertion,
+};
 use lanyard_protocol::reject::Reject;
 use lanyard_protocol::revocation::Update;
 use lanyard_protocol::seal::Sealed;
 use lanyard_protocol::ticket::{TicketId, TicketRequest};
+use lanyard_protocol::time::Timestamp;
 use lanyard_tests::{Host, Member, Puppet, SOON, Stranger, WallClock, say, wait_for};
 
 /// What becomes of a kind of request of somebody who is no member.
@@ -75,6 +79,7 @@ kinds! {
         nonce: [6; 32],
         service: "chat".parse().unwrap(),
         certificate: Digest([7; 32]),
+        assertion: None,
     });
     Request::Ping => Refused, |_| Request::Ping;
     Request::Revocations(_) => Refused, |_| {
@@ -86,6 +91,15 @@ kinds! {
         let policy = SignedPolicy { head, signature: [9; 64].into() };
         Request::Policy(PolicyPart { policy, number: 0, bytes: b"version = 1".to_vec() })
     };
+    Request::LogIn(_) => Refused, |sender| Request::LogIn(LogInRequest {
+        user: "ana".parse().unwrap(),
+        person: "ana".parse().unwrap(),
+        proof: Proof::Assertion(Box::new(log_in_at(sender))),
+    });
+    Request::Manage(_) => Refused, |sender| Request::Manage(Box::new(ManageRequest {
+        assertion: log_in_at(sender),
+        manage: Manage::List { after: None },
+    }));
 }
 
 /// The answer to a request: strangers are answered so often and no more, so it may have to be asked again.
@@ -139,6 +153,22 @@ pub(crate) fn admitted(name: &str, authority: &Member) -> Puppet {
     let target = authority.host.control_address();
     puppet.enrol(name, target, id_of(&authority.host), &authority.invite_uri());
     puppet
+}
+
+/// What an authority would say of somebody who has logged in at `sender`, were it asked.
+fn log_in_at(sender: NodeId) -> SignedAssertion {
+    let user: lanyard_protocol::identity::UserName = "ana".parse().unwrap();
+    let now = Timestamp::from_secs(1_795_253_400);
+    let assertion = Assertion {
+        principal: Principal { person: user.clone().into(), user, home: Home::Network },
+        roles: std::collections::BTreeSet::new(),
+        entity: "shop".parse().unwrap(),
+        node: sender,
+        authenticated: now,
+        issued: now,
+        expires: now,
+    };
+    SignedAssertion { assertion, certificate: None, signature: [1; 64].into() }
 }
 
 /// R-L7, A9, B3, B7: every kind of message, from each kind of peer that is no member, to an authority and to a member.

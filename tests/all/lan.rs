@@ -172,3 +172,45 @@ fn listener_on_the_wire_reads_nothing() {
         assert!(!contains(canary), "{canary} can be read on the wire");
     }
 }
+
+/// R-T1: what is refused at a node causes no packet: so many refusals, of services that policy does not grant and of a
+/// person who is not logged in, leave the wire as quiet as an idle node does.
+#[test]
+fn what_is_refused_at_the_node_leaves_the_wire_as_quiet_as_an_idle_one() {
+    const TIMES: usize = 60;
+    let Some(mut lan) = Lan::new() else { return };
+    let Some(_tcpdump) = program("tcpdump") else { return };
+    let alice = Member::authority_on(lan.host("alice"));
+    let bob = alice.admit_host(lan.host("bob"));
+    let carol = lan.host("carol");
+    let joining = ["--join", &alice.invite_uri(), "--name", "carol", "--require-login"];
+    let carol = Member { node: carol.up_with(&joining), host: carol };
+    carol.meets(&alice.host);
+    let packets = |between: &dyn Fn()| {
+        let mut command = lan.at_switch("tcpdump");
+        // Discovery goes on by itself, as do address resolution and the like.
+        command.args(["-i", "any", "-n", "-l", "tcp or (udp and not port 5353)"]);
+        let capture = Process::start(command);
+        capture.says("that it listens", SOON, |line| line.contains("listening on"));
+        between();
+        capture.signal(Signal::INT);
+        capture.ends(SOON).ok().stdout().lines().count()
+    };
+    let idle = packets(&|| {
+        for _ in 0..TIMES {
+            let _ = bob.host.run(["status"]).ok();
+            let _ = carol.host.run(["status"]).ok();
+        }
+    });
+    let refused = packets(&|| {
+        for _ in 0..TIMES {
+            let _ = bob.host.run(["ticket", "get", "stock@alice"]).fails(4);
+            let _ = carol.host.run(["ticket", "get", "chat@alice"]).fails(4);
+        }
+    });
+    let granted = packets(&|| {
+        let _ = bob.host.run(["ticket", "get", "chat@alice"]).ok();
+    });
+    assert!(granted > 0, "the capture sees nothing");
+    assert!(refused < idle + TIMES / 2, "{refused} packets, and {idle} while idle");
+}

@@ -19,6 +19,7 @@ mod lan;
 mod load;
 mod local;
 mod openssl;
+mod people;
 mod policy;
 mod renewal;
 mod revocation;

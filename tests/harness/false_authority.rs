@@ -80,6 +80,8 @@ impl FalseAuthority {
             | Request::Ping
             | Request::Revocations(_)
             | Request::Policy(_)
+            | Request::LogIn(_)
+            | Request::Manage(_)
             | Request::RevokeTicket(_) => Err(Reject::NotMember),
         };
         Some(answered.unwrap_or_else(Response::Reject))

@@ -42,7 +42,7 @@ impl Puppet {
     pub fn ticket(&self, to: &mut Stranger, provider: &VerifiedCertificate, service: &str) -> HeldTicket {
         let certificate = self.certificate().expect("it has a certificate").digest();
         let service = service.parse().expect("it is a name");
-        let request = TicketRequest { nonce: [9; 32], service, certificate };
+        let request = TicketRequest { nonce: [9; 32], service, certificate, assertion: None };
         let Some(Response::Grant(grant)) = say(to, &Request::Ticket(request.clone())) else {
             panic!("no ticket")
         };

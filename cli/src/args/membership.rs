@@ -21,6 +21,9 @@ pub(crate) struct Init {
     pub(crate) admission: Rule,
     #[command(flatten)]
     pub(crate) password: NewPassword,
+    /// Act for nobody who has not logged in, whoever runs the node: for a till or a shared desk
+    #[arg(long)]
+    pub(crate) require_login: bool,
 }
 
 /// A password that a network is given.

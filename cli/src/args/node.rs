@@ -25,6 +25,9 @@ pub(crate) struct Up {
     /// Where files go that are accepted while nobody runs `lanyard receive`; made if it is not there
     #[arg(long, value_name = "DIR")]
     pub(crate) inbox: Option<PathBuf>,
+    /// Act for nobody who has not logged in, whoever runs the node; `require_login = true` in config.toml says so for good
+    #[arg(long)]
+    pub(crate) require_login: bool,
     /// Get a certificate first, if there is none: a single-use URI or code, or - to read it from standard input
     #[arg(long, value_name = "URI|CODE|-")]
     pub(crate) join: Option<String>,

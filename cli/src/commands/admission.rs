@@ -30,7 +30,9 @@ async fn password(context: &Context, new: NewPassword) -> Result {
     if !client.is_running().await? {
         let _: AdmissionStatus = client.get("/v1/admission").await?;
     }
-    let password = input::password(&context.printer, new.password_file.as_deref(), true).await?;
+    let password =
+        input::password(&context.printer, new.password_file.as_deref(), input::NETWORK_PASSWORD, true)
+            .await?;
     let set = SetPassword { password, weak: new.weak };
     let status: AdmissionStatus = client.put("/v1/admission/password", &set).await?;
     if !context.printer.is_json() && !status.admission.mentions(Mode::Password) {

@@ -55,7 +55,8 @@ pub(super) async fn join(
         };
         match joined {
             Err(Error::Failure(refusal)) if wants_password(&refusal, &wish) && input::is_terminal() => {
-                wish.password = Some(input::password(&context.printer, None, false).await?);
+                wish.password =
+                    Some(input::password(&context.printer, None, input::NETWORK_PASSWORD, false).await?);
             }
             other => return other,
         }

@@ -21,13 +21,14 @@ pub(super) async fn init(context: &Context, init: args::Init) -> Result {
     let running = matches!(anywhere, Anywhere::Running(_));
     let args::NewPassword { password_file, weak } = init.password;
     let password = if password_file.is_some() || init.admission.mentions(Mode::Password) {
-        Some(input::password(&context.printer, password_file.as_deref(), true).await)
+        Some(input::password(&context.printer, password_file.as_deref(), input::NETWORK_PASSWORD, true).await)
     } else {
         None
     };
     let done = match password.transpose() {
         Ok(password) => {
-            anywhere.init(Init { network, name, admission: init.admission, password, weak }).await
+            let (admission, require_login) = (init.admission, init.require_login);
+            anywhere.init(Init { network, name, admission, password, weak, require_login }).await
         }
         Err(error) => Err(error),
     };
@@ -139,7 +140,10 @@ pub(super) async fn wish(
         None => None,
     };
     let password = if password_file.is_some() || trust_first {
-        Some(input::password(&context.printer, password_file.as_deref(), false).await?)
+        Some(
+            input::password(&context.printer, password_file.as_deref(), input::NETWORK_PASSWORD, false)
+                .await?,
+        )
     } else {
         None
     };

@@ -15,17 +15,18 @@ use lanyard_protocol::control::{
     Ticket,
 };
 use lanyard_protocol::identity::NetworkName;
+use lanyard_protocol::people::Seat;
 use serde::{Deserialize, Serialize};
 
 use super::admission;
 use super::error::{ApiError, Input};
-use super::policy;
+use super::{people, policy};
 use crate::handle::Handle;
 use crate::tasks::Tasks;
 
 /// The longest body of a request.
 const MAX_BODY: usize = 64 * 1024;
-/// The one thing that everybody may ask.
+/// The one thing that everybody may ask about the node.
 const STATUS: &str = "/v1/status";
 
 /// What the routes act on.
@@ -37,9 +38,10 @@ pub(super) struct Node {
 
 /// Every route: those of the engine and those of `tools`, behind one gate.
 pub(crate) fn router(handle: Handle, tasks: Tasks, patience: Duration, tools: Router) -> Router {
-    let node = Node { handle, tasks };
+    let node = Node { handle: handle.clone(), tasks };
     engine()
         .merge(admission::routes())
+        .merge(people::routes())
         .merge(policy::routes())
         .with_state(node.clone())
         .layer(middleware::from_fn_with_state(patience, in_time))
@@ -48,7 +50,7 @@ pub(crate) fn router(handle: Handle, tasks: Tasks, patience: Duration, tools: Ro
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(middleware::from_fn(gate))
+        .layer(middleware::from_fn_with_state(handle, gate))
 }
 
 fn engine() -> Router<Node> {
@@ -73,16 +75,50 @@ fn patient() -> Router<Node> {
     Router::new().route("/v1/revoke", post(revoke)).route("/v1/join", post(join))
 }
 
-/// Lets the owner pass, and everyone else only to the status: that there is something else to ask for is
-/// nothing that he learns. A request of nobody is a stranger's.
-async fn gate(caller: Option<Extension<Caller>>, request: Request, next: Next) -> Response {
-    let Extension(caller) = caller.unwrap_or(Extension(Caller::Anonymous));
-    let open_to_all = request.method() == Method::GET && request.uri().path() == STATUS;
-    if caller == Caller::Owner || open_to_all {
+/// Lets the owner pass; everyone else to the status and to logging in; and whoever has logged in to what people do. That
+/// there is something else to ask for is nothing that they learn. A request of nobody is a stranger's.
+async fn gate(
+    State(handle): State<Handle>,
+    caller: Option<Extension<Caller>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Extension(caller) = caller.unwrap_or(Extension(Caller::Other(Seat::NODE)));
+    let (method, path) = (request.method(), request.uri().path());
+    let passes = caller.is_owner()
+        || is_for_all(method, path)
+        || is_for_people(method, path) && handle.actor(caller).await.is_ok();
+    if passes {
         return next.run(request).await;
     }
-    let remedy = "ask as the user that runs the node";
+    let remedy = "log in: `lanyard login USER`; or ask as the user that runs the node";
     ApiError(Failure::new(Code::Denied, "this node belongs to another user", remedy)).into_response()
+}
+
+fn is_for_all(method: &Method, path: &str) -> bool {
+    matches!((method.as_str(), path), ("GET", STATUS | "/v1/whoami") | ("POST", "/v1/login" | "/v1/logout"))
+}
+
+/// What somebody may ask who has logged in and does not own the node. The engine decides each of them again.
+fn is_for_people(method: &Method, path: &str) -> bool {
+    let one_of = |folder: &str| path.strip_prefix(folder).is_some_and(|rest| !rest.contains('/'));
+    match method.as_str() {
+        "GET" => {
+            matches!(path, "/v1/peers" | "/v1/tickets" | "/v1/policy" | "/v1/users")
+                || one_of("/v1/whois/")
+                || one_of("/v1/tickets/")
+        }
+        "PUT" => path == "/v1/policy",
+        "POST" => {
+            matches!(
+                path,
+                "/v1/ping" | "/v1/tickets" | "/v1/policy/explain" | "/v1/users" | "/v1/chat" | "/v1/channels"
+            ) || path
+                .strip_suffix("/revoke")
+                .is_some_and(|ticket| ticket.strip_prefix("/v1/tickets/").is_some_and(|id| !id.contains('/')))
+        }
+        _ => false,
+    }
 }
 
 async fn in_time(State(patience): State<Duration>, request: Request, next: Next) -> Response {
@@ -131,7 +167,7 @@ async fn status(
     })?;
     let command = network.map_or(Command::Status, Command::StatusIn);
     let mut answer = node.handle.command(caller, command).await?;
-    if let (Caller::Owner, Answer::Status(status)) = (caller, &mut answer) {
+    if let (Caller::Owner(_), Answer::Status(status)) = (caller, &mut answer) {
         status.pending.extend(waiting.into_iter().flat_map(|Extension(waiting)| (waiting.0)()));
         status.warnings.extend(warnings.and_then(|Extension(warnings)| warnings.0));
     }
@@ -289,6 +325,10 @@ fn body(answer: Answer) -> Response {
         Answer::Requests(requests) => json(requests),
         Answer::Decided(request) => json(request),
         Answer::Confirmed(pending) => json(&pending),
+        Answer::WhoAmI(shown) => json(shown),
+        Answer::Actor(actor) => json(actor.to_string()),
+        Answer::Users(users) => json(users),
+        Answer::UserChanged(changed) => json(changed),
         Answer::Policy(policy) => json(policy),
         Answer::Explained(explained) => json(explained),
     }

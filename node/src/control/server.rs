@@ -13,7 +13,7 @@ use lanyard_protocol::control::Caller;
 use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::ControlSocket;
+use super::{ControlSocket, seat};
 use crate::config::LocalLimits;
 use crate::tasks::Tasks;
 
@@ -44,7 +44,7 @@ pub(crate) async fn serve(
                 continue;
             }
         };
-        let Some(caller) = caller_of(&stream, owner) else { continue };
+        let Some(caller) = seat::caller_of(&stream, owner) else { continue };
         // Whoever finds no room is let go without a word.
         let Some(permits) = admit(caller, &all, &anonymous) else { continue };
         let (router, head, stop) = (router.clone(), limits.head, tasks.clone());
@@ -55,23 +55,14 @@ pub(crate) async fn serve(
     }
 }
 
-fn caller_of(stream: &UnixStream, owner: u32) -> Option<Caller> {
-    stream.peer_cred().ok().map(|credentials| caller(credentials.uid(), owner))
-}
-
-/// Who a uid is to the node that runs as `owner`.
-pub(super) const fn caller(uid: u32, owner: u32) -> Caller {
-    if uid == owner { Caller::Owner } else { Caller::Anonymous }
-}
-
 fn admit(
     caller: Caller,
     all: &Arc<Semaphore>,
     anonymous: &Arc<Semaphore>,
 ) -> Option<(OwnedSemaphorePermit, Option<OwnedSemaphorePermit>)> {
     let among_strangers = match caller {
-        Caller::Owner => None,
-        Caller::Anonymous => Some(Arc::clone(anonymous).try_acquire_owned().ok()?),
+        Caller::Owner(_) => None,
+        Caller::Other(_) => Some(Arc::clone(anonymous).try_acquire_owned().ok()?),
     };
     Some((Arc::clone(all).try_acquire_owned().ok()?, among_strangers))
 }
@@ -85,6 +76,7 @@ async fn serve_connection(
 ) {
     let inner = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
+        let caller = seat::in_named_session(caller, request.headers());
         request.extensions_mut().insert(caller);
         inner.call(request)
     });
@@ -110,22 +102,23 @@ async fn serve_connection(
 
 #[cfg(test)]
 mod tests {
+    use lanyard_protocol::people::Seat;
+
     use super::*;
 
     /// G1: however many connections the others hold, the owner gets in.
     #[test]
     fn strangers_cannot_keep_the_owner_out() {
         let (all, anonymous) = (Arc::new(Semaphore::new(3)), Arc::new(Semaphore::new(1)));
-        let stranger = admit(Caller::Anonymous, &all, &anonymous);
+        let stranger = admit(Caller::Other(Seat::NODE), &all, &anonymous);
         assert!(stranger.is_some());
-        assert!(admit(Caller::Anonymous, &all, &anonymous).is_none());
-        let (first, second) =
-            (admit(Caller::Owner, &all, &anonymous), admit(Caller::Owner, &all, &anonymous));
+        assert!(admit(Caller::Other(Seat::NODE), &all, &anonymous).is_none());
+        let (first, second) = (admit(Caller::NODE, &all, &anonymous), admit(Caller::NODE, &all, &anonymous));
         assert!(first.is_some() && second.is_some());
-        assert!(admit(Caller::Owner, &all, &anonymous).is_none(), "the owner's connections are bounded, too");
+        assert!(admit(Caller::NODE, &all, &anonymous).is_none(), "the owner's connections are bounded, too");
         drop(stranger);
         assert!(
-            admit(Caller::Anonymous, &all, &anonymous).is_some(),
+            admit(Caller::Other(Seat::NODE), &all, &anonymous).is_some(),
             "a slot comes back with its connection"
         );
     }

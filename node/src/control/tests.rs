@@ -10,6 +10,7 @@ use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use lanyard_protocol::control::Caller;
 use lanyard_protocol::engine::{Engine, Setup};
+use lanyard_protocol::people::Seat;
 use lanyard_protocol::time::Timestamp;
 
 use super::*;
@@ -19,7 +20,7 @@ use crate::swarm::Streams;
 use crate::tasks::Tasks;
 
 /// Every route of the local API, and some that are none.
-const ROUTES: [(&str, &str); 29] = [
+const ROUTES: [(&str, &str); 40] = [
     ("GET", "/v1/status"),
     ("POST", "/v1/status"),
     ("GET", "/v1/status/"),
@@ -46,19 +47,32 @@ const ROUTES: [(&str, &str); 29] = [
     ("POST", "/v1/join/confirm"),
     ("POST", "/v1/requests"),
     ("POST", "/v1/chat"),
+    ("POST", "/v1/login"),
+    ("POST", "/v1/logout"),
+    ("GET", "/v1/whoami"),
+    ("GET", "/v1/login"),
+    ("GET", "/v1/users"),
+    ("POST", "/v1/users"),
+    ("GET", "/v1/policy"),
+    ("PUT", "/v1/policy"),
+    ("POST", "/v1/policy/explain"),
+    ("POST", "/v1/tickets/00112233445566778899aabbccddeeff/revoke"),
+    ("POST", "/v1/channels"),
     ("POST", "/v1/nothing"),
     ("GET", "/"),
     ("GET", "/v1/status/../peers"),
 ];
 
-/// G1: another uid gets the status and nothing else, not even whether there is anything else.
+/// G1: another uid gets the status, may log in, and gets nothing else, not even whether there is anything else.
 #[tokio::test]
 async fn anonymous_gets_the_status_and_nothing_else() {
     let (router, tasks) = stopped_node();
     for (method, path) in ROUTES {
-        let (status, body) = ask(&router, Some(Caller::Anonymous), method, path, "{}").await;
-        if (method, path) == ("GET", "/v1/status") {
-            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "it passed the gate: {body}");
+        let (status, body) = ask(&router, Some(Caller::Other(Seat::NODE)), method, path, "{}").await;
+        let for_all =
+            [("GET", "/v1/status"), ("POST", "/v1/login"), ("POST", "/v1/logout"), ("GET", "/v1/whoami")];
+        if for_all.contains(&(method, path)) {
+            assert_ne!(status, StatusCode::FORBIDDEN, "it passes the gate: {body}");
         } else {
             assert_eq!(status, StatusCode::FORBIDDEN, "{method} {path}");
             assert_eq!(body["error"]["code"], "denied", "{method} {path}");
@@ -78,9 +92,10 @@ async fn a_request_of_nobody_is_a_strangers() {
 /// G1: no header makes an owner.
 #[test]
 fn the_uid_decides_who_asks() {
-    assert_eq!(server::caller(1000, 1000), Caller::Owner);
+    let seat = |uid| Seat { uid, session: 1 };
+    assert!(seat::caller(seat(1000), 1000).is_owner());
     for uid in [0, 999, 1001, u32::MAX] {
-        assert_eq!(server::caller(uid, 1000), Caller::Anonymous, "{uid}");
+        assert!(!seat::caller(seat(uid), 1000).is_owner(), "{uid}");
     }
 }
 
@@ -99,7 +114,7 @@ async fn a_stopped_node_says_so() {
         ("POST", "/v1/join/confirm", r#"{"accept":true}"#),
         ("GET", "/v1/tickets/00112233445566778899aabbccddeeff", ""),
     ] {
-        let (status, body) = ask(&router, Some(Caller::Owner), method, path, body).await;
+        let (status, body) = ask(&router, Some(Caller::NODE), method, path, body).await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{method} {path}");
         assert_eq!(body["error"]["message"], "the node is stopping");
         assert!(body["error"]["remedy"].is_string());
@@ -128,7 +143,7 @@ async fn every_refusal_has_the_same_shape() {
         ("POST", "/v1/join/confirm", "{}", "usage"),
         ("DELETE", "/v1/admission/password", "", "not_found"),
     ] {
-        let (_, body) = ask(&router, Some(Caller::Owner), method, path, body).await;
+        let (_, body) = ask(&router, Some(Caller::NODE), method, path, body).await;
         assert_eq!(body["error"]["code"], expected, "{method} {path}");
     }
 }
@@ -142,8 +157,8 @@ async fn a_join_waits_longer_than_a_request_may_take() {
     let join = r#"{"invite":null,"name":"till","network":null}"#;
     tokio::select! {
         biased;
-        (status, _) = ask(&router, Some(Caller::Owner), "POST", "/v1/join", join) => panic!("{status}"),
-        (status, _) = ask(&router, Some(Caller::Owner), "GET", "/v1/peers", "") => {
+        (status, _) = ask(&router, Some(Caller::NODE), "POST", "/v1/join", join) => panic!("{status}"),
+        (status, _) = ask(&router, Some(Caller::NODE), "GET", "/v1/peers", "") => {
             assert_eq!(status, StatusCode::GATEWAY_TIMEOUT);
         }
     }
@@ -152,7 +167,7 @@ async fn a_join_waits_longer_than_a_request_may_take() {
 #[tokio::test]
 async fn down_answers_and_stops() {
     let (router, tasks) = stopped_node();
-    let (status, _) = ask(&router, Some(Caller::Owner), "POST", "/v1/down", "").await;
+    let (status, _) = ask(&router, Some(Caller::NODE), "POST", "/v1/down", "").await;
     assert_eq!(status, StatusCode::OK);
     assert!(tasks.is_stopping());
 }

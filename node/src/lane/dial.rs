@@ -10,6 +10,7 @@ use lanyard_protocol::channel::{Binding, ChannelReject};
 use lanyard_protocol::control::{Code, Failure, ServiceRef};
 use lanyard_protocol::engine::ChannelGrant;
 use lanyard_protocol::identity::{NodeId, NodeName};
+use lanyard_protocol::people::Actor;
 use tokio::net::TcpStream;
 
 use crate::ambient;
@@ -37,15 +38,15 @@ pub struct Dialled {
     pub way: Way,
 }
 
-/// Gets a ticket for `service` and opens a channel with it. A ticket that the provider does not know any more, or
+/// Gets a ticket for `service` on behalf of `actor`, and opens a channel with it. A ticket that the provider does not know any more, or
 /// that has just expired, is replaced once; one that was revoked is forgotten.
 ///
 /// # Errors
 /// What the user is told: denied, unreachable, unknown.
-pub(crate) async fn open(handle: &Handle, service: &ServiceRef) -> Result<Dialled, Failure> {
+pub(crate) async fn open(handle: &Handle, actor: &Actor, service: &ServiceRef) -> Result<Dialled, Failure> {
     let mut retried = false;
     loop {
-        let grant = handle.open(service.clone()).await?;
+        let grant = handle.open(actor.clone(), service.clone()).await?;
         match connect(handle, &grant).await {
             Ok((channel, way)) => {
                 let peer = grant.ticket.terms().provider;

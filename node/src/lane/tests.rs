@@ -40,14 +40,15 @@ impl Members {
             admission: Admission::default(),
             password: None,
             weak: false,
+            require_login: false,
         };
-        office.handle().command(Caller::Owner, Command::Init(init)).await.unwrap();
+        office.handle().command(Caller::NODE, Command::Init(init)).await.unwrap();
         let request = Command::Invite(InviteRequest { uses: 1, ttl_s: 60 });
-        let Answer::Invite(invite) = office.handle().command(Caller::Owner, request).await.unwrap() else {
+        let Answer::Invite(invite) = office.handle().command(Caller::NODE, request).await.unwrap() else {
             panic!("expected an invite")
         };
         let join = Join::new(Some(invite.uri), "till".parse().unwrap(), None);
-        till.handle().command(Caller::Owner, Command::Join(join)).await.unwrap();
+        till.handle().command(Caller::NODE, Command::Join(join)).await.unwrap();
         let called = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&called);
         office.serve("chat".parse().unwrap(), move |mut session: Session| {

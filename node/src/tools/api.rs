@@ -25,13 +25,13 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use futures::Stream;
 use futures::stream::unfold;
 use hyper_util::rt::TokioIo;
 use lanyard_protocol::control::{
-    ChatLine, ChatSend, ChatSent, Code, Decide, Failure, HeaderToOpen, HeaderToSeal, OpenedHeader, PeerRef,
-    Receive, SealedHeader, SendFile, ServiceRef, TransferEvent,
+    Caller, ChatLine, ChatSend, ChatSent, Code, Decide, Failure, HeaderToOpen, HeaderToSeal, OpenedHeader,
+    PeerRef, Receive, SealedHeader, SendFile, ServiceRef, TransferEvent,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc};
@@ -70,9 +70,11 @@ pub(super) fn router(tools: Tools) -> Router {
 
 async fn chat_send(
     State(tools): State<Tools>,
+    Extension(caller): Extension<Caller>,
     Input(message): Input<ChatSend>,
 ) -> Result<Json<ChatSent>, ApiError> {
-    Ok(Json(tools.chat.send(message).await?))
+    let actor = tools.handle.actor(caller).await?;
+    Ok(Json(tools.chat.send(actor, message).await?))
 }
 
 /// Which lines of which conversation.
@@ -125,8 +127,13 @@ async fn chat_events(
     Ok(events(lines))
 }
 
-async fn send(State(tools): State<Tools>, Input(request): Input<SendFile>) -> Response {
-    events(transfer(tools.files.send(request)))
+async fn send(
+    State(tools): State<Tools>,
+    Extension(caller): Extension<Caller>,
+    Input(request): Input<SendFile>,
+) -> Result<Response, ApiError> {
+    let actor = tools.handle.actor(caller).await?;
+    Ok(events(transfer(tools.files.send(actor, request))))
 }
 
 async fn receive(State(tools): State<Tools>, Input(request): Input<Receive>) -> Result<Response, ApiError> {
@@ -154,6 +161,7 @@ struct Open {
 
 async fn channel(
     State(tools): State<Tools>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     mut request: Request,
 ) -> Result<Response, ApiError> {
@@ -167,7 +175,8 @@ async fn channel(
     }
     let upgraded = hyper::upgrade::on(&mut request);
     let Input(Open { service }) = Input::from_request(request, &()).await?;
-    let dialled = lane::open(&tools.handle, &service).await?;
+    let actor = tools.handle.actor(caller).await?;
+    let dialled = lane::open(&tools.handle, &actor, &service).await?;
     let tasks = tools.tasks.clone();
     tools.tasks.spawn(async move {
         let Some(Ok(program)) = tasks.until_stopping(upgraded).await else { return };

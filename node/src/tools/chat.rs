@@ -21,6 +21,7 @@ use lanyard_protocol::control::{
     ChatLine, ChatSend, ChatSent, ChatState, Code, Failure, PeerRef, PeerState, ServiceRef, Time,
 };
 use lanyard_protocol::identity::{NodeId, NodeName, ServiceName};
+use lanyard_protocol::people::Actor;
 use tokio::sync::{Notify, broadcast, watch};
 
 pub(crate) use self::journal::is_head;
@@ -114,11 +115,11 @@ impl Chat {
         Ok(chat)
     }
 
-    /// Queues a message durably, and waits for a moment whether it is delivered.
+    /// Queues a message of `actor` durably, and waits for a moment whether it is delivered.
     ///
     /// # Errors
     /// What the user is told: no such peer, not granted, too long, too many waiting, no room on the disk.
-    pub async fn send(self: &Arc<Self>, request: ChatSend) -> Result<ChatSent, Failure> {
+    pub async fn send(self: &Arc<Self>, actor: Actor, request: ChatSend) -> Result<ChatSent, Failure> {
         check_text(&request.text)?;
         let peer = self.handle.whois(request.peer.clone()).await?;
         if peer.state == PeerState::Revoked {
@@ -126,10 +127,7 @@ impl Chat {
             let message = format!("the membership of {} was revoked: nothing would arrive", request.peer);
             return Err(Failure::new(Code::Denied, message, remedy));
         }
-        let refusal = peer.name.as_ref().and_then(|name| self.handle.snapshot().refusal(&service(), name));
-        if let Some(failure) = refusal {
-            return Err(failure);
-        }
+        self.handle.may_use(actor.clone(), chat_at(&peer.id)).await?;
         let conversation = self.conversation(peer.id).map_err(storage)?;
         check_room(&conversation, &request.peer)?;
         let line = Line {
@@ -138,7 +136,7 @@ impl Chat {
             name: peer.name.clone(),
             text: request.text,
         };
-        let number = self.append(&conversation, &line).await?;
+        let number = self.append(&conversation, &actor, &line).await?;
         let id = line_id(&conversation.peer, peer.name.as_ref(), number);
         let mut outbox = conversation.outbox.subscribe();
         let delivered = outbox.wait_for(|outbox| outbox.delivered >= number);
@@ -149,12 +147,13 @@ impl Chat {
         Ok(ChatSent { id, state })
     }
 
-    async fn append(&self, conversation: &Conversation, line: &Line) -> Result<u64, Failure> {
+    async fn append(&self, conversation: &Conversation, actor: &Actor, line: &Line) -> Result<u64, Failure> {
         let mut head = conversation.head.lock().await;
         // Counted before it can be seen in the store: what is delivered meanwhile is subtracted.
         conversation.outbox.send_modify(|outbox| outbox.waiting += 1);
         let mut doubt = Doubt(Some(conversation));
-        let number = self.journal.append_sent(&conversation.peer, &mut head, line).await.map_err(storage)?;
+        let appended = self.journal.append_sent(&conversation.peer, &mut head, actor, line).await;
+        let number = appended.map_err(storage)?;
         doubt.0 = None;
         drop(head);
         self.tell(&conversation.peer, number, line, ChatState::Queued);

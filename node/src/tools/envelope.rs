@@ -55,7 +55,7 @@ pub async fn seal_header(handle: &Handle, wanted: HeaderToSeal) -> Result<Sealed
 
 async fn certificate_of(handle: &Handle, peer: PeerRef) -> Result<VerifiedCertificate, Failure> {
     let unusable = |what: String| Failure::new(Code::Data, what, "get it anew: `lanyard ping` that peer");
-    let answer = handle.command(Caller::Owner, Command::CertificateOf(peer.clone())).await?;
+    let answer = handle.command(Caller::NODE, Command::CertificateOf(peer.clone())).await?;
     let Answer::CertificateOf(answer) = answer else {
         return Err(Failure::new(Code::Failed, format!("no certificate: {answer:?}"), "report it"));
     };

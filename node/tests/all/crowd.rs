@@ -176,7 +176,7 @@ async fn a_peer_that_talks_without_end_harms_nobody() {
     let asking = async {
         let asked = (0..2000).map(|_| till.handle()).map(|handle| async move {
             let ping = Command::Ping("office".parse().unwrap());
-            handle.command(lanyard_protocol::control::Caller::Owner, ping).await.is_ok()
+            handle.command(lanyard_protocol::control::Caller::NODE, ping).await.is_ok()
         });
         futures::future::join_all(asked).await.into_iter().filter(|answered| *answered).count()
     };

@@ -30,7 +30,7 @@ fn name(text: &str) -> NodeName {
 }
 
 async fn owner(node: &Node, command: Command) -> Answer {
-    node.handle().command(Caller::Owner, command).await.unwrap()
+    node.handle().command(Caller::NODE, command).await.unwrap()
 }
 
 /// Makes `node` the authority of a new network.
@@ -41,6 +41,7 @@ async fn init(node: &Node) -> Initialised {
         admission: Admission::default(),
         password: None,
         weak: false,
+        require_login: false,
     };
     let Answer::Initialised(initialised) = owner(node, Command::Init(init)).await else {
         panic!("expected a new network")

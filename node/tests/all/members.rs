@@ -64,7 +64,7 @@ async fn a_used_invite_admits_nobody() {
     let first = Node::start_quiet(config(states[1].path())).await.unwrap();
     owner(&first, join(invite.uri.clone(), "till")).await;
     let second = Node::start_quiet(config(states[2].path())).await.unwrap();
-    let refused = second.handle().command(Caller::Owner, join(invite.uri, "desk")).await.unwrap_err();
+    let refused = second.handle().command(Caller::NODE, join(invite.uri, "desk")).await.unwrap_err();
     assert_eq!(refused.code, Code::Denied, "{refused:?}");
     for node in [second, first, office] {
         node.stop().await;

@@ -64,7 +64,7 @@ async fn a_stopped_node_says_so() {
     let handle = node.handle();
     let mut certified = handle.certified();
     node.stop().await;
-    let refused = handle.command(Caller::Owner, Command::Status).await.unwrap_err();
+    let refused = handle.command(Caller::NODE, Command::Status).await.unwrap_err();
     assert_eq!(refused.code, Code::NotRunning);
     assert!(certified.recv().await.is_err() && handle.certified().recv().await.is_err());
 }

@@ -30,11 +30,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use self::check::FailedTest;
-pub use self::file::{FILE_MAX, GRANTS_MAX, PolicyError};
-use self::file::{File, Grant, Privilege, line_of};
+pub use self::file::{FILE_MAX, GRANTS_MAX, PolicyError, Privilege};
+use self::file::{File, Grant, line_of};
 use self::index::Index;
 pub use self::who::{Kind, NoWho, Subject, Who};
-use crate::identity::{NodeName, ServiceName};
+use crate::identity::{NodeName, ServiceName, UserRole};
 
 /// The policy of a new network: members chat with each other and offer each other files, and nothing more.
 pub const STARTER: &str = include_str!("policy/starter.toml");
@@ -79,6 +79,12 @@ impl Policy {
         let privileges = |role: &str| file.privileges(role).unwrap_or_default().to_vec();
         let index = Index::new(file.grants.iter().map(toml::Spanned::get_ref), privileges);
         Ok(Self { rules: Arc::new(Rules { text: text.to_owned(), file, index }), epoch })
+    }
+
+    /// The same policy as version `epoch`.
+    #[must_use]
+    pub(crate) fn as_version(&self, epoch: u64) -> Self {
+        Self { rules: Arc::clone(&self.rules), epoch }
     }
 
     /// The policy of a network in which nobody has said anything else, [`STARTER`].
@@ -128,6 +134,23 @@ impl Policy {
             let mut named = of(*kind).peekable();
             named.peek().is_some() && !named.any(|who| subject.is(who) && self.may_use_services(who))
         })
+    }
+
+    /// Whether one of the roles has the privilege.
+    #[must_use]
+    pub fn gives<'a>(&self, privilege: Privilege, roles: impl IntoIterator<Item = &'a UserRole>) -> bool {
+        roles.into_iter().any(|role| self.privileges(role).is_some_and(|given| given.contains(&privilege)))
+    }
+
+    /// The privileges of a role, if the policy has it.
+    #[must_use]
+    pub fn privileges(&self, role: &UserRole) -> Option<&[Privilege]> {
+        self.rules.file.privileges(role.as_str())
+    }
+
+    /// The roles that the policy has, and what each may do.
+    pub fn roles(&self) -> impl Iterator<Item = (&UserRole, &[Privilege])> {
+        self.rules.file.roles.iter().map(|(role, privileges)| (role, privileges.as_slice()))
     }
 
     fn may_use_services(&self, who: &Who) -> bool {

@@ -1,11 +1,18 @@
 //! The policy as the authority signs it, and as it is kept and told in parts.
 //!
+//! The last part is no text: it says which users have changed of late ([`Notices`]), so that a change of one is told in
+//! a few bytes.
+//!
 //! The *head* says which version it is and what each part hashes to. The CA key signs it, so whoever sees a head may
 //! believe it, wherever it comes from, and each part by its hash. A head with a version that is no higher than the
 //! present one changes nothing: a policy never goes back.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use super::Notices;
 use super::policy::{FILE_MAX, Policy, PolicyError};
 use crate::certificate::TrustAnchor;
 use crate::codec;
@@ -13,11 +20,11 @@ use crate::identity::{CaKey, Fingerprint, KeyError, Signature};
 use crate::label::{Digest, Label};
 use crate::record::{Record, Table, Write};
 
-/// The bytes of each part but the last: with a head they fit into a frame.
+/// The bytes of each part of the text but the last: with a head they fit into a frame.
 pub const PART_MAX: usize = 12 * 1024;
 
-/// The most parts.
-pub const PARTS_MAX: usize = FILE_MAX.div_ceil(PART_MAX);
+/// The most parts: the text's, and the notices.
+pub const PARTS_MAX: usize = FILE_MAX.div_ceil(PART_MAX) + 1;
 
 const HEAD_KEY: &[u8] = b"head";
 
@@ -46,7 +53,7 @@ impl From<KeyError> for SignedPolicyError {
 pub struct PolicyHead {
     /// The version: it only grows.
     pub epoch: u64,
-    /// The hash of each part, in order: 1 to [`PARTS_MAX`].
+    /// The hash of each part, in order: 2 to [`PARTS_MAX`].
     pub parts: Vec<Digest>,
 }
 
@@ -73,7 +80,7 @@ pub struct PolicyPart {
     pub policy: SignedPolicy,
     /// Which part, from 0.
     pub number: u8,
-    /// The part: at most [`PART_MAX`] bytes of the text.
+    /// The part: at most [`PART_MAX`] bytes, of the text or the notices.
     pub bytes: Vec<u8>,
 }
 
@@ -81,10 +88,16 @@ fn digest(part: &[u8]) -> Digest {
     Label::PolicyPart.hash(&[part])
 }
 
+/// Every part, in order.
+fn parts(text: &str, notices: &Notices) -> Vec<Vec<u8>> {
+    let text = text.as_bytes().chunks(PART_MAX).map(<[u8]>::to_vec);
+    text.chain([codec::encode(notices)]).collect()
+}
+
 impl SignedPolicy {
-    /// The CA key's word that `text` is the policy from now on.
-    pub(crate) fn sign(key: &CaKey, anchor: &TrustAnchor, text: &str, epoch: u64) -> Self {
-        let parts = text.as_bytes().chunks(PART_MAX).map(digest).collect();
+    /// The CA key's word that these are the parts of the policy from now on.
+    fn sign(key: &CaKey, anchor: &TrustAnchor, parts: &[Vec<u8>], epoch: u64) -> Self {
+        let parts = parts.iter().map(|part| digest(part)).collect();
         let head = PolicyHead { epoch, parts };
         let signature = key.sign(Label::Policy, &Signed { root: anchor.fingerprint(), head: &head });
         Self { head, signature }
@@ -93,7 +106,7 @@ impl SignedPolicy {
     fn verify(&self, anchor: &TrustAnchor) -> Result<(), SignedPolicyError> {
         let signed = Signed { root: anchor.fingerprint(), head: &self.head };
         anchor.key().verify(Label::Policy, &signed, &self.signature)?;
-        let bounded = (1..=PARTS_MAX).contains(&self.head.parts.len());
+        let bounded = (2..=PARTS_MAX).contains(&self.head.parts.len());
         if bounded { Ok(()) } else { Err(SignedPolicyError::Signature) }
     }
 }
@@ -103,21 +116,23 @@ impl SignedPolicy {
 pub struct PublishedPolicy {
     signed: SignedPolicy,
     policy: Policy,
+    notices: Arc<Notices>,
 }
 
 impl PublishedPolicy {
-    /// The policy `text`, signed as version `epoch`.
+    /// The policy `text` with `notices`, signed as version `epoch`.
     ///
     /// # Errors
     /// [`PolicyError`]
     pub(crate) fn sign(
         key: &CaKey,
         anchor: &TrustAnchor,
-        text: &str,
+        (text, notices): (&str, Notices),
         epoch: u64,
     ) -> Result<Self, PolicyError> {
         let policy = Policy::parse(text, epoch)?;
-        Ok(Self { signed: SignedPolicy::sign(key, anchor, text, epoch), policy })
+        let signed = SignedPolicy::sign(key, anchor, &parts(text, &notices), epoch);
+        Ok(Self { signed, policy, notices: Arc::new(notices) })
     }
 
     /// What it says.
@@ -126,11 +141,23 @@ impl PublishedPolicy {
         &self.policy
     }
 
+    /// Which users have changed of late.
+    #[must_use]
+    pub const fn notices(&self) -> &Arc<Notices> {
+        &self.notices
+    }
+
+    /// How many parts it has.
+    #[must_use]
+    pub fn parts(&self) -> u8 {
+        u8::try_from(self.signed.head.parts.len()).unwrap_or(u8::MAX)
+    }
+
     /// One of its parts, if there are so many.
     #[must_use]
     pub fn part(&self, number: u8) -> Option<PolicyPart> {
-        let bytes = self.policy.text().as_bytes().chunks(PART_MAX).nth(usize::from(number))?;
-        Some(PolicyPart { policy: self.signed.clone(), number, bytes: bytes.to_vec() })
+        let bytes = parts(self.policy.text(), &self.notices).into_iter().nth(usize::from(number))?;
+        Some(PolicyPart { policy: self.signed.clone(), number, bytes })
     }
 
     /// Every record of it.
@@ -166,12 +193,12 @@ impl PublishedPolicy {
         }
         let head = find(HEAD_KEY).and_then(|record| codec::decode::<SignedPolicy, 512>(&record.value).ok());
         let signed = head.ok_or_else(|| HEAD_KEY.to_vec())?;
-        let mut assembly = Assembly::new(signed, anchor).map_err(|_| HEAD_KEY.to_vec())?;
+        let mut assembly = Assembly::new(signed, anchor, None).map_err(|_| HEAD_KEY.to_vec())?;
         while let Some(number) = assembly.wants() {
             let part = find(&[number]).map(|record| record.value.clone());
             part.and_then(|part| assembly.add(number, part).ok()).ok_or_else(|| vec![number])?;
         }
-        assembly.finish().map(Some).map_err(|_| HEAD_KEY.to_vec())
+        assembly.finish(None).map(Some).map_err(|_| HEAD_KEY.to_vec())
     }
 }
 
@@ -179,19 +206,26 @@ impl PublishedPolicy {
 #[derive(Debug)]
 pub struct Assembly {
     signed: SignedPolicy,
-    /// The parts up to now, in order.
-    bytes: Vec<u8>,
-    next: u8,
+    /// As many as the head has.
+    parts: Vec<Option<Vec<u8>>>,
 }
 
 impl Assembly {
-    /// The first step of taking the policy with this head.
+    /// The first step of taking the policy with this head. The parts that `known` has in common with it are there.
     ///
     /// # Errors
     /// [`SignedPolicyError::Signature`]
-    pub fn new(signed: SignedPolicy, anchor: &TrustAnchor) -> Result<Self, SignedPolicyError> {
+    pub fn new(
+        signed: SignedPolicy,
+        anchor: &TrustAnchor,
+        known: Option<&PublishedPolicy>,
+    ) -> Result<Self, SignedPolicyError> {
         signed.verify(anchor)?;
-        Ok(Self { signed, bytes: Vec::new(), next: 0 })
+        let of_known = known.map(|known| parts(known.policy.text(), &known.notices)).unwrap_or_default();
+        let have: BTreeMap<Digest, Vec<u8>> =
+            of_known.into_iter().map(|part| (digest(&part), part)).collect();
+        let parts = signed.head.parts.iter().map(|part| have.get(part).cloned()).collect();
+        Ok(Self { signed, parts })
     }
 
     /// The head.
@@ -203,37 +237,46 @@ impl Assembly {
     /// The part that is needed next, if one is.
     #[must_use]
     pub fn wants(&self) -> Option<u8> {
-        (usize::from(self.next) < self.signed.head.parts.len()).then_some(self.next)
+        let missing = self.parts.iter().position(Option::is_none)?;
+        u8::try_from(missing).ok()
     }
 
-    /// Takes a part, if it is the next; another one changes nothing.
+    /// Takes a part, if it is missing; another one changes nothing.
     ///
     /// # Errors
     /// [`SignedPolicyError::Part`]
     pub fn add(&mut self, number: u8, part: Vec<u8>) -> Result<(), SignedPolicyError> {
-        if self.wants() != Some(number) {
-            return Ok(());
-        }
-        let right = self.signed.head.parts.get(usize::from(number)) == Some(&digest(&part));
+        let place = usize::from(number);
+        let Some(missing) = self.parts.get_mut(place).filter(|held| held.is_none()) else { return Ok(()) };
+        let right = self.signed.head.parts.get(place) == Some(&digest(&part));
         if !right || part.len() > PART_MAX {
             return Err(SignedPolicyError::Part(number));
         }
-        self.bytes.extend(part);
-        self.next += 1;
+        *missing = Some(part);
         Ok(())
     }
 
-    /// The policy, once all of it is there.
+    /// The policy, once all of it is there. A text that is the same as that of `known` is not read again.
     ///
     /// # Errors
-    /// [`SignedPolicyError::Unreadable`], and [`SignedPolicyError::Part`] if a part is missing or is no text.
-    pub fn finish(self) -> Result<PublishedPolicy, SignedPolicyError> {
+    /// [`SignedPolicyError::Unreadable`], and [`SignedPolicyError::Part`] if a part is missing or is not what it should
+    /// be.
+    pub fn finish(mut self, known: Option<&Policy>) -> Result<PublishedPolicy, SignedPolicyError> {
         if let Some(missing) = self.wants() {
             return Err(SignedPolicyError::Part(missing));
         }
-        let text = String::from_utf8(self.bytes).map_err(|_| SignedPolicyError::Part(0))?;
-        let policy = Policy::parse(&text, self.signed.head.epoch)?;
-        Ok(PublishedPolicy { signed: self.signed, policy })
+        let last = u8::try_from(self.parts.len() - 1).unwrap_or(u8::MAX);
+        let notices = self.parts.pop().flatten().unwrap_or_default();
+        let notices: Notices =
+            codec::decode::<_, PART_MAX>(&notices).map_err(|_| SignedPolicyError::Part(last))?;
+        let text = self.parts.into_iter().flatten().collect::<Vec<_>>().concat();
+        let text = String::from_utf8(text).map_err(|_| SignedPolicyError::Part(0))?;
+        let epoch = self.signed.head.epoch;
+        let policy = match known.filter(|known| known.text() == text) {
+            Some(known) => known.as_version(epoch),
+            None => Policy::parse(&text, epoch)?,
+        };
+        Ok(PublishedPolicy { signed: self.signed, policy, notices: Arc::new(notices) })
     }
 }
 
@@ -267,11 +310,13 @@ mod tests {
     #[test]
     fn a_policy_comes_together_from_its_parts() {
         let (key, anchor) = network(1);
-        let published = PublishedPolicy::sign(&key, &anchor, &longest(), 3).unwrap();
-        let mut assembly = Assembly::new(published.part(0).unwrap().policy, &anchor).unwrap();
+        let published = PublishedPolicy::sign(&key, &anchor, (&longest(), Notices::default()), 3).unwrap();
+        let mut assembly = Assembly::new(published.part(0).unwrap().policy, &anchor, None).unwrap();
         let mut taken = 0;
         while let Some(wanted) = assembly.wants() {
-            for part in [wanted + 1, wanted, wanted].into_iter().filter_map(|number| published.part(number)) {
+            for part in
+                [PARTS_MAX as u8, wanted, wanted].into_iter().filter_map(|number| published.part(number))
+            {
                 let frame = message::frame(&Request::Policy(part.clone()));
                 assert!(frame.len() <= message::FRAME_MAX, "{}", frame.len());
                 assembly.add(part.number, part.bytes).unwrap();
@@ -279,7 +324,7 @@ mod tests {
             taken += 1;
         }
         assert_eq!(taken, PARTS_MAX);
-        let whole = assembly.finish().unwrap();
+        let whole = assembly.finish(None).unwrap();
         assert_eq!((whole.policy().text(), whole.policy().epoch()), (longest().as_str(), 3));
     }
 
@@ -287,10 +332,10 @@ mod tests {
     #[test]
     fn refuses_a_part_that_was_not_signed() {
         let (key, anchor) = network(1);
-        let published = PublishedPolicy::sign(&key, &anchor, &longest(), 1).unwrap();
-        let other = PublishedPolicy::sign(&key, &anchor, STARTER, 1).unwrap();
+        let published = PublishedPolicy::sign(&key, &anchor, (&longest(), Notices::default()), 1).unwrap();
+        let other = PublishedPolicy::sign(&key, &anchor, (STARTER, Notices::default()), 1).unwrap();
         let first = published.part(0).unwrap();
-        let mut assembly = Assembly::new(first.policy.clone(), &anchor).unwrap();
+        let mut assembly = Assembly::new(first.policy.clone(), &anchor, None).unwrap();
         let mut altered = first.bytes.clone();
         altered[7] ^= 1;
         let second = published.part(1).unwrap().bytes;
@@ -300,15 +345,19 @@ mod tests {
         }
         assembly.add(0, first.bytes).unwrap();
         assert_eq!(assembly.wants(), Some(1));
-        assert_eq!(assembly.finish().unwrap_err(), SignedPolicyError::Part(1));
+        assert_eq!(assembly.finish(None).unwrap_err(), SignedPolicyError::Part(1));
+    }
+
+    fn signed(key: &CaKey, anchor: &TrustAnchor, text: &str) -> SignedPolicy {
+        SignedPolicy::sign(key, anchor, &parts(text, &Notices::default()), 1)
     }
 
     /// B8, B14: a head is believed for the signature of this network's CA key over all of it, and has parts, but not many.
     #[test]
     fn refuses_a_head_that_was_not_signed() {
         let ((key, anchor), (foreign, elsewhere)) = (network(1), network(2));
-        let good = SignedPolicy::sign(&key, &anchor, STARTER, 1);
-        assert!(Assembly::new(good.clone(), &anchor).is_ok());
+        let good = signed(&key, &anchor, STARTER);
+        assert!(Assembly::new(good.clone(), &anchor, None).is_ok());
         let (mut later, mut longer) = (good.clone(), good.clone());
         later.head.epoch = 2;
         longer.head.parts.push(longer.head.parts[0]);
@@ -316,13 +365,13 @@ mod tests {
         for wrong in [
             later,
             longer,
-            SignedPolicy::sign(&foreign, &elsewhere, STARTER, 1),
-            SignedPolicy::sign(&foreign, &anchor, STARTER, 1),
-            SignedPolicy::sign(&key, &elsewhere, STARTER, 1),
-            SignedPolicy::sign(&key, &anchor, "", 1),
-            SignedPolicy::sign(&key, &anchor, &many, 1),
+            signed(&foreign, &elsewhere, STARTER),
+            signed(&foreign, &anchor, STARTER),
+            signed(&key, &elsewhere, STARTER),
+            SignedPolicy::sign(&key, &anchor, &[], 1),
+            signed(&key, &anchor, &many),
         ] {
-            assert_eq!(Assembly::new(wrong, &anchor).unwrap_err(), SignedPolicyError::Signature);
+            assert_eq!(Assembly::new(wrong, &anchor, None).unwrap_err(), SignedPolicyError::Signature);
         }
     }
 
@@ -331,9 +380,28 @@ mod tests {
     fn refuses_a_policy_that_cannot_be_read() {
         let (key, anchor) = network(1);
         for text in ["version = 2", "version = 1\nwords = 3", "\u{1b}"] {
-            let mut assembly = Assembly::new(SignedPolicy::sign(&key, &anchor, text, 1), &anchor).unwrap();
+            let mut assembly = Assembly::new(signed(&key, &anchor, text), &anchor, None).unwrap();
             assembly.add(0, text.as_bytes().to_vec()).unwrap();
-            assert!(matches!(assembly.finish(), Err(SignedPolicyError::Unreadable(_))), "{text:?}");
+            assembly.add(1, codec::encode(&Notices::default())).unwrap();
+            assert!(matches!(assembly.finish(None), Err(SignedPolicyError::Unreadable(_))), "{text:?}");
         }
+    }
+
+    /// R-T14: of a policy that is much like the one before, the parts that differ are told.
+    #[test]
+    fn a_change_is_told_in_the_parts_that_differ() {
+        let (key, anchor) = network(1);
+        let before = PublishedPolicy::sign(&key, &anchor, (&longest(), Notices::default()), 1).unwrap();
+        let ana = "ana".parse().unwrap();
+        let noticed = Notices::default().with(&ana, true, Timestamp::from_secs(9), Timestamp::default());
+        let after = PublishedPolicy::sign(&key, &anchor, (&longest(), noticed.clone()), 2).unwrap();
+        let last = after.part(after.parts() - 1).unwrap();
+        let mut assembly = Assembly::new(last.policy.clone(), &anchor, Some(&before)).unwrap();
+        assert_eq!(assembly.wants(), Some(after.parts() - 1));
+        assert!(last.bytes.len() < 64);
+        assembly.add(last.number, last.bytes).unwrap();
+        let whole = assembly.finish(Some(before.policy())).unwrap();
+        assert_eq!((**whole.notices()).clone(), noticed);
+        assert_eq!((whole.policy().text(), whole.policy().epoch()), (before.policy().text(), 2));
     }
 }

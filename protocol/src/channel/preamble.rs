@@ -15,7 +15,7 @@ use super::{MESSAGE_1_LEN, MESSAGE_2_LEN, Suites};
 pub const VERSION: u8 = 1;
 
 /// The longest `for_service` in bytes: a certificate (about 500), a user assertion and the terms, with room.
-pub const FOR_SERVICE_MAX: usize = 2048;
+pub const FOR_SERVICE_MAX: usize = 6144;
 
 const HEAD_LEN: usize = 4;
 

@@ -21,6 +21,9 @@ pub struct Init {
     /// Takes the password also if it is weak.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub weak: bool,
+    /// Whether people have to log in at this node before anything leaves it on their behalf, also whoever runs it.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub require_login: bool,
 }
 
 /// The answer to [`Command::Init`](super::Command::Init).

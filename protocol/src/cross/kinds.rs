@@ -5,13 +5,14 @@ use zeroize::Zeroizing;
 
 use super::enrolment::{Enrolment, enrolments};
 use super::{NOW, libp2p_input, rng};
-use crate::access::{Assembly, STARTER, SignedPolicy};
+use crate::access::{Assembly, Notices, PublishedPolicy, STARTER, SignedPolicy};
 use crate::certificate::{self, CertificateDer, LEAF_LIFE, TrustAnchor, VerifiedCertificate, request};
 use crate::channel::{Binding, Initiator, MESSAGE_1_LEN, MESSAGE_2_LEN, Psk, Responder, Suites};
 use crate::codec;
-use crate::identity::{CaKey, SealingKey, Secret, Signature};
+use crate::identity::{CaKey, PersonName, SealingKey, Secret, Signature, UserName};
 use crate::keyring::KeyRing;
 use crate::label::Label;
+use crate::people::{ASSERTION_LIFE, Assertion, Home, Principal, SealedPassword, SignedAssertion};
 use crate::revocation::{Issuer, RevocationList, SignedHead, SignedRevocation, Update};
 use crate::seal::{self, Sealed};
 use crate::snapshot::{Member, Snapshot};
@@ -37,6 +38,7 @@ pub(super) fn kinds() -> Vec<Kind> {
     channels(&mut kinds);
     revocations(&mut kinds);
     policies(&mut kinds);
+    log_ins(&mut kinds);
     envelopes(&mut kinds);
     kinds
 }
@@ -90,6 +92,10 @@ fn certificates(kinds: &mut Vec<Kind>) {
 
 /// A network whose CA key is the identity key, and a member of it that is the same node.
 fn selfsame() -> (CaKey, TrustAnchor, VerifiedCertificate) {
+    selfsame_as(certificate::Role::Member)
+}
+
+fn selfsame_as(role: certificate::Role) -> (CaKey, TrustAnchor, VerifiedCertificate) {
     let ca = CaKey::from_seed(&[20; 32]);
     let network: crate::identity::NetworkName = "shop.lan".parse().unwrap();
     let pin = crate::identity::Fingerprint::of(&ca.public_key());
@@ -100,7 +106,7 @@ fn selfsame() -> (CaKey, TrustAnchor, VerifiedCertificate) {
         name: "nas".parse().unwrap(),
         entity: network.default_entity(),
         network,
-        role: certificate::Role::Member,
+        role,
         node: keys.node_id(),
         sealing: keys.sealing.public_key(),
     };
@@ -132,10 +138,44 @@ fn revocations(kinds: &mut Vec<Kind>) {
 
 fn policies(kinds: &mut Vec<Kind>) {
     let (key, anchor, _) = selfsame();
-    let signed = SignedPolicy::sign(&key, &anchor, STARTER, 1);
+    let published = PublishedPolicy::sign(&key, &anchor, (STARTER, Notices::default()), 1).unwrap();
+    let signed = published.part(0).unwrap().policy;
     add(kinds, "policy's head", Some(Label::Policy), codec::encode(&signed), |bytes| {
         let (_, anchor, _) = selfsame();
-        decode::<SignedPolicy>(bytes).is_some_and(|signed| Assembly::new(signed, &anchor).is_ok())
+        decode::<SignedPolicy>(bytes).is_some_and(|signed| Assembly::new(signed, &anchor, None).is_ok())
+    });
+}
+
+/// What the authority says of somebody who has logged in at its own node.
+fn log_ins(kinds: &mut Vec<Kind>) {
+    let (_, anchor, leaf) = selfsame_as(certificate::Role::Authority);
+    let user: UserName = "ana".parse().unwrap();
+    let assertion = Assertion {
+        principal: Principal { person: user.clone().into(), user, home: Home::Network },
+        roles: std::collections::BTreeSet::new(),
+        entity: leaf.entity().clone(),
+        node: leaf.node_id(),
+        authenticated: NOW,
+        issued: NOW,
+        expires: NOW.after(ASSERTION_LIFE),
+    };
+    let key = &Enrolment::authority_keys().identity;
+    let signed = SignedAssertion::sign(key, anchor.fingerprint(), Some(leaf.der().clone()), assertion);
+    add(kinds, "log-in", Some(Label::UserAssertion), codec::encode(&signed), |bytes| {
+        let (_, anchor, leaf) = selfsame_as(certificate::Role::Authority);
+        let member = Member::new(anchor, leaf.clone());
+        decode::<SignedAssertion>(bytes).is_some_and(|signed| signed.verify(&member, &leaf, NOW).is_ok())
+    });
+    let keys = Enrolment::authority_keys();
+    let (node, sealing) = (keys.node_id(), keys.sealing.public_key());
+    let whose: (UserName, PersonName) = ("ana".parse().unwrap(), "ana".parse().unwrap());
+    let sealed =
+        SealedPassword::seal((node, (node, &sealing)), (&whose.0, &whose.1), b"violet", &mut rng()).unwrap();
+    add(kinds, "user's password", Some(Label::UserPassword), codec::encode(&sealed), move |bytes| {
+        let keys = Enrolment::authority_keys();
+        let own = (keys.node_id(), &keys.sealing);
+        decode::<SealedPassword>(bytes)
+            .is_some_and(|sealed| sealed.open((own.0, own), (&whose.0, &whose.1)).is_ok())
     });
 }
 

@@ -1,6 +1,7 @@
 //! What an authority's owner asks and changes about how strangers get in, and how a network begins.
 
 use super::invite::Stretching;
+use super::load::keep_log_in_required;
 use super::revocation::full;
 use super::{CommandId, Engine, Output, Work, WorkId};
 use crate::certificate::VerifiedCertificate;
@@ -11,6 +12,10 @@ use crate::control::{
 use crate::enrolment::{Authority, Change, Issued, password_salt};
 use crate::identity::{NetworkName, Secret};
 use crate::time::Timestamp;
+use zeroize::Zeroizing;
+
+/// What a word in a password is worth.
+const BITS_OF_A_WORD: u32 = 11;
 
 /// A network that waits for its password to be stretched.
 pub(super) struct Founding {
@@ -21,7 +26,7 @@ pub(super) struct Founding {
 
 impl Engine {
     pub(super) fn init(&mut self, command: CommandId, init: Init, now: Timestamp) {
-        let Init { network, name, admission, password, weak } = init;
+        let Init { network, name, admission, password, weak, require_login } = init;
         let checked = self
             .check_free_to_found(now)
             .and_then(|()| self.check_name(&name))
@@ -33,7 +38,11 @@ impl Engine {
         }
         let life = self.local.leaf_life;
         match Authority::create(network, name, (admission, life), &self.keys, now, &mut *self.rng) {
-            Ok((authority, issued)) => {
+            Ok((authority, mut issued)) => {
+                if require_login {
+                    self.people.require_log_in();
+                    issued.writes.push(keep_log_in_required());
+                }
                 let founding = Founding { command, authority, issued };
                 match password {
                     Some(password) => {
@@ -66,9 +75,14 @@ impl Engine {
     }
 
     pub(super) fn stretch(&mut self, password: &Password, salt: [u8; 32], purpose: Stretching) -> WorkId {
+        self.stretch_bytes(&password.secret(), salt, purpose)
+    }
+
+    pub(super) fn stretch_bytes(&mut self, password: &[u8], salt: [u8; 32], purpose: Stretching) -> WorkId {
         let id = WorkId(self.wires.next.next());
         self.stretching.insert(id, purpose);
-        self.output(Output::Work { id, work: Work::Stretch { secret: password.secret(), salt } });
+        let secret = Zeroizing::new(password.to_vec());
+        self.output(Output::Work { id, work: Work::Stretch { secret, salt } });
         id
     }
 
@@ -237,13 +251,19 @@ fn password_missing() -> Failure {
 }
 
 fn check_strength(password: &Password, weak: bool) -> Result<(), Failure> {
+    check_strength_of(password, STRENGTH_MIN, weak)
+}
+
+/// Whether a password has so many bits, or somebody insists on a weak one.
+pub(super) fn check_strength_of(password: &Password, least: u32, weak: bool) -> Result<(), Failure> {
     let strength = password.strength();
-    if strength >= STRENGTH_MIN || weak {
+    if strength >= least || weak {
         return Ok(());
     }
+    let words = least.div_ceil(BITS_OF_A_WORD);
     Err(Failure::new(
         Code::Usage,
-        format!("the password is weak: about {strength} bits where {STRENGTH_MIN} are wanted"),
-        "choose four words or more that have nothing to do with each other; `--weak` insists",
+        format!("the password is weak: about {strength} bits where {least} are wanted"),
+        format!("choose {words} words or more that have nothing to do with each other; `--weak` insists"),
     ))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::errand::{Origin, Target, Want, this_node};
+use super::errand::{Origin, Target, Want, Wish, this_node};
 use super::{CommandId, Engine, Membership, Output, load};
 use crate::certificate::{Role, VerifiedCertificate};
 use crate::control::{
@@ -10,7 +10,8 @@ use crate::control::{
     Initialised, Peer, PeerCertificate, PeerRef, RoleName, ServiceRef, State, Status, Time,
 };
 use crate::enrolment::{Authority, Issued};
-use crate::identity::{NodeId, ServiceName};
+use crate::identity::NodeId;
+use crate::people::Actor;
 use crate::reject::REVOKED_REMEDY;
 use crate::snapshot::Member;
 use crate::time::Timestamp;
@@ -18,12 +19,7 @@ use crate::time::Timestamp;
 impl Engine {
     /// A local user asks; the answer is an [`Output::Answer`], at once or within ten seconds (thirty for a join).
     pub fn handle_command(&mut self, id: CommandId, caller: Caller, command: Command, now: Timestamp) {
-        if caller == Caller::Anonymous && !matches!(command, Command::Status) {
-            let failure = Failure::new(
-                Code::Denied,
-                "only the user who runs the node may do that",
-                "run the command as that user",
-            );
+        if let Err(failure) = self.may_command(caller, &command) {
             self.answer(id, Err(failure));
             return;
         }
@@ -47,14 +43,15 @@ impl Engine {
             }
             Command::Ping(peer) => self.run(id, peer, Want::Ping, now),
             Command::Whois(peer) => self.run(id, peer, Want::Whois, now),
-            Command::GetTicket(ServiceRef { service, peer }) => {
-                self.run_for_service(id, service.clone(), peer, Want::Ticket(service), now);
-            }
+            Command::GetTicket(ServiceRef { service, peer }) => match self.actor(caller) {
+                Ok(actor) => self.run_for_service(id, peer, Want::Ticket(Wish { service, actor }), now),
+                Err(failure) => self.answer(id, Err(failure)),
+            },
             Command::Tickets => {
-                let answer = self.show_tickets(now);
+                let answer = self.show_tickets(caller, now);
                 self.answer(id, Ok(answer));
             }
-            Command::RevokeTicket(ticket) => self.revoke_ticket(id, &ticket, now),
+            Command::RevokeTicket(ticket) => self.revoke_ticket(id, caller, &ticket, now),
             Command::Renew => self.renew(id, now),
             Command::Revoke(revoke) => self.revoke(id, &revoke, now),
             Command::Certificates => {
@@ -72,8 +69,21 @@ impl Engine {
             Command::Decide(decision) => self.decide(id, &decision, now),
             Command::ConfirmJoin(confirm) => self.confirm_join(id, confirm, now),
             Command::Policy => self.show_policy(id),
-            Command::ApplyPolicy(apply) => self.apply_policy(id, &apply.text),
+            Command::ApplyPolicy(apply) => self.apply_policy(id, caller, &apply, now),
             Command::ExplainPolicy(explain) => self.explain_policy(id, &explain),
+            Command::LogIn(log_in) => self.log_in(id, caller, log_in, now),
+            Command::LogOut => self.log_out(id, caller, now),
+            Command::WhoAmI => self.who_am_i(id, caller),
+            Command::MayUse(actor, ServiceRef { service, peer }) => {
+                let refusal = self.not_granted(&Wish { service, actor: actor.clone() }, &peer);
+                self.answer(id, refusal.map_or(Ok(Answer::Actor(actor)), Err));
+            }
+            Command::Actor => {
+                let actor = self.actor(caller).map(Answer::Actor);
+                self.answer(id, actor);
+            }
+            Command::Users(list) => self.list_users(id, caller, list, now),
+            Command::ChangeUser(change) => self.change_user(id, caller, change, now),
         }
     }
 
@@ -89,22 +99,16 @@ impl Engine {
         }
     }
 
-    /// A program of this host wants a channel; the answer is an [`Output::Channel`].
-    pub fn handle_open(&mut self, id: CommandId, service: ServiceRef, now: Timestamp) {
+    /// A program of this host wants a channel on somebody's behalf; the answer is an [`Output::Channel`].
+    pub fn handle_open(&mut self, id: CommandId, actor: Actor, service: ServiceRef, now: Timestamp) {
         let ServiceRef { service, peer } = service;
-        self.run_for_service(id, service.clone(), peer, Want::Channel(service), now);
+        self.run_for_service(id, peer, Want::Channel(Wish { service, actor }), now);
     }
 
     /// Begins an errand, unless policy here says that nothing of it may leave this host.
-    fn run_for_service(
-        &mut self,
-        id: CommandId,
-        service: ServiceName,
-        peer: PeerRef,
-        want: Want,
-        now: Timestamp,
-    ) {
-        match self.not_granted(&service, &peer) {
+    fn run_for_service(&mut self, id: CommandId, peer: PeerRef, want: Want, now: Timestamp) {
+        let wish = if let Want::Ticket(wish) | Want::Channel(wish) = &want { Some(wish) } else { None };
+        match wish.and_then(|wish| self.not_granted(wish, &peer)) {
             Some(failure) => self.refuse(id, &want, failure),
             None => self.run(id, peer, want, now),
         }
@@ -181,7 +185,7 @@ impl Engine {
     }
 
     fn status(&self, caller: Caller, now: Timestamp) -> Status {
-        let owner = caller == Caller::Owner;
+        let owner = caller.is_owner();
         let member = self.membership.member.as_ref();
         let expired = member.is_some_and(|member| member.certificate.check_time(now).is_err());
         let revoked = member.is_some_and(|member| member.is_revoked());

@@ -15,13 +15,16 @@ use self::failure::{no_certificate, strangers};
 pub(super) use self::failure::{this_node, unknown};
 use super::commands::certificate_answer;
 use super::peers::{Greeting, Resolved};
+use super::people::{LoggingIn, Managing};
 use super::reach::Reach;
+use super::tickets::Place;
 use super::{CommandId, Engine, InboundId, Output, Sent};
 use crate::certificate;
 use crate::control::{Answer, Code, Failure, PeerRef};
 use crate::hello::Addresses;
 use crate::identity::{NodeId, ServiceName};
 use crate::message::{Lookup, Request, Response, StatusRequest};
+use crate::people::Actor;
 use crate::reject::Reject;
 use crate::ticket::{HeldTicket, TicketRequest};
 use crate::time::Timestamp;
@@ -38,25 +41,44 @@ const ERRANDS_MAX: usize = 1024;
 /// Of them those of peers.
 const INBOUND_MAX: usize = ERRANDS_MAX / 2;
 
-/// On whose behalf.
+/// Who waits for the end of it.
 #[derive(Clone, Copy)]
 pub(super) enum Origin {
     Command(CommandId),
     Inbound(InboundId),
+    /// Nobody: the node itself.
+    Own,
+}
+
+/// A service, and on whose behalf it is to be used.
+#[derive(Clone)]
+pub(super) struct Wish {
+    pub(super) service: ServiceName,
+    pub(super) actor: Actor,
+}
+
+impl Wish {
+    pub(super) fn at(&self, provider: NodeId) -> Place {
+        Place { provider, service: self.service.clone(), actor: self.actor.clone() }
+    }
 }
 
 /// What for.
 pub(super) enum Want {
     Ping,
     Whois,
-    Ticket(ServiceName),
-    Channel(ServiceName),
+    Ticket(Wish),
+    Channel(Wish),
     /// The authority's word that a requester's certificate is still good, for a ticket.
     Confirm(NodeId, TicketRequest),
     /// A certificate of the peer's that holds.
     Certificate,
     /// The provider's word that a ticket which this node has given up opens nothing any more.
     Revocation(Arc<HeldTicket>),
+    /// The authority's word that somebody has logged in here, or still is.
+    LogIn(Arc<LoggingIn>),
+    /// Something that somebody who has logged in here wants the authority to change, or to tell.
+    Manage(Arc<Managing>),
 }
 
 /// With whom.
@@ -81,6 +103,8 @@ enum Asking {
     Status,
     Ticket(TicketRequest),
     Revocation,
+    LogIn,
+    Manage,
 }
 
 struct Errand {
@@ -102,8 +126,10 @@ impl Errand {
         }
     }
 
-    fn asks_ticket(&self, of: NodeId, service: &ServiceName) -> bool {
-        matches!(&self.step, Step::Asked(node, Asking::Ticket(asked)) if *node == of && asked.service == *service)
+    fn asks_ticket(&self, of: NodeId, wish: &Wish) -> bool {
+        let same = matches!(&self.want, Want::Ticket(other) | Want::Channel(other)
+            if other.service == wish.service && other.actor == wish.actor);
+        same && matches!(&self.step, Step::Asked(node, Asking::Ticket(_)) if *node == of)
     }
 }
 
@@ -145,7 +171,7 @@ impl Engine {
     /// Begins an errand and takes its first steps.
     pub(super) fn begin(&mut self, origin: Origin, target: Target, want: Want, now: Timestamp) {
         match origin {
-            Origin::Command(_) if self.errands.running.len() >= ERRANDS_MAX => {
+            Origin::Command(_) | Origin::Own if self.errands.running.len() >= ERRANDS_MAX => {
                 self.end(origin, &want, Err(Reject::Busy.failure()), now);
                 return;
             }
@@ -154,10 +180,10 @@ impl Engine {
                 self.respond(inbound, &Response::Reject(Reject::Busy));
                 return;
             }
-            Origin::Command(_) | Origin::Inbound(_) => {}
+            Origin::Command(_) | Origin::Own | Origin::Inbound(_) => {}
         }
         let time = match origin {
-            Origin::Command(_) => COMMAND_TIME,
+            Origin::Command(_) | Origin::Own => COMMAND_TIME,
             Origin::Inbound(_) => CONFIRM_TIME,
         };
         let number = self.wires.next.next();
@@ -298,9 +324,15 @@ impl Engine {
             Want::Whois if self.peers.get(node).is_some_and(|peer| peer.certificate.is_some()) => {
                 self.show_peer(node, now).map(|peer| Answer::Peer(Box::new(peer)))
             }
-            Want::Ticket(service) => self.held(node, service, now).map(|held| self.show_ticket(&held)),
+            Want::Ticket(wish) => self.held(node, wish, now).map(|held| self.show_ticket(&held)),
             Want::Certificate => self.peers.certificate(node, now).map(certificate_answer),
-            Want::Whois | Want::Ping | Want::Channel(_) | Want::Confirm(..) | Want::Revocation(_) => None,
+            Want::Whois
+            | Want::Ping
+            | Want::Channel(_)
+            | Want::Confirm(..)
+            | Want::Revocation(_)
+            | Want::LogIn(_)
+            | Want::Manage(_) => None,
         };
         let Some(answer) = answer else { return false };
         self.succeed(number, answer, now);
@@ -368,21 +400,41 @@ impl Engine {
                 (Request::Status(status), Asking::Status)
             }
             Want::Revocation(held) => (Request::RevokeTicket(held.terms().id), Asking::Revocation),
-            Want::Ticket(service) | Want::Channel(service) => {
-                let service = service.clone();
-                if let Some(failure) = self.not_granted_at(&service, node) {
+            Want::LogIn(log_in) => {
+                let log_in = Arc::clone(log_in);
+                match self.log_in_request(&log_in, node, now) {
+                    Ok(request) => (Request::LogIn(request), Asking::LogIn),
+                    Err(failure) => {
+                        self.fail(number, failure, now);
+                        return;
+                    }
+                }
+            }
+            Want::Manage(managing) => {
+                let managing = Arc::clone(managing);
+                match self.manage_request(&managing, node, now) {
+                    Ok(request) => (Request::Manage(Box::new(request)), Asking::Manage),
+                    Err(failure) => {
+                        self.fail(number, failure, now);
+                        return;
+                    }
+                }
+            }
+            Want::Ticket(wish) | Want::Channel(wish) => {
+                let wish = wish.clone();
+                if let Some(failure) = self.not_granted_at(&wish.at(node)) {
                     self.fail(number, failure, now);
                     return;
                 }
-                if let Some(held) = self.held(node, &service, now) {
+                if let Some(held) = self.held(node, &wish, now) {
                     self.deliver(number, held, now);
                     return;
                 }
                 // One ticket serves all who want it at once.
-                if self.errands.running.values().any(|errand| errand.asks_ticket(node, &service)) {
+                if self.errands.running.values().any(|errand| errand.asks_ticket(node, &wish)) {
                     return;
                 }
-                let Some(request) = self.ticket_request(service) else { return };
+                let Some(request) = self.ticket_request(&wish) else { return };
                 (Request::Ticket(request.clone()), Asking::Ticket(request))
             }
         };
@@ -394,6 +446,11 @@ impl Engine {
         if let Some(errand) = self.errands.running.remove(&number) {
             self.end(errand.origin, &errand.want, Ok(answer), now);
         }
+    }
+
+    /// Takes an errand away whose end is told by somebody else.
+    pub(super) fn take_errand(&mut self, number: u64) -> Option<(Origin, Want)> {
+        self.errands.running.remove(&number).map(|errand| (errand.origin, errand.want))
     }
 
     fn fail(&mut self, number: u64, failure: Failure, now: Timestamp) {
@@ -410,11 +467,16 @@ impl Engine {
             (Origin::Command(to), Want::Revocation(held), result) => {
                 self.ticket_given_up(to, held, result.is_ok());
             }
+            (Origin::Command(to), Want::LogIn(log_in), Err(failure)) => {
+                self.not_logged_in(log_in, &failure);
+                self.answer(to, Err(failure));
+            }
             (Origin::Command(to), _, result) => self.answer(to, result),
             (Origin::Inbound(inbound), Want::Confirm(requester, request), Err(_)) => {
                 self.unconfirmed(*requester, request, inbound, now);
             }
-            (Origin::Inbound(_), ..) => {}
+            (Origin::Own, Want::LogIn(log_in), Err(failure)) => self.not_renewed(log_in, &failure, now),
+            (Origin::Inbound(_) | Origin::Own, ..) => {}
         }
     }
 }

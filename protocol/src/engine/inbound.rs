@@ -52,6 +52,8 @@ impl Engine {
             Request::Revocations(update) => self.revocations_received(from, inbound, &update, now),
             Request::RevokeTicket(ticket) => self.ticket_given_back(from, inbound, ticket, now),
             Request::Policy(part) => self.policy_received(from, inbound, part, now),
+            Request::LogIn(request) => self.log_in_requested(from, inbound, request, now),
+            Request::Manage(request) => self.manage_requested(from, inbound, *request, now),
         }
     }
 
@@ -263,8 +265,9 @@ impl Engine {
         let snapshot = self.snapshot();
         let member = self.membership.member.as_ref().ok_or(Reject::NotMember)?;
         let peer = self.peers.member(requester, now).ok_or(Reject::NotMember)?.certificate();
+        let user = member.believe(request.assertion.as_deref(), peer, now).map_err(|_| Reject::LogIn)?;
         let provider = member.certificate.name();
-        let granted = member.policy.grant(peer, &request.service, provider).ok_or(Reject::Denied)?;
+        let granted = member.policy.grant(peer, user, &request.service, provider).ok_or(Reject::Denied)?;
         if !self.tickets.minted.has_room(requester, now) {
             return Err(Reject::Busy);
         }

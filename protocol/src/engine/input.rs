@@ -29,6 +29,9 @@ pub struct Setup {
     pub steady: Duration,
     /// What tells this machine from every other.
     pub machine: MachineId,
+    /// Whether whoever runs the node has to log in before anything leaves it on their behalf. If nothing is said, as it
+    /// was said when the network was made.
+    pub require_log_in: Option<bool>,
 }
 
 /// A record that was written and cannot be read.

@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use super::admission::{Founding, not_authority};
+use super::people::{Checking, Setting};
 use super::{CommandId, Engine, Output, Work, WorkId};
 use crate::control::{Answer, Code as FailureCode, Failure, Invite, InviteRequest, Time};
 use crate::enrolment::{Code, InviteSecret, InviteUri, NewInvite};
@@ -29,6 +30,10 @@ pub(super) enum Stretching {
     Network(Box<Founding>),
     /// The network's new password.
     Password(CommandId),
+    /// The password with which somebody logs in.
+    LogIn(Box<Checking>),
+    /// A user's new password.
+    Credential(Box<Setting>),
 }
 
 /// An invite whose code is being stretched.
@@ -73,7 +78,9 @@ impl Engine {
             Stretching::JoinCode
             | Stretching::JoinPassword
             | Stretching::Network(_)
-            | Stretching::Password(_) => None,
+            | Stretching::Password(_)
+            | Stretching::LogIn(_)
+            | Stretching::Credential(_) => None,
         });
         let nameplate = in_draft.max().map_or(0, |taken| taken + 1).max(authority.free_nameplate(now));
         let (network, root) = (authority.anchor().network().clone(), authority.anchor().fingerprint());

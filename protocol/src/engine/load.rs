@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::peers::{Peers, Remembered};
+use super::people::People;
+use super::tickets::Place;
 use super::{Clock, Damaged, Engine, Local, Membership, Setup, Wires};
 use crate::access::{Policy, PublishedPolicy};
 use crate::certificate::{
@@ -17,8 +19,9 @@ use crate::certificate::{
 use crate::codec;
 use crate::enrolment::{Authority, OwnRequest};
 use crate::hello::Addresses;
-use crate::identity::{Fingerprint, IdentityKey, NetworkName, NodeId, NodeKeys, SealingKey, ServiceName};
+use crate::identity::{Fingerprint, IdentityKey, NetworkName, NodeId, NodeKeys, SealingKey};
 use crate::keyring::KeyRing;
+use crate::people::{Actor, Directory};
 use crate::record::{Record, Table, Write};
 use crate::revocation::RevocationList;
 use crate::snapshot::Member;
@@ -38,6 +41,7 @@ pub enum SetupError {
 
 const KEYS: &[u8] = b"node";
 const MEMBER: &[u8] = b"member";
+const LOG_IN: &[u8] = b"log in";
 const RESTORED: &[u8] = b"restored";
 
 /// The mark of a state that was restored from an export: what was decided since `exported` is unknown to it.
@@ -94,19 +98,21 @@ pub(super) fn keep_time(signed: Timestamp) -> Write {
     Write::set(Table::Membership, TIME, codec::encode(&signed))
 }
 
-fn ticket_key((provider, service): &(NodeId, ServiceName)) -> Vec<u8> {
-    [provider.as_bytes().as_slice(), service.as_str().as_bytes()].concat()
+/// Where a ticket is kept, if it is: those of people are not, for their log-ins end with this process.
+fn ticket_key(place: &Place) -> Option<Vec<u8>> {
+    let key = [place.provider.as_bytes().as_slice(), place.service.as_str().as_bytes()].concat();
+    (place.actor == Actor::Node).then_some(key)
 }
 
 /// The write that keeps a ticket.
-pub(super) fn keep_ticket(ticket: &HeldTicket) -> Write {
-    let key = (ticket.terms().provider, ticket.terms().service.clone());
-    Write::set(Table::Tickets, ticket_key(&key), ticket.to_record())
+pub(super) fn keep_ticket(ticket: &HeldTicket) -> Option<Write> {
+    let key = ticket_key(&Place::of(ticket))?;
+    Some(Write::set(Table::Tickets, key, ticket.to_record()))
 }
 
 /// The write that forgets a ticket.
-pub(super) fn erase_ticket(key: &(NodeId, ServiceName)) -> Write {
-    Write::erase(Table::Tickets, ticket_key(key))
+pub(super) fn erase_ticket(place: &Place) -> Option<Write> {
+    ticket_key(place).map(|key| Write::erase(Table::Tickets, key))
 }
 
 /// Records that were read, and those that turned out to be of no use.
@@ -153,6 +159,7 @@ pub(super) fn engine(
         None => Default::default(),
     };
     first.extend(spent);
+    let people = people(&mut loading, setup.require_log_in, &mut *rng);
     let request = own_request(&loading).filter(|_| membership.member.is_none());
     let mut engine = Engine {
         ring: Arc::new(KeyRing::new(now, &mut *rng)),
@@ -165,6 +172,7 @@ pub(super) fn engine(
         renewal: super::Renewal::default(),
         spread: super::Spread::default(),
         policies: super::Policies::new(published),
+        people,
         contacts: super::Contacts { addresses: setup.contacts, ..super::Contacts::default() },
         joining: None,
         stretching: BTreeMap::new(),
@@ -189,6 +197,24 @@ pub(super) fn engine(
     engine.load_signed_time(kept);
     engine.schedule_renewal(now);
     Ok(engine)
+}
+
+/// The write that says that people have to log in at this node.
+pub(super) fn keep_log_in_required() -> Write {
+    Write::set(Table::Membership, LOG_IN, Vec::new())
+}
+
+fn people(loading: &mut Loading, require: Option<bool>, rng: &mut dyn CryptoRng) -> People {
+    let mut load = |table| {
+        let (directory, unread) = Directory::load(table, loading.of(table), &mut *rng);
+        for key in unread {
+            loading.damage(table, &key);
+        }
+        directory
+    };
+    let (local, network) = (load(Table::LocalUsers), load(Table::Users));
+    let kept = loading.find(Table::Membership, LOG_IN).is_some();
+    People::new(local, network, require.unwrap_or(kept))
 }
 
 fn restored(loading: &Loading) -> Option<Timestamp> {
@@ -297,8 +323,12 @@ fn policy(loading: &mut Loading, membership: &mut Membership) -> Option<Publishe
     let damaged = loading.is_damaged(Table::Policy);
     let records: Vec<&Record> = loading.of(Table::Policy).collect();
     let loaded = PublishedPolicy::load(records.iter().copied(), &member.anchor);
+    let mut notices = Arc::default();
     let (policy, published) = match loaded {
-        Ok(Some(published)) => (published.policy().clone(), Some(published)),
+        Ok(Some(published)) => {
+            notices = Arc::clone(published.notices());
+            (published.policy().clone(), Some(published))
+        }
         Ok(None) if !damaged => return None,
         Ok(None) => (Policy::nothing(), None),
         Err(key) => {
@@ -308,7 +338,7 @@ fn policy(loading: &mut Loading, membership: &mut Membership) -> Option<Publishe
             (Policy::nothing(), None)
         }
     };
-    membership.member = Some(Arc::new(Member { policy, ..(**member).clone() }));
+    membership.member = Some(Arc::new(Member { policy, notices, ..(**member).clone() }));
     published
 }
 
@@ -349,14 +379,13 @@ fn tickets(
     keys: &NodeKeys,
     member: &Member,
     now: Timestamp,
-) -> BTreeMap<(NodeId, ServiceName), Arc<HeldTicket>> {
+) -> BTreeMap<Place, Arc<HeldTicket>> {
     let mut tickets = BTreeMap::new();
     let mut unread = Vec::new();
     for record in loading.of(Table::Tickets) {
         match HeldTicket::from_record(&record.value, keys.node_id(), &keys.sealing) {
             Some(ticket) if ticket.usable(now) && !member.denies(ticket.terms().provider) => {
-                let key = (ticket.terms().provider, ticket.terms().service.clone());
-                tickets.insert(key, Arc::new(ticket));
+                tickets.insert(Place::of(&ticket), Arc::new(ticket));
             }
             Some(_) => {}
             None => unread.push(record.key.clone()),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::people::Undo as UndoUser;
 use super::rewrite::{RecordKey, Rewrites, records_of};
 use super::{CommandId, Engine, InboundId, Membership, Output, PersistId, Policies};
 use crate::access::PublishedPolicy;
@@ -43,6 +44,8 @@ enum Install {
     Change(Undo),
     /// A node that goes by another policy, which it has signed itself.
     Policy(Box<PublishedPolicy>),
+    /// Nothing more than it is: a user has changed, and with it the policy if everybody has to know.
+    User(Box<UndoUser>, Option<Box<PublishedPolicy>>),
 }
 
 impl Engine {
@@ -59,7 +62,8 @@ impl Engine {
         then: Vec<Output>,
     ) {
         // Whatever the policy was of a network that the node has left.
-        let writes = PublishedPolicy::erase().into_iter().chain(writes).collect();
+        let left = self.people.erase_network();
+        let writes = PublishedPolicy::erase().into_iter().chain(left).chain(writes).collect();
         let install = Some(Install::Membership(Box::new(membership)));
         self.persist_pending(writes, Pending::new(then, install));
     }
@@ -102,6 +106,19 @@ impl Engine {
         self.persist_pending(writes, Pending::new(then, Some(Install::Policy(Box::new(published)))));
     }
 
+    /// As [`Engine::persist`], for a user who has changed, and the version of the policy that tells everybody.
+    pub(super) fn persist_user(
+        &mut self,
+        mut writes: Vec<Write>,
+        undo: UndoUser,
+        published: Option<PublishedPolicy>,
+        then: Vec<Output>,
+    ) {
+        writes.extend(published.iter().flat_map(PublishedPolicy::to_writes));
+        let install = Install::User(Box::new(undo), published.map(Box::new));
+        self.persist_pending(writes, Pending::new(then, Some(install)));
+    }
+
     fn persist_pending(&mut self, writes: Vec<Write>, mut pending: Pending) {
         if writes.is_empty() {
             self.wires.outputs.extend(pending.then);
@@ -135,7 +152,14 @@ impl Engine {
                         authority.undo(undo);
                     }
                 }
-                Some(Install::Membership(_) | Install::Policy(_)) | None => {}
+                Some(Install::User(undo, published)) => {
+                    self.undo_user(*undo);
+                    if published.is_some() {
+                        self.policies.was_written();
+                    }
+                }
+                Some(Install::Policy(_)) => self.policies.was_written(),
+                Some(Install::Membership(_)) | None => {}
             }
             self.wires.outputs.extend(pending.then.into_iter().filter_map(refused));
             return;
@@ -148,6 +172,7 @@ impl Engine {
                 // Those were of the network that the node has left.
                 self.spread.rewrites = Rewrites::default();
                 self.policies = Policies::default();
+                self.people.begin_anew(&mut *self.rng);
                 if self.membership.authority.is_some() {
                     self.peers.make_room_for_authority();
                 }
@@ -158,9 +183,12 @@ impl Engine {
             Some(Install::Certificate(certificate, root)) => {
                 self.install_certificate(*certificate, root, now);
             }
-            Some(Install::Policy(published)) => self.adopt_policy(*published, now),
+            Some(Install::Policy(published) | Install::User(_, Some(published))) => {
+                self.policies.was_written();
+                self.adopt_policy(*published, now);
+            }
             Some(Install::Revocations(_, Some(command))) => self.revocation_durable(command, now),
-            Some(Install::Revocations(_, None) | Install::Change(_)) | None => {}
+            Some(Install::Revocations(_, None) | Install::Change(_) | Install::User(_, None)) | None => {}
         }
         self.wires.outputs.extend(pending.then);
     }

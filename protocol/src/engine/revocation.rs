@@ -229,12 +229,11 @@ impl Engine {
         self.forget_spread(node);
         self.policies.forget(node);
         self.output(Output::Disconnect { peer: node });
-        let held: Vec<_> =
-            self.tickets.held.keys().filter(|(provider, _)| *provider == node).cloned().collect();
+        let held: Vec<_> = self.tickets.held.keys().filter(|place| place.provider == node).cloned().collect();
         for key in &held {
             self.tickets.held.remove(key);
         }
-        held.iter().map(load::erase_ticket).collect()
+        held.iter().filter_map(load::erase_ticket).collect()
     }
 
     /// This node's own membership has been taken away: it talks to nobody.

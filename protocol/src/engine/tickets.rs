@@ -8,22 +8,42 @@ use std::sync::Arc;
 
 use super::errand::{Origin, Target, Want};
 use super::{CommandId, Engine, InboundId, Output, load};
-use crate::control::{self, Answer, Code, Failure, RevokedTicket, TicketKind, Time};
+use crate::control::{self, Answer, Caller, Code, Failure, RevokedTicket, TicketKind, Time};
 use crate::identity::{NodeId, ServiceName};
 use crate::keyring::KeyRing;
 use crate::message::Response;
+use crate::people::Actor;
+use crate::record::Write;
 use crate::reject::Reject;
-use crate::ticket::{HeldTicket, MintedTicket, MintedTickets, TicketId};
+use crate::ticket::{HeldTicket, MintedTicket, MintedTickets, Terms, TicketId};
 use crate::time::Timestamp;
 
 /// Tickets given up whose channels this node goes on refusing: as many as errands at the same time. If there are more,
 /// the one that ends first is left to its provider.
 const GIVEN_UP_MAX: usize = 1024;
 
+/// What a ticket is held for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub(super) provider: NodeId,
+    pub(super) service: ServiceName,
+    /// On whose behalf.
+    pub(super) actor: Actor,
+}
+
+impl Place {
+    /// Where the ticket is held.
+    pub(super) fn of(held: &HeldTicket) -> Self {
+        let Terms { provider, service, user, .. } = held.terms();
+        let actor = user.clone().map_or(Actor::Node, Actor::Person);
+        Self { provider: *provider, service: service.clone(), actor }
+    }
+}
+
 /// The tickets that a node holds and those that it has minted.
 #[derive(Default)]
 pub(super) struct Tickets {
-    pub(super) held: BTreeMap<(NodeId, ServiceName), Arc<HeldTicket>>,
+    pub(super) held: BTreeMap<Place, Arc<HeldTicket>>,
     pub(super) minted: MintedTickets,
     /// Those that were held until this node's user revoked them, and when they end.
     given_up: BTreeMap<TicketId, Timestamp>,
@@ -33,7 +53,7 @@ pub(super) struct Tickets {
 
 impl Tickets {
     /// A node that holds these.
-    pub(super) fn new(held: BTreeMap<(NodeId, ServiceName), Arc<HeldTicket>>) -> Self {
+    pub(super) fn new(held: BTreeMap<Place, Arc<HeldTicket>>) -> Self {
         Self { held, ..Self::default() }
     }
 
@@ -48,8 +68,15 @@ impl Tickets {
     }
 
     /// Where the ticket is held.
-    pub(super) fn place_of(&self, id: TicketId) -> Option<(NodeId, ServiceName)> {
+    pub(super) fn place_of(&self, id: TicketId) -> Option<Place> {
         self.held.iter().find(|(_, held)| held.terms().id == id).map(|(place, _)| place.clone())
+    }
+
+    /// The ticket that is held there is shown no more, and its channels end; what has to be written for that.
+    pub(super) fn give_up_at(&mut self, place: &Place, now: Timestamp) -> Option<Write> {
+        let held = self.held.remove(place)?;
+        self.give_up(&held, now);
+        load::erase_ticket(place)
     }
 
     pub(super) fn give_up(&mut self, held: &HeldTicket, now: Timestamp) {
@@ -76,12 +103,17 @@ impl Tickets {
 }
 
 impl Engine {
-    /// A local user asks which tickets there are.
-    pub(super) fn show_tickets(&self, now: Timestamp) -> Answer {
-        let held = self.tickets.held.values().filter(|held| now < held.terms().expires);
-        let minted = self.tickets.minted.live(now);
+    /// A local user asks which tickets there are. Who does not run the node is shown those held on their own behalf.
+    pub(super) fn show_tickets(&self, caller: Caller, now: Timestamp) -> Answer {
+        let held = self.tickets.held.iter().filter(|(_, held)| now < held.terms().expires);
+        let held = held.filter(|(place, _)| self.may_see(caller, place)).map(|(_, held)| held);
+        let minted = self.tickets.minted.live(now).filter(|_| caller.is_owner());
         let rows = held.map(|held| self.ticket_row(held));
         Answer::Tickets(rows.chain(minted.map(|minted| self.minted_row(minted))).collect())
+    }
+
+    fn may_see(&self, caller: Caller, place: &Place) -> bool {
+        caller.is_owner() || self.actor(caller).is_ok_and(|actor| actor == place.actor)
     }
 
     /// A ticket that this node holds, as a user is shown it.
@@ -93,7 +125,7 @@ impl Engine {
             service: terms.service.clone(),
             provider: self.peers.label(terms.provider),
             requester: Some(self.own_label()),
-            user: None,
+            user: terms.user.as_ref().map(ToString::to_string),
             not_before: Time(terms.not_before),
             expires: Time(terms.expires),
             revoked: self.tickets.revoked.contains(&terms.id),
@@ -108,7 +140,7 @@ impl Engine {
             service: ticket.service.clone(),
             provider: self.own_label(),
             requester: Some(self.peers.label(requester)),
-            user: None,
+            user: ticket.user.as_ref().map(ToString::to_string),
             not_before: Time(ticket.not_before),
             expires: Time(ticket.expires),
             revoked: ticket.revoked || denied,
@@ -121,12 +153,17 @@ impl Engine {
     }
 
     /// A local user ends a ticket: one that this node has minted, or one that it holds.
-    pub(super) fn revoke_ticket(&mut self, command: CommandId, id: &str, now: Timestamp) {
+    pub(super) fn revoke_ticket(&mut self, command: CommandId, caller: Caller, id: &str, now: Timestamp) {
         let Ok(id) = id.parse() else {
             self.answer(command, Err(no_ticket()));
             return;
         };
-        if let Some(place) = self.tickets.place_of(id) {
+        let place = self.tickets.place_of(id).filter(|place| self.may_see(caller, place));
+        if place.is_none() && !caller.is_owner() {
+            self.answer(command, Err(no_ticket()));
+            return;
+        }
+        if let Some(place) = place {
             self.give_up_ticket(command, &place, now);
             return;
         }
@@ -151,17 +188,35 @@ impl Engine {
     }
 
     /// Gives a ticket up at once, and then tells its provider, who may be away.
-    fn give_up_ticket(&mut self, command: CommandId, place: &(NodeId, ServiceName), now: Timestamp) {
+    fn give_up_ticket(&mut self, command: CommandId, place: &Place, now: Timestamp) {
         let Some(held) = self.tickets.held.remove(place) else { return };
         self.tickets.give_up(&held, now);
         self.publish();
-        self.persist(vec![load::erase_ticket(place)], Vec::new());
-        self.begin(Origin::Command(command), Target::Node(place.0), Want::Revocation(held), now);
+        self.persist(load::erase_ticket(place).into_iter().collect(), Vec::new());
+        let target = Target::Node(place.provider);
+        self.begin(Origin::Command(command), target, Want::Revocation(held), now);
+    }
+
+    /// Gives up every ticket of a person who has logged out, and tells their providers as far as they can be reached.
+    pub(super) fn give_up_tickets_of(&mut self, actor: &Actor, now: Timestamp) {
+        let places: Vec<Place> =
+            self.tickets.held.keys().filter(|place| place.actor == *actor).cloned().collect();
+        for place in &places {
+            let Some(held) = self.tickets.held.remove(place) else { continue };
+            self.tickets.give_up(&held, now);
+            if self.peers.get(place.provider).is_some_and(|peer| peer.connected.is_some()) {
+                let target = Target::Node(place.provider);
+                self.begin(Origin::Own, target, Want::Revocation(held), now);
+            }
+        }
+        if !places.is_empty() {
+            self.publish();
+        }
     }
 
     /// A ticket was given up, and its provider has `confirmed` that or could not be told. Said once it is durable.
     pub(super) fn ticket_given_up(&mut self, to: CommandId, held: &HeldTicket, confirmed: bool) {
-        let place = (held.terms().provider, held.terms().service.clone());
+        let place = Place::of(held);
         let ticket = self.ticket_row(held);
         let result = Ok(Answer::TicketRevoked(RevokedTicket { ticket, confirmed }));
         // There may be a new one in its place by now.
@@ -170,7 +225,7 @@ impl Engine {
             .held
             .get(&place)
             .map_or_else(|| load::erase_ticket(&place), |new| load::keep_ticket(new));
-        self.persist(vec![write], vec![Output::Answer { to, result }]);
+        self.persist(write.into_iter().collect(), vec![Output::Answer { to, result }]);
     }
 
     /// A member gives up a ticket that this node has minted for it. Of others' tickets it learns nothing.

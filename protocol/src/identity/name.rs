@@ -1,5 +1,6 @@
 //! Names that people give. Each has one spelling, so that equal names are equal bytes.
 
+use core::borrow::Borrow;
 use core::fmt;
 use core::str::FromStr;
 
@@ -121,6 +122,24 @@ name!(
     |text| NameError::Label { what: "service name", text }
 );
 name!(
+    /// A user's name within its directory, as in `ana` or `cashier`: one DNS label, lower case.
+    UserName,
+    is_label,
+    |text| NameError::Label { what: "user name", text }
+);
+name!(
+    /// One of the people who use a user, each with a credential of their own: one DNS label, lower case.
+    PersonName,
+    is_label,
+    |text| NameError::Label { what: "person's name", text }
+);
+name!(
+    /// What somebody does, as the network's policy calls it: one DNS label, lower case, as in `cashier`.
+    UserRole,
+    is_label,
+    |text| NameError::Label { what: "role", text }
+);
+name!(
     /// A network's name, which is its trust domain: DNS labels with dots between them, as in `shop.lan`.
     NetworkName,
     is_network,
@@ -134,6 +153,19 @@ impl NodeName {
     pub fn is_like_an_id(&self) -> bool {
         let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
         self.0.len() >= NodeId::SHORT_DIGITS && self.0.bytes().all(is_digit)
+    }
+}
+
+impl From<UserName> for PersonName {
+    /// The one person of a user for whom nobody else is named.
+    fn from(user: UserName) -> Self {
+        Self(user.0)
+    }
+}
+
+impl Borrow<str> for UserRole {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

@@ -52,7 +52,10 @@ mod tests {
         for (encoded, row) in [
             (codec::encode(&Request::WhoIs), "| 0 | `WhoIs` |"),
             (codec::encode(&Request::Ping), "| 7 | `Ping` | members | `Pong` |"),
-            (codec::encode(&Response::Waiting), "| 11 | | | `Waiting`, to `Enrol` |"),
+            (
+                codec::encode(&Response::Waiting),
+                "| 11 | [`LogIn`](#people) | members | `Waiting`, to `Enrol` |",
+            ),
             (codec::encode(&Response::Pong), "| 7 | `Ping` | members | `Pong` |"),
             (
                 codec::encode(&Response::Reject(Reject::Busy))[..1].to_vec(),
@@ -61,6 +64,7 @@ mod tests {
             (codec::encode(&Reject::Busy), "| 0 | `Busy` |"),
             (codec::encode(&Reject::Unknown), "| 15 | `Unknown` |"),
             (codec::encode(&Reject::Refused), "| 20 | `Refused` |"),
+            (codec::encode(&Reject::TooManyGuesses), "| 23 | `TooManyGuesses` |"),
         ] {
             assert!(row.contains(&format!("| {} |", encoded[0])), "{encoded:?} {row}");
             assert_eq!(encoded.len(), 1, "{row}");

@@ -6,8 +6,10 @@ use super::*;
 use crate::access::{PolicyHead, SignedPolicy};
 use crate::enrolment::{Credentials, InviteOffer, Offer, Share};
 use crate::hello::Addresses;
-use crate::identity::{IdentityKey, SealingKey};
+use crate::identity::{IdentityKey, SealingKey, UserName};
+use crate::people::{Assertion, Home, Manage, Principal, Proof, SealedPassword};
 use crate::seal::Sealed;
+use crate::time::Timestamp;
 use crate::vectors::{Family, hex, unhex};
 
 fn node() -> NodeId {
@@ -51,13 +53,56 @@ fn code() -> Offer {
 
 fn ticket_request() -> Request {
     let (service, certificate) = ("chat".parse().unwrap(), certificate().digest());
-    Request::Ticket(TicketRequest { nonce: [7; 32], service, certificate })
+    Request::Ticket(TicketRequest { nonce: [7; 32], service, certificate, assertion: None })
 }
 
 fn policy_part() -> Request {
     let head = PolicyHead { epoch: 2, parts: vec![Digest([8; 32])] };
     let policy = SignedPolicy { head, signature: [7; 64].into() };
     Request::Policy(PolicyPart { policy, number: 0, bytes: b"#\n".to_vec() })
+}
+
+fn principal() -> Principal {
+    let user: UserName = "ana".parse().unwrap();
+    Principal { person: user.clone().into(), user, home: Home::Network }
+}
+
+fn log_in_at_till() -> SignedAssertion {
+    let at = Timestamp::from_secs(1_795_253_400);
+    let assertion = Assertion {
+        principal: principal(),
+        roles: ["cashier".parse().unwrap()].into(),
+        entity: "shop".parse().unwrap(),
+        node: node(),
+        authenticated: at,
+        issued: at,
+        expires: at.after(crate::people::ASSERTION_LIFE),
+    };
+    SignedAssertion { assertion, certificate: Some(certificate()), signature: [6; 64].into() }
+}
+
+fn for_a_person() -> TicketRequest {
+    let (service, certificate) = ("chat".parse().unwrap(), certificate().digest());
+    TicketRequest { nonce: [7; 32], service, certificate, assertion: Some(Box::new(log_in_at_till())) }
+}
+
+fn password() -> SealedPassword {
+    let sealed = Sealed { encapped: [5; 32], ciphertext: vec![6; 274] };
+    codec::decode::<_, 512>(&codec::encode(&sealed)).unwrap()
+}
+
+fn log_in(proof: Proof) -> LogInRequest {
+    let Principal { user, person, .. } = principal();
+    LogInRequest { user, person, proof }
+}
+
+fn set_role() -> Manage {
+    let (user, role) = ("ana".parse().unwrap(), "cashier".parse().unwrap());
+    Manage::SetRole { user, role, given: true }
+}
+
+fn manage(manage: Manage) -> Request {
+    Request::Manage(Box::new(ManageRequest { assertion: log_in_at_till(), manage }))
 }
 
 fn enrol() -> Request {
@@ -128,6 +173,11 @@ fn request_frames_with_one_fault_are_refused_for_it() {
         ("Revocations", Request::Revocations(Update { revocations: Vec::new(), head: None })),
         ("RevokeTicket", Request::RevokeTicket(TicketId([5; 16]))),
         ("Policy", policy_part()),
+        ("Ticket, for a person", Request::Ticket(for_a_person())),
+        ("LogIn, password", Request::LogIn(log_in(Proof::Password(password())))),
+        ("LogIn, again", Request::LogIn(log_in(Proof::Assertion(Box::new(log_in_at_till()))))),
+        ("Manage, list", manage(Manage::List { after: Some("ana".parse().unwrap()) })),
+        ("Manage, role", manage(set_role())),
     ] {
         family.accept(name, input(&frame(&request)));
     }
@@ -135,10 +185,11 @@ fn request_frames_with_one_fault_are_refused_for_it() {
     let cut = [VERSION, 9, 5, 5, 5, 5];
     family.refuse("a ticket's id that is cut", "D4", input(&cut), "malformed");
     policies(&mut family);
+    people(&mut family);
     tickets(&mut family);
     hellos(&mut family);
     key_requests(&mut family);
-    family.check((47, 15), judge::<Request>);
+    family.check((52, 20), judge::<Request>);
 }
 
 fn policies(family: &mut Family) {
@@ -151,6 +202,26 @@ fn policies(family: &mut Family) {
     family.refuse("a policy of 2^62 parts", "D4", input(&hashes), "malformed");
     let padded = [&good[..2], &[251, 2, 0], &good[3..]].concat();
     family.refuse("a policy's version that is padded", "B10", input(&padded), "not the canonical encoding");
+}
+
+fn people(family: &mut Family) {
+    // version, kind, length, user, length, person, proof
+    let good = frame(&Request::LogIn(log_in(Proof::Password(password()))));
+    let capital = [&good[..3], b"A", &good[4..]].concat();
+    family.refuse("a user in capitals", "I2", input(&capital), "malformed");
+    let proof = [&good[..10], &[2], &good[11..]].concat();
+    family.refuse("a proof that there is not", "D11", input(&proof), "malformed");
+    // version, kind, length, user, home, length, person, number of roles
+    let mut said = log_in_at_till();
+    said.assertion.roles = ["aa", "bb"].map(|role| role.parse().unwrap()).into();
+    let good = frame(&Request::LogIn(log_in(Proof::Assertion(Box::new(said)))));
+    let roles = good.windows(6).position(|bytes| bytes == [2, b'a', b'a', 2, b'b', b'b']).unwrap();
+    let swapped = [&good[..roles], b"\x02bb\x02aa", &good[roles + 6..]].concat();
+    family.refuse("roles out of order", "B10", input(&swapped), "not the canonical encoding");
+    let twice = [&good[..roles], b"\x02aa\x02aa", &good[roles + 6..]].concat();
+    family.refuse("a role twice", "B10", input(&twice), "not the canonical encoding");
+    let many = [&good[..roles - 1], &[253, 0, 0, 0, 0, 0, 0, 0, 0x40]].concat();
+    family.refuse("2^62 roles", "D4", input(&many), "malformed");
 }
 
 fn tickets(family: &mut Family) {
@@ -263,6 +334,8 @@ fn response_frames_with_one_fault_are_refused_for_it() {
         ("Waiting", Response::Waiting),
         ("TicketRevoked", Response::TicketRevoked),
         ("Policy", Response::Policy(PolicyTaken { epoch: 2, wants: Some(1) })),
+        ("Assertion", Response::Assertion(Box::new(log_in_at_till()))),
+        ("Managed", Response::Managed(Managed::Done { epoch: 3 })),
         ("Reject", Response::Reject(Reject::NotMember)),
     ] {
         family.accept(name, input(&frame(&response)));
@@ -288,5 +361,5 @@ fn response_frames_with_one_fault_are_refused_for_it() {
         family.refuse(&format!("a grant without its last {missing} bytes"), "C11", input(cut), "malformed");
     }
     family.refuse("a request", "B14", input(&frame(&enrol())), "not the canonical encoding");
-    family.check((23, 11), judge::<Response>);
+    family.check((23, 13), judge::<Response>);
 }

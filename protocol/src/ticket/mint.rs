@@ -12,6 +12,7 @@ use crate::certificate::BACKDATE;
 use crate::codec;
 use crate::identity::Secret;
 use crate::label::Label;
+use crate::people::VerifiedAssertion;
 use crate::seal;
 use crate::snapshot::Snapshot;
 use crate::time::Timestamp;
@@ -45,7 +46,7 @@ pub struct Minted {
 /// Mints a ticket for one of this node's own services, in answer to `request`.
 ///
 /// It begins with the later of both certificates, and ends after [`TICKET_LIFE`], or after less if the grant says so,
-/// or with whichever ends first.
+/// or with whichever ends first; the log-in of whom it is for among them.
 ///
 /// # Errors
 /// [`MintError`].
@@ -62,7 +63,10 @@ pub fn mint(
         return Err(MintError::OtherCertificate);
     }
     let life = granted.max_ticket().map_or(TICKET_LIFE, |most| most.min(TICKET_LIFE));
-    let expires = now.after(life).min(requester.not_after()).min(member.certificate.not_after());
+    let log_in = granted.user().map(VerifiedAssertion::assertion);
+    let log_in_ends = log_in.map_or_else(|| requester.not_after(), |log_in| log_in.expires);
+    let certificates_end = requester.not_after().min(member.certificate.not_after());
+    let expires = now.after(life).min(certificates_end).min(log_in_ends);
     if expires <= now {
         return Err(MintError::Ended);
     }
@@ -78,6 +82,7 @@ pub fn mint(
         provider: me,
         minter: me,
         entity: requester.entity().clone(),
+        user: log_in.map(|log_in| log_in.principal.clone()),
         not_before: begins.min(now.before(BACKDATE)),
         expires,
     };
@@ -93,7 +98,8 @@ fn seal_both(
 ) -> Result<Minted, MintError> {
     let requester = granted.requester();
     let secret = Secret::generate(rng);
-    let half = ServiceHalf { terms, secret, certificate: requester.der().clone() };
+    let assertion = granted.user().map(|user| Box::new(user.signed().clone()));
+    let half = ServiceHalf { terms, secret, certificate: requester.der().clone(), assertion };
     let for_service = seal_for_service(snapshot, &half, rng);
     let ServiceHalf { terms, secret, .. } = half;
     let half = ClientHalf { terms, secret };

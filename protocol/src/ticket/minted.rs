@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Terms, TicketId};
 use crate::identity::{NodeId, ServiceName};
 use crate::keyring::KeyRing;
+use crate::people::Principal;
 use crate::time::Timestamp;
 
 /// Live tickets of one requester: one for each service that it uses, and room for those that it has lost.
@@ -20,6 +21,7 @@ const MINTED_MAX: usize = 16_384;
 #[derive(Debug)]
 pub(crate) struct MintedTicket {
     pub(crate) service: ServiceName,
+    pub(crate) user: Option<Principal>,
     pub(crate) not_before: Timestamp,
     pub(crate) expires: Timestamp,
     pub(crate) revoked: bool,
@@ -55,6 +57,7 @@ impl MintedTickets {
     pub(crate) fn add(&mut self, terms: &Terms, generation: u32) {
         let ticket = MintedTicket {
             service: terms.service.clone(),
+            user: terms.user.clone(),
             not_before: terms.not_before,
             expires: terms.expires,
             revoked: false,
@@ -131,6 +134,7 @@ mod tests {
             provider: node(200),
             minter: node(200),
             entity: "shop".parse().unwrap(),
+            user: None,
             not_before: now,
             expires: now.after(TICKET_LIFE),
         }

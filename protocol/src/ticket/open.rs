@@ -13,12 +13,13 @@ use crate::codec;
 use crate::identity::NodeKeys;
 use crate::keyring::{ROTATION, RingError};
 use crate::label::{Digest, Label};
+use crate::people::VerifiedAssertion;
 use crate::seal;
 use crate::snapshot::Snapshot;
 use crate::time::Timestamp;
 
 /// The most bytes of what a half seals.
-const HALF_MAX: usize = 4096;
+const HALF_MAX: usize = 6144;
 
 /// Why a requester does not take a grant. The minter misbehaves, or somebody between.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -86,6 +87,8 @@ fn check_terms(
         "provider"
     } else if terms.service != request.service {
         "service"
+    } else if terms.user.as_ref() != request.assertion.as_ref().map(|shown| &shown.assertion.principal) {
+        "user"
     } else {
         let (not_before, expires) = (terms.not_before, terms.expires);
         let longest = now.after(TICKET_LIFE.max(ROTATION)).after(SKEW);
@@ -132,6 +135,10 @@ pub enum TicketError {
     /// The ticket was taken back, by whoever runs its provider or by its requester. Told to its proven holder alone.
     #[error("the ticket was revoked")]
     TakenBack(Arc<ValidTicket>),
+    /// The log-in that it stands on was taken back, or is not believed any more. Told to its proven holder alone, who
+    /// gets another one if there still is a log-in.
+    #[error("the ticket stands on a log-in that was taken back")]
+    LoggedOut(Arc<ValidTicket>),
     /// The time of a ticket that this node holds is over.
     #[error("the ticket expired at {expires}, it is {now}")]
     Over {
@@ -160,6 +167,7 @@ impl TicketError {
             | Self::ProviderRevoked
             | Self::GivenUp => ChannelReject::Revoked,
             Self::Expired { .. }
+            | Self::LoggedOut(_)
             | Self::Over { .. }
             | Self::NoTicket(_)
             | Self::Content
@@ -220,8 +228,12 @@ pub fn recheck(
     if snapshot.revoked_tickets.contains(&ticket.terms.id) {
         return Err(TicketError::TakenBack(ticket));
     }
+    if ticket.user.as_ref().is_some_and(|user| !user.stands(member)) {
+        return Err(TicketError::LoggedOut(ticket));
+    }
     let provider = member.certificate.name();
-    let granted = member.policy.decide(&Subject::of(&ticket.requester), &ticket.terms.service, provider);
+    let subject = Subject::of_user(&ticket.requester, ticket.user.as_ref());
+    let granted = member.policy.decide(&subject, &ticket.terms.service, provider);
     if granted.is_none() {
         return Err(TicketError::NotAllowed(ticket));
     }
@@ -236,19 +248,24 @@ fn open(snapshot: &Snapshot, for_service: &[u8], now: Timestamp) -> Result<Valid
     let opened =
         snapshot.ring.open(Label::TicketForService, &codec::encode(&outer.service), &outer.sealed)?;
     let half: ServiceHalf = codec::decode::<_, HALF_MAX>(&opened).map_err(|_| TicketError::Content)?;
-    let ServiceHalf { terms, secret, certificate } = half;
+    let ServiceHalf { terms, secret, certificate, assertion } = half;
     let tag = snapshot.ring.tag_under(generation, Label::TicketService, terms.service.as_str().as_bytes())?;
     // A ticket outlives no certificate, so at its own time the certificate still held.
-    let requester = certificate::verify(&member.anchor, &certificate, now.min(terms.expires))?;
+    let at = now.min(terms.expires);
+    let requester = certificate::verify(&member.anchor, &certificate, at)?;
+    // Nor does it outlive the log-in. Whether that was taken back is looked at each time.
+    let user = assertion.map(|shown| shown.authenticate(member, &requester, at)).transpose();
+    let user = user.map_err(|_| TicketError::Content)?;
     let consistent = tag == outer.service
         && terms.provider == snapshot.node_id()
         && terms.requester == requester.node_id()
-        && terms.entity == *requester.entity();
+        && terms.entity == *requester.entity()
+        && terms.user.as_ref() == user.as_ref().map(VerifiedAssertion::principal);
     if !consistent {
         return Err(TicketError::Content);
     }
     let shared = snapshot.keys.sealing.agree(requester.sealing_key()).map_err(|_| TicketError::Content)?;
     let encoded_terms = terms.encoded();
     let psk = Psk::derive(&secret, &shared, &encoded_terms);
-    Ok(ValidTicket { terms, encoded_terms, requester, generation, psk })
+    Ok(ValidTicket { terms, encoded_terms, requester, user, generation, psk })
 }

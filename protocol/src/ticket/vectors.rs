@@ -48,8 +48,12 @@ impl World {
         let anchor = TrustAnchor::new(der, Fingerprint::of(&ca.public_key()), network).unwrap();
         let (requester, provider, other) = (keys(10), keys(20), keys(30));
         let ring = Arc::new(KeyRing::new(NOW, &mut rng(2)));
-        let request =
-            TicketRequest { nonce: [7; 32], service: "chat".parse().unwrap(), certificate: Digest([0; 32]) };
+        let request = TicketRequest {
+            nonce: [7; 32],
+            service: "chat".parse().unwrap(),
+            certificate: Digest([0; 32]),
+            assertion: None,
+        };
         let mut world = Self { ca, anchor, requester, provider, other, ring, request };
         world.request.certificate = world.leaf(&world.requester, "till").digest();
         world
@@ -96,6 +100,7 @@ impl World {
             provider: self.provider.node_id(),
             minter: self.provider.node_id(),
             entity: "shop".parse().unwrap(),
+            user: None,
             not_before: NOW.before(BACKDATE),
             expires: NOW.after(TICKET_LIFE),
         }
@@ -121,7 +126,7 @@ impl World {
     /// What a provider seals to itself.
     fn half(&self) -> ServiceHalf {
         let certificate = self.leaf(&self.requester, "till").der().clone();
-        ServiceHalf { terms: self.terms(), secret: secret([9; 32]), certificate }
+        ServiceHalf { terms: self.terms(), secret: secret([9; 32]), certificate, assertion: None }
     }
 
     pub(crate) fn for_service(&self) -> Vec<u8> {
@@ -395,7 +400,7 @@ fn envelopes(family: &mut Family, world: &World) {
         ("the last byte missing", good[..good.len() - 1].to_vec()),
         ("a length that is padded", [&good[..16], &[252, good[17], good[18], 0, 0], &good[19..]].concat()),
         ("an announced length of 2^62", [&good[..16], &[253, 0, 0, 0, 0, 0, 0, 0, 0x40]].concat()),
-        ("2,049 bytes", vec![7; FOR_SERVICE_MAX + 1]),
+        ("6,145 bytes", vec![7; FOR_SERVICE_MAX + 1]),
         ("zeros", vec![0; 600]),
         ("two of them", good.repeat(2)),
     ] {

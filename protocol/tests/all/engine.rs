@@ -11,6 +11,7 @@ use lanyard_protocol::identity::IdentityKey;
 use lanyard_protocol::ticket::{SessionKeyCache, TicketError, TicketRequest, validate};
 
 use lanyard_protocol::message::{self, Request, Response};
+use lanyard_protocol::people::Actor;
 use lanyard_protocol::reject::Reject;
 
 use crate::pair::{Lan, START, found, rng};
@@ -394,7 +395,8 @@ fn a_flood_of_requests_for_tickets_confirms_nothing() {
     lan.command(2, Command::Ping("office".parse().unwrap())).unwrap();
     lan.slow.insert(0, Duration::from_secs(60));
     let certificate = lan.hosts[1].engine.snapshot().certificate().unwrap().digest();
-    let request = TicketRequest { nonce: [7; 32], service: "chat".parse().unwrap(), certificate };
+    let request =
+        TicketRequest { nonce: [7; 32], service: "chat".parse().unwrap(), certificate, assertion: None };
     let request = Request::Ticket(request);
     lan.flood(1, 2, &request, 2000);
     assert_eq!(lan.ask(1, 2, &request), Response::Reject(Reject::Busy));
@@ -707,7 +709,7 @@ fn a_ticket_is_asked_for_again_when_a_renewal_overtook_the_request() {
         Some(message::frame(&Response::Reject(Reject::Invalid)))
     }));
     let (id, now) = (CommandId(1 << 40), lan.time(1));
-    lan.hosts[1].engine.handle_open(id, "chat@till-2".parse().unwrap(), now);
+    lan.hosts[1].engine.handle_open(id, Actor::Node, "chat@till-2".parse().unwrap(), now);
     lan.drain(1);
     lan.command(1, Command::Renew).unwrap();
     lan.run_until(|lan| lan.hosts[1].channels.contains_key(&id));

@@ -8,6 +8,7 @@ mod channel;
 mod clock;
 mod engine;
 mod pair;
+mod people;
 mod policy;
 mod revocation;
 mod tickets;

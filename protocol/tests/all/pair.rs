@@ -12,6 +12,7 @@ use lanyard_protocol::engine::{
 use lanyard_protocol::enrolment::stretch;
 use lanyard_protocol::identity::NodeId;
 use lanyard_protocol::message::{self, Request, Response};
+use lanyard_protocol::people::Actor;
 use lanyard_protocol::record::{Record, Table};
 use lanyard_protocol::time::{Mark, Timestamp};
 use rand_chacha::ChaCha20Rng;
@@ -75,6 +76,7 @@ pub(crate) fn found(admission: &str) -> Init {
         admission: admission.parse().unwrap(),
         password: None,
         weak: false,
+        require_login: false,
     }
 }
 
@@ -244,19 +246,45 @@ impl Lan {
     }
 
     pub(crate) fn give(&mut self, host: usize, command: Command) -> CommandId {
+        self.give_as(host, Caller::NODE, command)
+    }
+
+    fn give_as(&mut self, host: usize, caller: Caller, command: Command) -> CommandId {
         self.next += 1;
         let id = CommandId(self.next);
         let now = self.time(host);
-        self.hosts[host].engine.handle_command(id, Caller::Owner, command, now);
+        self.hosts[host].engine.handle_command(id, caller, command, now);
         self.drain(host);
         id
     }
 
+    /// As [`Lan::command`], from somebody who may not be whoever runs the node.
+    pub(crate) fn command_as(
+        &mut self,
+        host: usize,
+        caller: Caller,
+        command: Command,
+    ) -> Result<Answer, Failure> {
+        let id = self.give_as(host, caller, command);
+        self.run_until(|lan| lan.hosts[host].answers.contains_key(&id));
+        self.hosts[host].answers.remove(&id).expect("the engine answers every command in time")
+    }
+
     pub(crate) fn open(&mut self, host: usize, service: &str) -> Result<Box<ChannelGrant>, Failure> {
+        self.open_for(host, Actor::Node, service)
+    }
+
+    /// Opens a channel on somebody's behalf.
+    pub(crate) fn open_for(
+        &mut self,
+        host: usize,
+        actor: Actor,
+        service: &str,
+    ) -> Result<Box<ChannelGrant>, Failure> {
         self.next += 1;
         let id = CommandId(self.next);
         let now = self.time(host);
-        self.hosts[host].engine.handle_open(id, service.parse().unwrap(), now);
+        self.hosts[host].engine.handle_open(id, actor, service.parse().unwrap(), now);
         self.drain(host);
         self.run_until(|lan| lan.hosts[host].channels.contains_key(&id));
         self.hosts[host].channels.remove(&id).expect("the engine answers every command in time")
@@ -274,7 +302,7 @@ impl Lan {
         let (first, now) = (self.next + 1, self.now);
         self.next += number;
         for id in first..first + number {
-            self.hosts[host].engine.handle_open(CommandId(id), service.parse().unwrap(), now);
+            self.hosts[host].engine.handle_open(CommandId(id), Actor::Node, service.parse().unwrap(), now);
             self.drain(host);
         }
         if cancelled {

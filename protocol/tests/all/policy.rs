@@ -68,7 +68,7 @@ fn a_policy_gets_to_every_member() {
     let since = lan.wire.len();
     assert_eq!(apply(&mut lan, 0, &long), Ok(1));
     lan.pass(Duration::from_secs(1));
-    assert_eq!(told(&lan, 1, since).iter().map(|part| part.number).max(), Some(2));
+    assert_eq!(told(&lan, 1, since).iter().map(|part| part.number).max(), Some(3));
     for host in 0..=3 {
         assert_eq!(shown(&mut lan, host), (1, long.clone()), "{host}");
         let Ok(Answer::Status(status)) = lan.command(host, Command::Status) else { panic!() };

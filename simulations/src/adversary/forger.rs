@@ -156,7 +156,7 @@ impl Forger {
             6 => match "chat".parse() {
                 Ok(service) => {
                     let (nonce, certificate) = (bytes(stage), Digest(bytes(stage)));
-                    Request::Ticket(TicketRequest { nonce, service, certificate })
+                    Request::Ticket(TicketRequest { nonce, service, certificate, assertion: None })
                 }
                 Err(_) => Request::Ping,
             },

@@ -14,6 +14,7 @@ use lanyard_protocol::identity::{NodeId, NodeKeys, Secret, ServiceName};
 use lanyard_protocol::keyring::{KeyRing, Tag};
 use lanyard_protocol::label::{Digest, Label};
 use lanyard_protocol::message::{self, Lookup, Request, Response, frame};
+use lanyard_protocol::people::SignedAssertion;
 use lanyard_protocol::revocation::Update;
 use lanyard_protocol::ticket::{Terms, TicketId, TicketRequest};
 use lanyard_protocol::time::Timestamp;
@@ -66,6 +67,7 @@ struct ServiceHalf {
     terms: Terms,
     secret: Secret,
     certificate: CertificateDer,
+    assertion: Option<SignedAssertion>,
 }
 
 #[derive(Serialize)]
@@ -225,7 +227,7 @@ impl Insider {
 
     fn want(&mut self, service: &str, certificate: Digest, aim: Aim, to: HostId, stage: &mut Stage<'_, '_>) {
         let Ok(service) = service.parse::<ServiceName>() else { return };
-        let request = TicketRequest { nonce: bytes(stage), service, certificate };
+        let request = TicketRequest { nonce: bytes(stage), service, certificate, assertion: None };
         self.ask(to, Request::Ticket(request), aim, stage);
     }
 
@@ -240,11 +242,12 @@ impl Insider {
             provider,
             minter: provider,
             entity: "shop".parse().ok()?,
+            user: None,
             not_before: now,
             expires: now.after(Duration::from_hours(8)),
         };
         let secret = Secret::generate(stage.rng());
-        let half = ServiceHalf { terms, secret, certificate: inside.certificate.clone() };
+        let half = ServiceHalf { terms, secret, certificate: inside.certificate.clone(), assertion: None };
         let ring = KeyRing::new(now, stage.rng());
         let service = ring.tag(Label::TicketService, b"chat");
         let plaintext = codec::encode(&half);

@@ -142,6 +142,8 @@ pub(super) fn given_away(bytes: &[u8]) -> Option<&'static str> {
         Response::Pong => Some("an answer to a ping"),
         Response::Revocations(_) => Some("the state of a list of revocations"),
         Response::Policy(_) => Some("the version of a policy"),
+        Response::Assertion(_) => Some("a log-in"),
+        Response::Managed(_) => Some("what was managed"),
         Response::Enrolled(_) => Some("a certificate"),
         Response::TicketRevoked => Some("the end of a ticket"),
         Response::WhoIs(_)

@@ -100,7 +100,9 @@ impl RogueAuthority {
             | Request::Ping
             | Request::Revocations(_)
             | Request::RevokeTicket(_)
-            | Request::Policy(_) => None,
+            | Request::Policy(_)
+            | Request::LogIn(_)
+            | Request::Manage(_) => None,
         }
     }
 }

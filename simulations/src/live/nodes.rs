@@ -33,6 +33,7 @@ impl Nodes {
             admission: scenario.network.admission,
             password: None,
             weak: false,
+            require_login: false,
         };
         Ok(Self {
             directory: tempfile::Builder::new().prefix("lanyard-live-").tempdir()?,
@@ -113,5 +114,5 @@ impl Nodes {
 
 /// A command of the user who runs the node.
 pub(super) async fn owner(handle: &Handle, command: Command) -> Result<Answer, Failure> {
-    handle.command(Caller::Owner, command).await
+    handle.command(Caller::NODE, command).await
 }

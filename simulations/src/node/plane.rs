@@ -10,6 +10,7 @@ use std::sync::Arc;
 use lanyard_protocol::channel::ChannelReject;
 use lanyard_protocol::control::{Code, Failure, ServiceRef};
 use lanyard_protocol::engine::{ChannelGrant, CommandId};
+use lanyard_protocol::people::Actor;
 use lanyard_protocol::snapshot::Snapshot;
 use lanyard_protocol::ticket::{self, HeldTicket, SessionKeyCache, ValidTicket};
 use lanyard_protocol::time::Timestamp;
@@ -198,7 +199,7 @@ impl Node {
                 self.commands += 1;
                 let id = CommandId(self.commands);
                 self.orders.insert(id, order);
-                self.engine.handle_open(id, service, now);
+                self.engine.handle_open(id, Actor::Node, service, now);
             }
             Err(reject) => {
                 let failure =

@@ -13,6 +13,7 @@ use lanyard_protocol::engine::{
 };
 use lanyard_protocol::identity::{IdentityKey, NodeId, Secret};
 use lanyard_protocol::message::{self, Response};
+use lanyard_protocol::people::{Actor, Seat};
 use lanyard_protocol::record::{Table, Write};
 use lanyard_protocol::time::Timestamp;
 
@@ -242,11 +243,11 @@ fn command(node: &mut Node, input: &mut Input<'_>) {
         9 => join(Some("1-harbour-violet".to_owned())),
         10 => Command::GetTicket("chat@office".parse().unwrap()),
         _ => {
-            node.engine.handle_open(id, "chat@office".parse().unwrap(), node.now);
+            node.engine.handle_open(id, Actor::Node, "chat@office".parse().unwrap(), node.now);
             return node.drain(Cause::Own);
         }
     };
-    let caller = *input.pick(&[Caller::Owner, Caller::Anonymous]);
+    let caller = *input.pick(&[Caller::NODE, Caller::Other(Seat::NODE)]);
     node.engine.handle_command(id, caller, command, node.now);
     node.drain(Cause::Own);
 }

@@ -45,7 +45,7 @@ pub fn store(data: &[u8]) {
             .into_iter()
             .enumerate()
     {
-        engine.handle_command(CommandId(number as u64), Caller::Owner, command, NOW);
+        engine.handle_command(CommandId(number as u64), Caller::NODE, command, NOW);
         while engine.poll_output().is_some() {}
     }
     for hours in [1, 25, 80] {

@@ -13,6 +13,7 @@ use lanyard_protocol::engine::{
 use lanyard_protocol::enrolment::stretch;
 use lanyard_protocol::identity::NodeId;
 use lanyard_protocol::message::{self, Lookup, Request, StatusRequest};
+use lanyard_protocol::people::Actor;
 use lanyard_protocol::record::{Record, Table};
 use lanyard_protocol::snapshot::Snapshot;
 use lanyard_protocol::time::Timestamp;
@@ -75,6 +76,7 @@ impl World {
                 admission: Admission::default(),
                 password: None,
                 weak: false,
+                require_login: false,
             }),
         );
         let mut invite = || match lan.command(0, Command::Invite(InviteRequest { uses: 1, ttl_s: 86_400 })) {
@@ -90,7 +92,7 @@ impl World {
         assert!(refused.is_err());
         lan.command(1, Command::Join(Join::new(Some(used.uri), name, None)));
         let id = CommandId(99);
-        lan.hosts[1].engine.handle_open(id, "chat@office".parse().unwrap(), lan.now);
+        lan.hosts[1].engine.handle_open(id, Actor::Node, "chat@office".parse().unwrap(), lan.now);
         lan.drain(1);
         lan.run();
         let channel = lan.channel.take().unwrap();
@@ -186,7 +188,7 @@ impl Lan {
     fn give(&mut self, host: usize, command: Command) -> Result<Answer, Failure> {
         self.next += 1;
         let id = CommandId(self.next);
-        self.hosts[host].engine.handle_command(id, Caller::Owner, command, self.now);
+        self.hosts[host].engine.handle_command(id, Caller::NODE, command, self.now);
         self.drain(host);
         loop {
             self.run();

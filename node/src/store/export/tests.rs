@@ -218,8 +218,9 @@ impl Shop {
             admission: Admission::default(),
             password: None,
             weak: false,
+            require_login: false,
         });
-        engine.handle_command(CommandId(1), Caller::Owner, init, NOW);
+        engine.handle_command(CommandId(1), Caller::NODE, init, NOW);
         while let Some(output) = engine.poll_output() {
             if let Output::Persist { id, writes } = output {
                 store.commit_blocking(writes).unwrap();

@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use lanyard_protocol::control::{ChatState, Failure};
+use lanyard_protocol::people::Actor;
 
 use super::message::{MESSAGE_MAX, ToReceiver, ToSender, WINDOW};
 use super::{Chat, Conversation, chat_at};
@@ -96,7 +97,8 @@ impl Chat {
 
     /// One channel's worth: everything that waits, and what is written while the channel lingers.
     async fn deliver_waiting(&self, conversation: &Conversation) -> Result<(), DeliverError> {
-        let dialled = lane::open(&self.handle, &chat_at(&conversation.peer)).await?;
+        let Some(actor) = self.next_writer(conversation)? else { return Ok(()) };
+        let dialled = lane::open(&self.handle, &actor, &chat_at(&conversation.peer)).await?;
         let (mut to, mut from) = dialled.channel.split();
         let stream = conversation.head.lock().await.stream;
         frame::send(&mut to, &ToReceiver::Hello { stream }).await?;
@@ -105,7 +107,11 @@ impl Chat {
         };
         self.confirm_through(conversation, received).await?;
         loop {
-            self.send_waiting(conversation, &mut to, &mut from).await?;
+            self.send_waiting(conversation, &actor, &mut to, &mut from).await?;
+            if self.next_writer(conversation)?.is_some_and(|next| next != actor) {
+                // What waits now is somebody else's, who has a ticket of their own.
+                return Ok(frame::close(&mut to).await?);
+            }
             let lingered = tokio::select! {
                 woken = tokio::time::timeout(LINGER, conversation.wake.notified()) => woken.is_err(),
                 _ = from.peek() => true,
@@ -116,15 +122,30 @@ impl Chat {
         }
     }
 
-    /// Sends what waits, a window at a time, and waits until it is confirmed.
+    /// On whose behalf the first message that waits is to be delivered.
+    fn next_writer(&self, conversation: &Conversation) -> Result<Option<Actor>, StoreError> {
+        let (_, first) = self.journal.waiting(&conversation.peer)?;
+        first.map(|first| self.journal.writer(&conversation.peer, first)).transpose()
+    }
+
+    /// Sends what waits of one writer's, a window at a time, and waits until it is confirmed.
     async fn send_waiting(
         &self,
         conversation: &Conversation,
+        actor: &Actor,
         to: &mut Sender<AnyWire>,
         from: &mut Receiver<AnyWire>,
     ) -> Result<(), DeliverError> {
         loop {
-            let waiting = self.journal.undelivered(&conversation.peer, 1, WINDOW)?;
+            let mut waiting = self.journal.undelivered(&conversation.peer, 1, WINDOW)?;
+            let mut others = waiting.len();
+            for (at, (number, _)) in waiting.iter().enumerate() {
+                if self.journal.writer(&conversation.peer, *number)? != *actor {
+                    others = at;
+                    break;
+                }
+            }
+            waiting.truncate(others);
             let Some(&(last, _)) = waiting.last() else { return Ok(()) };
             let mut sent = 0;
             for (number, line) in waiting {

@@ -3,7 +3,7 @@
 //! ```text
 //! chat     <peer>             the head: numbers of both directions
 //! chat     <peer> ‖ <number>  a line, sent or received, in the order in which it got here
-//! outbox   <peer> ‖ <number>  nothing: the line is yet to be delivered
+//! outbox   <peer> ‖ <number>  the line is yet to be delivered: nothing, or the person on whose behalf
 //! ```
 //!
 //! A peer is its 32 bytes, a number eight bytes, big-endian, from 1. A line and the head that counts it are one
@@ -15,6 +15,7 @@
 
 use lanyard_protocol::codec;
 use lanyard_protocol::identity::{NodeId, NodeName};
+use lanyard_protocol::people::Actor;
 use lanyard_protocol::record::{Record, Table, Write};
 use lanyard_protocol::time::Timestamp;
 use rand_core::Rng as _;
@@ -29,6 +30,9 @@ use crate::store::{Store, StoreError};
 
 /// The longest encoded head or line.
 const VALUE_MAX: usize = TEXT_MAX + 256;
+
+/// The longest encoded writer: three names.
+const WRITER_MAX: usize = 256;
 
 /// What no conversation counts to. A line with a larger number is damaged, and nothing counts on from it.
 const NUMBER_MAX: u64 = 1 << 62;
@@ -209,17 +213,19 @@ impl Journal {
         Ok(keys)
     }
 
-    /// Stores a line that this node wrote, to be delivered, and gives its number.
+    /// Stores a line that was written here, to be delivered on behalf of `actor`, and gives its number.
     pub(super) async fn append_sent(
         &self,
         peer: &NodeId,
         head: &mut Head,
+        actor: &Actor,
         line: &Line,
     ) -> Result<u64, StoreError> {
         self.settle(peer, head).await?;
         let number = head.next;
         let next = Head { next: number + 1, ..head.clone() };
-        let waiting = Write::set(Table::Outbox, key(peer, number), Vec::new());
+        let writer = if *actor == Actor::Node { Vec::new() } else { codec::encode(actor) };
+        let waiting = Write::set(Table::Outbox, key(peer, number), writer);
         self.append(peer, line, head, next, vec![waiting]).await?;
         Ok(number)
     }
@@ -362,6 +368,15 @@ impl Journal {
             .filter_map(|key| number_of(key))
             .map(|number| Ok((number, self.line(peer, number)?)))
             .collect()
+    }
+
+    /// On whose behalf line `number`, which waits, is to be delivered.
+    pub(super) fn writer(&self, peer: &NodeId, number: u64) -> Result<Actor, StoreError> {
+        match self.store.get(Table::Outbox, &key(peer, number)) {
+            Ok(Some(value)) => Ok(codec::decode::<_, WRITER_MAX>(&value).unwrap_or_default()),
+            Ok(None) | Err(StoreError::Corrupt { .. }) => Ok(Actor::Node),
+            Err(error) => Err(error),
+        }
     }
 
     /// The line `number`, unless it is damaged.
@@ -507,9 +522,9 @@ mod tests {
     async fn a_failed_commit_has_spent_its_number() {
         let (_dir, journal, peer) = journal();
         let mut head = journal.head(&peer).unwrap();
-        assert_eq!(journal.append_sent(&peer, &mut head, &line("a")).await.unwrap(), 1);
-        journal.append_sent(&peer, &mut head, &unstorable()).await.unwrap_err();
-        assert_eq!(journal.append_sent(&peer, &mut head, &line("b")).await.unwrap(), 3);
+        assert_eq!(journal.append_sent(&peer, &mut head, &Actor::Node, &line("a")).await.unwrap(), 1);
+        journal.append_sent(&peer, &mut head, &Actor::Node, &unstorable()).await.unwrap_err();
+        assert_eq!(journal.append_sent(&peer, &mut head, &Actor::Node, &line("b")).await.unwrap(), 3);
         let lines = journal.undelivered(&peer, 1, 10).unwrap();
         assert_eq!(lines, [(1, Some(line("a"))), (3, Some(line("b")))]);
         assert_eq!(journal.head(&peer).unwrap().next, 4);
@@ -522,10 +537,10 @@ mod tests {
         let mut head = journal.head(&peer).unwrap();
         let abandoned = line("a");
         {
-            let mut append = core::pin::pin!(journal.append_sent(&peer, &mut head, &abandoned));
+            let mut append = core::pin::pin!(journal.append_sent(&peer, &mut head, &Actor::Node, &abandoned));
             assert!(futures::poll!(&mut append).is_pending());
         }
-        assert_eq!(journal.append_sent(&peer, &mut head, &line("b")).await.unwrap(), 2);
+        assert_eq!(journal.append_sent(&peer, &mut head, &Actor::Node, &line("b")).await.unwrap(), 2);
         assert_eq!(journal.undelivered(&peer, 1, 10).unwrap().len(), 2);
     }
 
@@ -544,7 +559,7 @@ mod tests {
             assert!(futures::poll!(&mut append).is_pending());
         }
         assert_eq!(head.received(stream), 0, "not known yet");
-        assert_eq!(journal.append_sent(&peer, &mut head, &line("b")).await.unwrap(), 3);
+        assert_eq!(journal.append_sent(&peer, &mut head, &Actor::Node, &line("b")).await.unwrap(), 3);
         assert_eq!((head.received(stream), journal.head(&peer).unwrap().received(stream)), (1, 1));
     }
 
@@ -567,7 +582,7 @@ mod tests {
     async fn counts_on_from_no_number_that_is_none() {
         let (_dir, journal, peer) = journal();
         let mut head = journal.head(&peer).unwrap();
-        assert_eq!(journal.append_sent(&peer, &mut head, &line("a")).await.unwrap(), 1);
+        assert_eq!(journal.append_sent(&peer, &mut head, &Actor::Node, &line("a")).await.unwrap(), 1);
         let last = Write::set(Table::Chat, key(&peer, u64::MAX), Vec::new());
         journal.store.commit(vec![last, Write::erase(Table::Chat, *peer.as_bytes())]).await.unwrap();
         assert_eq!(journal.head(&peer).unwrap().next, 2);
@@ -579,9 +594,10 @@ mod tests {
     async fn what_waits_gives_way_to_nothing() {
         let (_dir, journal, peer) = journal_of_a_kibibyte();
         let mut head = journal.head(&peer).unwrap();
-        let delivered = journal.append_sent(&peer, &mut head, &line("delivered")).await.unwrap();
+        let delivered =
+            journal.append_sent(&peer, &mut head, &Actor::Node, &line("delivered")).await.unwrap();
         journal.delivered(&peer, &[delivered]).await.unwrap();
-        let waiting = journal.append_sent(&peer, &mut head, &line("waiting")).await.unwrap();
+        let waiting = journal.append_sent(&peer, &mut head, &Actor::Node, &line("waiting")).await.unwrap();
         for number in 1..=10 {
             let received = Line { direction: Direction::Received, ..line("received") };
             journal.append_received(&peer, &mut head, StreamId([7; 16]), number, &received).await.unwrap();

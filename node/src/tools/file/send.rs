@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use lanyard_protocol::control::{Code, Failure, PeerRef, SendFile, ServiceRef, TransferEvent};
 use lanyard_protocol::identity::NodeName;
+use lanyard_protocol::people::Actor;
 use rand_core::Rng as _;
 use tokio::sync::mpsc;
 
@@ -43,22 +44,22 @@ struct Source {
 }
 
 impl Files {
-    /// Sends a file, and tells how it goes; the last event is `Done` or `Failed`. Dropping the receiver stops it.
+    /// Sends a file on behalf of `actor`, and tells how it goes; the last event is `Done` or `Failed`. Dropping the receiver stops it.
     #[must_use]
-    pub fn send(self: &Arc<Self>, request: SendFile) -> mpsc::Receiver<TransferEvent> {
+    pub fn send(self: &Arc<Self>, actor: Actor, request: SendFile) -> mpsc::Receiver<TransferEvent> {
         let (events, watched) = mpsc::channel(EVENTS);
         let files = Arc::clone(self);
         self.tasks.spawn(async move {
-            files.tasks.until_stopping(files.send_watched(request, events)).await;
+            files.tasks.until_stopping(files.send_watched(actor, request, events)).await;
         });
         watched
     }
 
-    async fn send_watched(&self, request: SendFile, events: mpsc::Sender<TransferEvent>) {
+    async fn send_watched(&self, actor: Actor, request: SendFile, events: mpsc::Sender<TransferEvent>) {
         tokio::select! {
             // Whoever asked went away: the channel is cut, and the receiver keeps nothing.
             () = events.closed() => {}
-            result = self.send_file(request, &events) => {
+            result = self.send_file(&actor, request, &events) => {
                 if let Err(failure) = result {
                     let _ = events.send(TransferEvent::Failed(failure)).await;
                 }
@@ -68,6 +69,7 @@ impl Files {
 
     async fn send_file(
         &self,
+        actor: &Actor,
         request: SendFile,
         events: &mpsc::Sender<TransferEvent>,
     ) -> Result<(), Failure> {
@@ -75,7 +77,7 @@ impl Files {
         let opened = tokio::task::spawn_blocking(move || Source::open(&path, name)).await;
         let source = opened.map_err(|error| stopped(&error))??;
         let at = ServiceRef { service: service(), peer: peer.clone() };
-        let dialled = lane::open(&self.handle, &at).await?;
+        let dialled = lane::open(&self.handle, actor, &at).await?;
         let (mut to, from) = dialled.channel.split();
         let mut replies = Replies { from, peer: peer.clone() };
         let (name, size) = (source.name.to_string(), source.size);

@@ -6,13 +6,13 @@ use core::ops::Range;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::OnlineCheck;
 use super::who::{Kind, Subject, Who};
 use crate::control::ServiceRef;
-use crate::identity::{NameError, NodeName, ServiceName};
+use crate::identity::{NameError, NodeName, ServiceName, UserRole};
 
 /// The longest file: what a record of the store holds.
 pub const FILE_MAX: usize = 64 * 1024;
@@ -52,17 +52,41 @@ pub enum PolicyError {
 }
 
 /// What a role may do at all: a closed list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub(super) enum Privilege {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Privilege {
     /// To use the services that grants name.
     #[serde(rename = "service.use")]
     UseServices,
+    /// To change the network's policy, from any node.
+    #[serde(rename = "policy.change")]
+    ChangePolicy,
+    /// To add, change and remove users, and to give and take the roles that have no privilege of which the giver has
+    /// none.
+    #[serde(rename = "user.manage")]
+    ManageUsers,
+}
+
+impl Privilege {
+    /// Every privilege.
+    pub const ALL: [Self; 3] = [Self::UseServices, Self::ChangePolicy, Self::ManageUsers];
+
+    /// What it allows, in a few words.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::UseServices => "use the services that grants name",
+            Self::ChangePolicy => "change the network's policy",
+            Self::ManageUsers => "add and change users, and give them roles",
+        }
+    }
 }
 
 impl fmt::Display for Privilege {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UseServices => f.write_str("service.use"),
+            Self::ChangePolicy => f.write_str("policy.change"),
+            Self::ManageUsers => f.write_str("user.manage"),
         }
     }
 }
@@ -74,7 +98,7 @@ pub(super) struct File {
     #[expect(dead_code, reason = "there is one version, and it is checked by being read")]
     version: Version,
     #[serde(default)]
-    pub(super) roles: BTreeMap<RoleName, Vec<Privilege>>,
+    pub(super) roles: BTreeMap<UserRole, Vec<Privilege>>,
     #[serde(default, rename = "grant")]
     pub(super) grants: Vec<Spanned<Grant>>,
     #[serde(default)]
@@ -95,26 +119,6 @@ impl TryFrom<i64> for Version {
         } else {
             Err(format!("version {version} of the grammar; this node reads 1"))
         }
-    }
-}
-
-/// A role's name: a label, as in `cashier`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(try_from = "String")]
-pub(super) struct RoleName(String);
-
-impl Borrow<str> for RoleName {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for RoleName {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let who = format!("role:{text}").parse::<Who>();
-        who.map(|_| Self(text)).map_err(|error| error.to_string())
     }
 }
 

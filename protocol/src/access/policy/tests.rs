@@ -133,7 +133,7 @@ fn a_mistake_is_refused_with_its_line_and_what_is_allowed() {
         ("version = 2\n".to_owned(), 1, "this node reads 1"),
         ("version = 1\nversions = 2\n".to_owned(), 2, "expected one of `version`, `roles`, `grant`, `tests`"),
         ("version = 1\n[roles\n".to_owned(), 2, "]"),
-        ("version = 1\n[roles]\nchief = [\"service.own\"]\n".to_owned(), 3, "expected `service.use`"),
+        ("version = 1\n[roles]\nchief = [\"service.own\"]\n".to_owned(), 3, "expected one of `service.use`"),
         ("version = 1\n[roles]\nChief = []\n".to_owned(), 3, "a-z, 0-9"),
         (grant(&format!("{good}until = 3\n")), 7, "expected one of `to`, `service`, `limits`"),
         (grant(&format!("{good}limits = {{ max = 3 }}\n")), 7, "`max_ticket`"),

@@ -5,6 +5,7 @@ use core::str::FromStr;
 
 use crate::certificate::VerifiedCertificate;
 use crate::identity::NodeName;
+use crate::people::VerifiedAssertion;
 
 /// What stands for every node with a certificate.
 const MEMBER: &str = "member";
@@ -149,6 +150,17 @@ impl Subject {
                 Who::new(Kind::Role, MEMBER),
             ],
         }
+    }
+
+    /// Somebody who has logged in at the node with this certificate; without an assertion, the node.
+    #[must_use]
+    pub fn of_user(certificate: &VerifiedCertificate, user: Option<&VerifiedAssertion>) -> Self {
+        let Some(user) = user else { return Self::of(certificate) };
+        let assertion = user.assertion();
+        let mut said = Self::of(certificate).said;
+        said.push(Who::new(Kind::User, user.principal().user_text()));
+        said.extend(assertion.roles.iter().map(|role| Who::new(Kind::Role, role)));
+        Self::new(said)
     }
 
     /// Everything that is said of them, in order.

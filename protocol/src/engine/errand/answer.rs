@@ -60,6 +60,12 @@ impl Engine {
             ) => {
                 self.given_up(number);
             }
+            (Step::Asked(_, Asking::LogIn), Response::Assertion(assertion)) => {
+                self.vouched(number, *assertion, now);
+            }
+            (Step::Asked(_, Asking::Manage), Response::Managed(managed)) => {
+                self.managed(number, managed, now);
+            }
             (_, Response::Reject(reject)) => self.fail(number, reject.failure(), now),
             _ => self.fail(number, Reject::Invalid.failure(), now),
         }

@@ -2,29 +2,28 @@
 
 use std::sync::Arc;
 
-use super::{Origin, Want};
+use super::{Origin, Want, Wish};
 use crate::control::{Answer, Code, Failure};
+use crate::engine::tickets::Place;
 use crate::engine::{ChannelGrant, Engine, Output, load};
-use crate::identity::{NodeId, ServiceName};
+use crate::identity::NodeId;
 use crate::ticket::{self, HeldTicket, TicketRequest};
 use crate::time::Timestamp;
 
 impl Engine {
-    pub(super) fn ticket_request(&mut self, service: ServiceName) -> Option<TicketRequest> {
+    /// The question for a ticket, on behalf of somebody whose log-in is good.
+    pub(super) fn ticket_request(&mut self, wish: &Wish) -> Option<TicketRequest> {
         let certificate = self.membership.member.as_ref()?.certificate.digest();
+        let assertion = self.user_of(&wish.actor).ok()?.map(|user| Box::new(user.signed().clone()));
         let mut nonce = [0; 32];
         self.rng.fill_bytes(&mut nonce);
-        Some(TicketRequest { nonce, service, certificate })
+        Some(TicketRequest { nonce, service: wish.service.clone(), certificate, assertion })
     }
 
-    pub(super) fn held(
-        &self,
-        node: NodeId,
-        service: &ServiceName,
-        now: Timestamp,
-    ) -> Option<Arc<HeldTicket>> {
-        let held = self.tickets.held.get(&(node, service.clone())).filter(|held| held.usable(now));
-        held.filter(|_| self.is_granted(service, node)).cloned()
+    pub(super) fn held(&self, node: NodeId, wish: &Wish, now: Timestamp) -> Option<Arc<HeldTicket>> {
+        let place = wish.at(node);
+        let held = self.tickets.held.get(&place).filter(|held| held.usable(now));
+        held.filter(|_| self.is_granted(&place)).cloned()
     }
 
     pub(super) fn granted(
@@ -42,7 +41,7 @@ impl Engine {
         match ticket::accept(grant, request, &provider, &self.keys, now) {
             Ok(held) => {
                 let held = Arc::new(held);
-                self.tickets.held.insert((node, request.service.clone()), Arc::clone(&held));
+                self.tickets.held.insert(Place::of(&held), Arc::clone(&held));
                 self.deliver_durably(number, held, now);
             }
             Err(error) => {
@@ -61,7 +60,7 @@ impl Engine {
         let write = load::keep_ticket(&held);
         self.deliver(number, held, now);
         let then = self.wires.outputs.split_off(before).into();
-        self.persist(vec![write], then);
+        self.persist(write.into_iter().collect(), then);
     }
 
     /// Ends an errand that was for a ticket.

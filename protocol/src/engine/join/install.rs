@@ -40,7 +40,7 @@ impl Engine {
     /// revoked there.
     fn forget_network(&mut self) -> Vec<Write> {
         let tickets: Vec<_> = core::mem::take(&mut self.tickets.held).into_keys().collect();
-        let mut writes: Vec<Write> = tickets.iter().map(load::erase_ticket).collect();
+        let mut writes: Vec<Write> = tickets.iter().filter_map(load::erase_ticket).collect();
         if let Some(member) = &self.membership.member {
             let kept = member.revocations.to_writes().into_iter();
             writes.extend(kept.map(|write| Write::erase(write.table, write.key)));

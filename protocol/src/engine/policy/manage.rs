@@ -1,10 +1,16 @@
 //! What the users of this host ask about the policy, and how the authority's owner changes it.
 
-use crate::access::{FailedTest, Policy, PublishedPolicy, Subject};
-use crate::control::{Answer, Code, DecisionName, ExplainPolicy, Explained, Failure, PolicyShown};
+use crate::access::{FailedTest, Notices, Policy, PublishedPolicy, Subject};
+use crate::control::{
+    Answer, ApplyPolicy, Caller, Code, DecisionName, ExplainPolicy, Explained, Failure, PolicyShown,
+};
+use crate::engine::admission::not_authority;
 use crate::engine::commands::not_a_member;
+use crate::engine::people::What;
 use crate::engine::{CommandId, Engine, Output};
 use crate::identity::NodeName;
+use crate::reject::Reject;
+use crate::time::Timestamp;
 
 /// By how much an authority that was put back from an older copy goes on: beyond every version that it may have signed
 /// since that copy was made, so that what its owner decides now is not taken for older than those.
@@ -24,9 +30,21 @@ impl Engine {
         self.answer(command, result.map(Answer::Explained));
     }
 
-    /// The authority's owner changes who may do what.
-    pub(in crate::engine) fn apply_policy(&mut self, command: CommandId, text: &str) {
-        match self.sign_policy(text) {
+    /// A local user changes who may do what: on the authority whoever runs it, and anywhere who has the privilege.
+    pub(in crate::engine) fn apply_policy(
+        &mut self,
+        command: CommandId,
+        caller: Caller,
+        apply: &ApplyPolicy,
+        now: Timestamp,
+    ) {
+        if self.membership.member.is_some() && self.membership.authority.is_none() {
+            let text = apply.text.clone();
+            self.manage_at_authority(command, caller, What::Policy { text, base: None }, now);
+            return;
+        }
+        let applied = self.may_apply_policy(caller).and_then(|()| self.next_policy(&apply.text));
+        match applied {
             Ok(Some(published)) => {
                 let answer = Output::Answer { to: command, result: Ok(shown(published.policy())) };
                 self.persist_policy(published, vec![answer]);
@@ -37,29 +55,38 @@ impl Engine {
     }
 
     /// The policy with this text as a new version, unless it is the present one.
-    fn sign_policy(&mut self, text: &str) -> Result<Option<PublishedPolicy>, Failure> {
+    pub(in crate::engine) fn next_policy(&mut self, text: &str) -> Result<Option<PublishedPolicy>, Failure> {
         let member = self.membership.member.as_ref().ok_or_else(not_a_member)?;
-        let Some(authority) = &self.membership.authority else {
-            return Err(Failure::new(
-                Code::Denied,
-                "this node is not the authority, so it cannot change who may do what",
-                "run `lanyard policy apply` on the authority",
-            ));
-        };
-        let last = self.policies.last_signed().max(member.policy.epoch());
-        if last > 0 && last == member.policy.epoch() && member.policy.text() == text {
+        let last = self.policies.last_signed();
+        if last > 0 && last <= member.policy.epoch() && member.policy.text() == text {
             return Ok(None);
         }
+        let notices = self.policies.notices();
+        self.sign_policy(text, notices).map(Some)
+    }
+
+    /// Signs a new version.
+    pub(in crate::engine) fn sign_policy(
+        &mut self,
+        text: &str,
+        notices: Notices,
+    ) -> Result<PublishedPolicy, Failure> {
+        let member = self.membership.member.as_ref().ok_or_else(not_a_member)?;
+        let authority = self.membership.authority.as_ref().ok_or_else(not_authority)?;
+        if self.policies.is_unwritten() {
+            return Err(Reject::Busy.failure());
+        }
+        let last = self.policies.last_signed().max(member.policy.epoch());
         let step = if self.local.restored.is_some() { RESTORED_STEP } else { 1 };
         let epoch = last.saturating_add(step);
-        let published = authority.sign_policy(text, epoch).map_err(|error| {
+        let published = authority.sign_policy(text, notices, epoch).map_err(|error| {
             Failure::new(Code::Failed, error.to_string(), "mend it there; nothing was changed")
         })?;
         if let Some(failed) = published.policy().failed_tests().first() {
             return Err(test_failed(failed));
         }
         self.policies.was_signed(epoch);
-        Ok(Some(published))
+        Ok(published)
     }
 }
 

@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::access::{Assembly, PARTS_MAX, PolicyPart, PublishedPolicy, SignedPolicyError};
+use crate::access::{Assembly, Notices, PARTS_MAX, PolicyPart, PublishedPolicy, SignedPolicyError};
 use crate::certificate::TrustAnchor;
 use crate::engine::revocation::{FAN_OUT, TRIES};
-use crate::engine::{Engine, InboundId, Output, RequestId, Sent, load};
-use crate::identity::{NodeId, ServiceName};
+use crate::engine::tickets::Place;
+use crate::engine::{Engine, InboundId, Output, RequestId, Sent};
+use crate::identity::NodeId;
 use crate::message::{self, PolicyTaken, Request, Response};
 use crate::record::Write;
 use crate::reject::Reject;
@@ -27,8 +28,10 @@ pub(in crate::engine) struct Policies {
     pushing: BTreeMap<NodeId, Pushing>,
     /// A later policy, as far as it is here.
     assembly: Option<Assembly>,
-    /// The last version that this authority has signed, though it may not be durable yet.
+    /// The last version that this authority has signed.
     signed: u64,
+    /// Whether it is on its way to the disk: until then no other is signed, which would have to build on it.
+    unwritten: bool,
 }
 
 /// A part on its way.
@@ -50,9 +53,25 @@ impl Policies {
         self.signed
     }
 
-    /// This authority has signed a version.
+    /// This authority has signed a version, which is to be written.
     pub(in crate::engine) fn was_signed(&mut self, epoch: u64) {
         self.signed = self.signed.max(epoch);
+        self.unwritten = true;
+    }
+
+    /// It is written, or could not be.
+    pub(in crate::engine) fn was_written(&mut self) {
+        self.unwritten = false;
+    }
+
+    /// Whether a version is on its way to the disk.
+    pub(in crate::engine) const fn is_unwritten(&self) -> bool {
+        self.unwritten
+    }
+
+    /// Which users have changed of late.
+    pub(in crate::engine) fn notices(&self) -> Notices {
+        self.published.as_ref().map(|published| (**published.notices()).clone()).unwrap_or_default()
     }
 
     /// A peer has gone.
@@ -69,7 +88,7 @@ impl Policies {
     ) -> Result<Option<PublishedPolicy>, SignedPolicyError> {
         let PolicyPart { policy, number, bytes } = part;
         if self.assembly.as_ref().is_none_or(|assembly| *assembly.signed() != policy) {
-            let fresh = Assembly::new(policy, anchor)?;
+            let fresh = Assembly::new(policy, anchor, self.published.as_ref())?;
             let epoch = |assembly: &Assembly| assembly.signed().head.epoch;
             if self.assembly.as_ref().is_some_and(|assembly| epoch(assembly) >= epoch(&fresh)) {
                 return Ok(None);
@@ -79,14 +98,14 @@ impl Policies {
         let Some(assembly) = &mut self.assembly else { return Ok(None) };
         assembly.add(number, bytes)?;
         match self.assembly.take_if(|assembly| assembly.wants().is_none()) {
-            Some(whole) => whole.finish().map(Some),
+            Some(whole) => whole.finish(self.published.as_ref().map(PublishedPolicy::policy)).map(Some),
             None => Ok(None),
         }
     }
 }
 
 impl Engine {
-    fn policy_epoch(&self) -> u64 {
+    pub(in crate::engine) fn policy_epoch(&self) -> u64 {
         self.membership.member.as_ref().map_or(0, |member| member.policy.epoch())
     }
 
@@ -98,10 +117,12 @@ impl Engine {
         }
     }
 
-    /// Tells a peer the policy from its beginning, unless a part is on its way: the answer to that one brings the next.
+    /// Tells a peer the last part of the policy, unless a part is on its way: that is what changes most often, and the
+    /// answer says which part it needs next.
     fn push_policy(&mut self, peer: NodeId) {
-        if !self.policies.pushing.contains_key(&peer) {
-            self.push_part(peer, 0, PARTS_MAX + TRIES as usize);
+        let last = self.policies.published.as_ref().map(|published| published.parts().saturating_sub(1));
+        if let Some(last) = last.filter(|_| !self.policies.pushing.contains_key(&peer)) {
+            self.push_part(peer, last, PARTS_MAX + TRIES as usize);
         }
     }
 
@@ -193,12 +214,14 @@ impl Engine {
         }
     }
 
-    /// From now on goes by `published`, and tells others. What tickets are given up for it, the writes say.
+    /// From now on goes by `published`, and tells others. What tickets are given up for it, the writes say; log-ins that
+    /// it ends or makes out of date are renewed.
     fn go_by_policy(&mut self, published: PublishedPolicy, now: Timestamp) -> Vec<Write> {
         let Some(member) = &self.membership.member else { return Vec::new() };
-        let policy = published.policy().clone();
-        self.membership.member = Some(Arc::new(Member { policy, ..(**member).clone() }));
+        let (policy, notices) = (published.policy().clone(), Arc::clone(published.notices()));
+        self.membership.member = Some(Arc::new(Member { policy, notices, ..(**member).clone() }));
         self.policies.published = Some(published);
+        self.review_log_ins(now);
         let writes = self.give_up_what_is_not_granted(now);
         self.publish();
         self.spread_policy(now);
@@ -207,15 +230,9 @@ impl Engine {
 
     /// Tickets for what policy no longer grants are shown no more, and their channels end on this side too.
     fn give_up_what_is_not_granted(&mut self, now: Timestamp) -> Vec<Write> {
-        let held: Vec<(NodeId, ServiceName)> = self.tickets.held.keys().cloned().collect();
-        let over = held.into_iter().filter(|(provider, service)| !self.is_granted(service, *provider));
-        let over: Vec<_> = over.collect();
-        for place in &over {
-            if let Some(held) = self.tickets.held.remove(place) {
-                self.tickets.give_up(&held, now);
-            }
-        }
-        over.iter().map(load::erase_ticket).collect()
+        let held: Vec<Place> = self.tickets.held.keys().cloned().collect();
+        let over: Vec<Place> = held.into_iter().filter(|place| !self.is_granted(place)).collect();
+        over.iter().filter_map(|place| self.tickets.give_up_at(place, now)).collect()
     }
 
     /// Tells others what is new: the authority everyone, a member a few of those who have not said that they know.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{Authority, AuthorityError, EnrolmentRecord, decode};
-use crate::access::{PolicyError, PublishedPolicy};
+use crate::access::{Notices, PolicyError, PublishedPolicy};
 use crate::certificate::VerifiedCertificate;
 use crate::codec;
 use crate::identity::{NodeId, NodeName, SealingPublicKey};
@@ -170,12 +170,18 @@ impl Authority {
         self.enrolments.live(now)
     }
 
-    /// The CA key's word that `text` is the network's policy, as version `epoch`.
+    /// The CA key's word that `text` is the network's policy, with `notices` of users who have changed of late, as
+    /// version `epoch`.
     ///
     /// # Errors
     /// [`PolicyError`]
-    pub fn sign_policy(&self, text: &str, epoch: u64) -> Result<PublishedPolicy, PolicyError> {
-        PublishedPolicy::sign(&self.key, &self.anchor, text, epoch)
+    pub fn sign_policy(
+        &self,
+        text: &str,
+        notices: Notices,
+        epoch: u64,
+    ) -> Result<PublishedPolicy, PolicyError> {
+        PublishedPolicy::sign(&self.key, &self.anchor, (text, notices), epoch)
     }
 
     fn issuer(&self) -> Issuer<'_> {

@@ -1,0 +1,420 @@
+//! Somebody logs in at this node, and out.
+
+use std::sync::Arc;
+
+use super::{FAMILIAR_MAX, LOG_INS_MAX, LOG_INS_OF_ONE, LogIn};
+use crate::control::{self, Answer, Caller, Code, Failure, Password};
+use crate::engine::commands::not_a_member;
+use crate::engine::errand::{Origin, Target, Want};
+use crate::engine::invite::Stretching;
+use crate::engine::{CommandId, Engine, InboundId};
+use crate::identity::{NodeId, PersonName, Secret, UserName};
+use crate::message::Response;
+use crate::people::{
+    Actor, Home, LogInRequest, Principal, Proof, SealedPassword, Seat, SignedAssertion, UserRef,
+};
+use crate::reject::Reject;
+use crate::time::Timestamp;
+
+/// Passwords that an authority checks at the same time, and of them those from one node.
+const CHECKING_MAX: usize = 64;
+const CHECKING_OF_ONE: usize = 4;
+
+/// Somebody whom the authority is asked about.
+pub(in crate::engine) struct LoggingIn {
+    pub(super) principal: Principal,
+    pub(super) known: Known,
+}
+
+/// How somebody is known who logs in.
+pub(super) enum Known {
+    /// By a password, at this seat.
+    Password(Password, Seat),
+    /// By being logged in already.
+    Assertion(Box<SignedAssertion>),
+}
+
+/// A password that is being stretched to see whether it is the right one.
+pub(in crate::engine) struct Checking {
+    principal: Principal,
+    to: To,
+    began: Timestamp,
+}
+
+/// Who waits for it.
+#[derive(Clone, Copy)]
+enum To {
+    /// Somebody at this node.
+    Seat(CommandId, Seat),
+    /// Another node.
+    Node(InboundId, NodeId),
+}
+
+impl Engine {
+    /// A local user logs in.
+    pub(in crate::engine) fn log_in(
+        &mut self,
+        command: CommandId,
+        caller: Caller,
+        log_in: control::LogIn,
+        now: Timestamp,
+    ) {
+        let seat = caller.seat();
+        let principal = match self.may_log_in(seat, &log_in, now) {
+            Ok(principal) => principal,
+            Err(failure) => {
+                self.answer(command, Err(failure));
+                return;
+            }
+        };
+        let here = principal.home != Home::Network || self.membership.authority.is_some();
+        let password = log_in.password;
+        if here {
+            self.check_password(principal, &password.secret(), To::Seat(command, seat), now);
+            return;
+        }
+        let Some(home) = self.membership.home else { return };
+        let want = Want::LogIn(Arc::new(LoggingIn { principal, known: Known::Password(password, seat) }));
+        self.begin(Origin::Command(command), Target::Node(home), want, now);
+    }
+
+    /// Who it is that wants to log in, unless that is nobody, or somebody has guessed too often from there. Charges a
+    /// guess.
+    fn may_log_in(
+        &mut self,
+        seat: Seat,
+        log_in: &control::LogIn,
+        now: Timestamp,
+    ) -> Result<Principal, Failure> {
+        let member = self.active_member().ok_or_else(not_a_member)?;
+        let UserRef { user, home } = log_in.user.parse().map_err(|error: crate::identity::NameError| {
+            let remedy = "user names are lower case: `ana` of the network, `ana%NODE` of a node's own";
+            Failure::new(Code::Usage, error.to_string(), remedy)
+        })?;
+        let own = member.certificate.name();
+        if let Home::Node(node) = &home
+            && node != own
+        {
+            let message = format!("{} is a user of {node}'s own, and this node is {own}", log_in.user);
+            return Err(Failure::new(Code::Usage, message, format!("log in at {node}")));
+        }
+        let others = self.people.log_ins.keys().filter(|other| **other != seat);
+        let (all, of_one) = (others.clone().count(), others.filter(|other| other.uid == seat.uid).count());
+        if all >= LOG_INS_MAX || of_one >= LOG_INS_OF_ONE {
+            let remedy = "log out somewhere else: `lanyard logout`";
+            return Err(Failure::new(Code::Failed, "too many people are logged in at this node", remedy));
+        }
+        self.people.guesses_here.charge(&seat.uid, now).map_err(|wait| {
+            let minutes = wait.as_secs().div_ceil(60);
+            let message = "too many wrong passwords were given by this user of the machine";
+            Failure::new(Code::Denied, message, format!("wait {minutes} min, then try again"))
+        })?;
+        let person = log_in.person.clone().unwrap_or_else(|| user.clone().into());
+        Ok(Principal { user, home, person })
+    }
+
+    /// Begins to check a password; the answer takes as long if there is no such user.
+    fn check_password(&mut self, principal: Principal, password: &[u8], to: To, now: Timestamp) {
+        let directory = match principal.home {
+            Home::Network => &self.people.network,
+            Home::Node(_) => &self.people.local,
+        };
+        let salt = directory.salt(&principal.user, &principal.person);
+        let checking = Checking { principal, to, began: now };
+        self.stretch_bytes(password, salt, Stretching::LogIn(Box::new(checking)));
+    }
+
+    /// A password has been stretched.
+    pub(in crate::engine) fn password_checked(&mut self, checking: Checking, guess: &Secret, now: Timestamp) {
+        let Checking { principal, to, began } = checking;
+        let directory = match principal.home {
+            Home::Network => &self.people.network,
+            Home::Node(_) => &self.people.local,
+        };
+        let right = directory.is_right(&principal.user, &principal.person, guess);
+        let vouched = if right { self.vouch(to.node(), principal.clone(), began, now) } else { None };
+        match (to, vouched) {
+            (To::Seat(command, seat), Some(assertion)) => {
+                self.logged_in(command, seat, &principal, assertion, now);
+            }
+            (To::Seat(command, _), None) => self.answer(command, Err(Reject::Credentials.failure())),
+            (To::Node(inbound, node), Some(assertion)) => {
+                self.people.guesses_of_nodes.refund(&node);
+                self.people.recognise(&principal, node);
+                self.respond(inbound, &Response::Assertion(Box::new(assertion)));
+            }
+            (To::Node(inbound, _), None) => {
+                self.respond(inbound, &Response::Reject(Reject::Credentials));
+            }
+        }
+    }
+
+    /// The authority, or this node itself, has vouched for somebody at a seat here.
+    fn logged_in(
+        &mut self,
+        command: CommandId,
+        seat: Seat,
+        principal: &Principal,
+        assertion: SignedAssertion,
+        now: Timestamp,
+    ) {
+        let Some(member) = self.membership.member.clone() else { return };
+        let verified = assertion.verify(&member, &member.certificate, now);
+        let result = match verified {
+            Ok(assertion) if assertion.principal() == principal => {
+                self.people.guesses_here.refund(&seat.uid);
+                self.end_log_in(seat, now);
+                self.people.log_ins.insert(seat, LogIn { assertion, renewing: false });
+                Ok(Answer::WhoAmI(self.shown(Caller::Other(seat))))
+            }
+            Ok(_) => Err(Reject::Invalid.failure()),
+            Err(error) => Err(Failure::new(
+                Code::Failed,
+                format!("what the authority says of the log-in does not hold: {error}"),
+                "set this host's clock right, then try again",
+            )),
+        };
+        self.answer(command, result);
+    }
+
+    /// A local user logs out.
+    pub(in crate::engine) fn log_out(&mut self, command: CommandId, caller: Caller, now: Timestamp) {
+        self.end_log_in(caller.seat(), now);
+        self.who_am_i(command, caller);
+    }
+
+    /// Whatever was opened by the log-in at a seat ends, unless the same person is logged in at another.
+    fn end_log_in(&mut self, seat: Seat, now: Timestamp) {
+        let Some(log_in) = self.people.log_ins.remove(&seat) else { return };
+        let principal = log_in.assertion.principal();
+        if self.people.of(principal).is_none() {
+            self.give_up_tickets_of(&Actor::Person(principal.clone()), now);
+        }
+    }
+
+    /// Log-ins whose time is over end.
+    pub(in crate::engine) fn end_log_ins(&mut self, now: Timestamp) {
+        let over = |log_in: &LogIn| log_in.assertion.assertion().expires <= now;
+        let ended = self.people.log_ins.iter().filter(|(_, log_in)| over(log_in));
+        for seat in ended.map(|(seat, _)| *seat).collect::<Vec<Seat>>() {
+            self.end_log_in(seat, now);
+        }
+    }
+
+    /// The authority has said that users have changed: those of them who are logged in here are renewed, and until then
+    /// those from whom something was taken use nothing.
+    pub(in crate::engine) fn review_log_ins(&mut self, now: Timestamp) {
+        let Some(member) = self.membership.member.clone() else { return };
+        let outdated = |log_in: &LogIn| {
+            let assertion = log_in.assertion.assertion();
+            !log_in.renewing && (member.notices.outdate(assertion) || !log_in.assertion.stands(&member))
+        };
+        let seats: Vec<Seat> = self
+            .people
+            .log_ins
+            .iter()
+            .filter(|(_, log_in)| outdated(log_in))
+            .map(|(seat, _)| *seat)
+            .collect();
+        for seat in seats {
+            let Some(log_in) = self.people.log_ins.get_mut(&seat) else { continue };
+            log_in.renewing = true;
+            let (principal, shown) =
+                (log_in.assertion.principal().clone(), Box::new(log_in.assertion.signed().clone()));
+            if !log_in.assertion.stands(&member) {
+                self.give_up_tickets_of(&Actor::Person(principal.clone()), now);
+            }
+            self.renew_log_in(principal, shown, now);
+        }
+    }
+
+    fn renew_log_in(&mut self, principal: Principal, shown: Box<SignedAssertion>, now: Timestamp) {
+        if self.membership.authority.is_some() {
+            let own = self.node_id();
+            match self.vouch_again(own, &shown, now) {
+                Some(assertion) => self.log_in_renewed(&principal, &assertion, now),
+                None => self.end_log_ins_of(&principal, now),
+            }
+        } else if let Some(home) = self.membership.home {
+            let want = Want::LogIn(Arc::new(LoggingIn { principal, known: Known::Assertion(shown) }));
+            self.begin(Origin::Own, Target::Node(home), want, now);
+        }
+    }
+
+    /// What the authority says now of somebody who is logged in here.
+    fn log_in_renewed(&mut self, principal: &Principal, assertion: &SignedAssertion, now: Timestamp) {
+        let Some(member) = self.membership.member.clone() else { return };
+        let verified = assertion.clone().verify(&member, &member.certificate, now);
+        let Ok(verified) = verified else { return };
+        let log_ins = self.people.log_ins.values_mut();
+        for log_in in log_ins.filter(|log_in| log_in.assertion.principal() == principal) {
+            *log_in = LogIn { assertion: verified.clone(), renewing: false };
+        }
+        // What was learnt while the question was on its way.
+        self.review_log_ins(now);
+    }
+
+    /// The authority could not be asked about a log-in, or has said no.
+    pub(in crate::engine) fn not_renewed(&mut self, log_in: &LoggingIn, failure: &Failure, now: Timestamp) {
+        if failure.code == Code::Denied {
+            self.end_log_ins_of(&log_in.principal, now);
+            return;
+        }
+        let log_ins = self.people.log_ins.values_mut();
+        for same in log_ins.filter(|same| *same.assertion.principal() == log_in.principal) {
+            same.renewing = false;
+        }
+    }
+
+    fn end_log_ins_of(&mut self, principal: &Principal, now: Timestamp) {
+        self.end_log_ins_where(|log_in| log_in == principal, now);
+    }
+
+    /// A user of this node's own was removed, or has another password.
+    pub(super) fn end_local_log_ins(&mut self, user: &UserName, now: Timestamp) {
+        self.end_log_ins_where(|log_in| log_in.home != Home::Network && log_in.user == *user, now);
+    }
+
+    fn end_log_ins_where(&mut self, ends: impl Fn(&Principal) -> bool, now: Timestamp) {
+        let ended = self.people.log_ins.iter().filter(|(_, log_in)| ends(log_in.assertion.principal()));
+        for seat in ended.map(|(seat, _)| *seat).collect::<Vec<Seat>>() {
+            self.end_log_in(seat, now);
+        }
+    }
+
+    /// The question to the authority about somebody here.
+    pub(in crate::engine) fn log_in_request(
+        &mut self,
+        log_in: &LoggingIn,
+        authority: NodeId,
+        now: Timestamp,
+    ) -> Result<LogInRequest, Failure> {
+        let Principal { user, person, .. } = log_in.principal.clone();
+        let proof = match &log_in.known {
+            Known::Password(password, _) => {
+                let sealed = self.seal_password(authority, (&user, &person), password, now)?;
+                Proof::Password(sealed)
+            }
+            Known::Assertion(shown) => Proof::Assertion(shown.clone()),
+        };
+        Ok(LogInRequest { user, person, proof })
+    }
+
+    /// A password for the authority's eyes alone.
+    pub(super) fn seal_password(
+        &mut self,
+        authority: NodeId,
+        whose: (&UserName, &PersonName),
+        password: &Password,
+        now: Timestamp,
+    ) -> Result<SealedPassword, Failure> {
+        let lost =
+            || Failure::new(Code::Unreachable, "the authority has gone away", "try again when it is back");
+        let peer = self.peers.member(authority, now).ok_or_else(lost)?;
+        let key = *peer.certificate().sealing_key();
+        let own = self.node_id();
+        let sealed = SealedPassword::seal(
+            (own, (authority, &key)),
+            whose,
+            password.as_str().as_bytes(),
+            &mut *self.rng,
+        );
+        sealed.map_err(|error| Failure::new(Code::Usage, error.to_string(), "choose a shorter password"))
+    }
+
+    /// The authority's word on somebody, to an errand that asked for it.
+    pub(in crate::engine) fn vouched(&mut self, number: u64, assertion: SignedAssertion, now: Timestamp) {
+        let Some((origin, Want::LogIn(asked))) = self.take_errand(number) else { return };
+        match (origin, &asked.known) {
+            (Origin::Command(command), Known::Password(_, seat)) => {
+                self.logged_in(command, *seat, &asked.principal, assertion, now);
+            }
+            _ => self.log_in_renewed(&asked.principal, &assertion, now),
+        }
+    }
+
+    /// A log-in came to nothing. That the authority could not be asked was no guess.
+    pub(in crate::engine) fn not_logged_in(&mut self, log_in: &LoggingIn, failure: &Failure) {
+        if let (Known::Password(_, seat), true) = (&log_in.known, failure.code != Code::Denied) {
+            self.people.guesses_here.refund(&seat.uid);
+        }
+    }
+
+    /// A member asks the authority about somebody there.
+    pub(in crate::engine) fn log_in_requested(
+        &mut self,
+        from: NodeId,
+        inbound: InboundId,
+        request: LogInRequest,
+        now: Timestamp,
+    ) {
+        if self.membership.authority.is_none() {
+            self.respond(inbound, &Response::Reject(Reject::NotAuthority));
+            return;
+        }
+        let LogInRequest { user, person, proof } = request;
+        let principal = Principal { user, home: Home::Network, person };
+        let sealed = match proof {
+            Proof::Password(sealed) => sealed,
+            Proof::Assertion(shown) => {
+                let again = self
+                    .vouch_again(from, &shown, now)
+                    .filter(|again| again.assertion.principal == principal);
+                let refused = Response::Reject(Reject::LogIn);
+                self.respond(inbound, &again.map_or(refused, |again| Response::Assertion(Box::new(again))));
+                return;
+            }
+        };
+        let own = (self.node_id(), &self.keys.sealing);
+        let opened = sealed.open((from, own), (&principal.user, &principal.person));
+        let Ok(password) = opened else {
+            self.respond(inbound, &Response::Reject(Reject::Invalid));
+            return;
+        };
+        match self.may_guess(from, &principal, now) {
+            Ok(()) => self.check_password(principal, &password, To::Node(inbound, from), now),
+            Err(reject) => self.respond(inbound, &Response::Reject(reject)),
+        }
+    }
+
+    /// Charges a guess of another node's, unless it has none left.
+    fn may_guess(&mut self, from: NodeId, principal: &Principal, now: Timestamp) -> Result<(), Reject> {
+        let of = self.stretching.values().filter_map(|stretching| {
+            if let Stretching::LogIn(checking) = stretching { checking.to.node() } else { None }
+        });
+        let (all, of_one) = (of.clone().count(), of.filter(|node| *node == from).count());
+        if all >= CHECKING_MAX || of_one >= CHECKING_OF_ONE {
+            return Err(Reject::Busy);
+        }
+        let people = &mut self.people;
+        people.guesses_of_nodes.charge(&from, now).map_err(|_| Reject::TooManyGuesses)?;
+        let familiar = people.familiar.contains(&(principal.user.clone(), from));
+        if !familiar && people.guesses_from_afar.charge(&principal.user, now).is_err() {
+            people.guesses_of_nodes.refund(&from);
+            return Err(Reject::TooManyGuesses);
+        }
+        Ok(())
+    }
+}
+
+impl super::People {
+    /// The user has logged in at the node: from there guesses are not from afar.
+    fn recognise(&mut self, principal: &Principal, node: NodeId) {
+        if self.familiar.len() >= FAMILIAR_MAX {
+            self.familiar.pop_first();
+        }
+        if self.familiar.insert((principal.user.clone(), node)) {
+            self.guesses_from_afar.refund(&principal.user);
+        }
+    }
+}
+
+impl To {
+    /// The node where it is; nothing for this one.
+    const fn node(self) -> Option<NodeId> {
+        match self {
+            Self::Seat(..) => None,
+            Self::Node(_, node) => Some(node),
+        }
+    }
+}
