@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use lanyard_protocol::control::{
-    Answer, ApplyPolicy, Caller, ChangeUser, Code, Command, Failure, ListUsers, LogIn, Password, UserChange,
-    Users, WhoAmI,
+    Answer, ApplyPolicy, Caller, ChangeUser, Code, Command, Failure, Init, ListUsers, LogIn, Password,
+    UserChange, Users, WhoAmI,
 };
 use lanyard_protocol::engine::{ChannelGrant, Setup};
 use lanyard_protocol::message::{Request, Response};
@@ -15,7 +15,7 @@ use lanyard_protocol::record::Table;
 use lanyard_protocol::reject::Reject;
 use lanyard_protocol::ticket::{SessionKeyCache, TicketError, TicketRequest, ValidTicket, validate};
 
-use crate::pair::Lan;
+use crate::pair::{Lan, found};
 
 const SHOP: &str = r#"version = 1
 [roles]
@@ -319,7 +319,9 @@ fn nobody_learns_which_users_there_are() {
     let mut told = Vec::new();
     for (user, with) in [("ana", "not the password"), ("zoe", "not the password"), ("zoe", GOOD)] {
         for host in [0, 1] {
+            let before = lan.stretched;
             told.push(log_in(&mut lan, (host, uid(1)), user, with).unwrap_err());
+            assert_eq!(lan.stretched, before + 1, "what takes time takes it of {user} too");
         }
     }
     let other = LogIn { user: "ana".into(), person: Some("ben".parse().unwrap()), password: password(GOOD) };
@@ -556,6 +558,29 @@ fn a_nodes_own_users_are_named_after_it() {
     assert_eq!(who(&mut lan, 1, eve).user, None);
     lan.pass(SECOND);
     assert!(shown_to(&lan, 2, &grant).is_err());
+}
+
+/// R-T2, D4: with the longest names, and as many roles as there may be, what a ticket holds has room.
+#[test]
+fn the_longest_names_fit_into_a_ticket() {
+    let long = |first: &str| format!("{first}{}", "x".repeat(63 - first.len()));
+    let names: Vec<String> = (10..26).map(|number| long(&number.to_string())).collect();
+    let (user, entity) = (long("ana"), long("shop"));
+    let mut lan = Lan::new(816, 2);
+    let init = Init { network: format!("{entity}.{}", "y".repeat(63)).parse().unwrap(), ..found("invite") };
+    lan.command(0, Command::Init(Init { name: long("office").parse().unwrap(), ..init })).unwrap();
+    let (_, uri) = lan.invite(1);
+    lan.join(1, &long("till"), Some(uri)).unwrap();
+    let roles: Vec<String> = names.iter().map(|name| format!("{name} = [\"service.use\"]\n")).collect();
+    let grant = format!("[[grant]]\nto = [\"role:{}\"]\nservice = [\"{}@*\"]\n", names[0], long("stock"));
+    apply(&mut lan, (0, Caller::NODE), &format!("version = 1\n[roles]\n{}{grant}", roles.concat())).unwrap();
+    lan.pass(SECOND);
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    change(&mut lan, (0, Caller::NODE), &user, new_user(&names)).unwrap();
+    log_in(&mut lan, (1, ANA), &user, GOOD).unwrap();
+    let grant = open(&mut lan, (1, ANA), &format!("{}@{}", long("stock"), long("office"))).unwrap();
+    let valid = shown_to(&lan, 0, &grant).unwrap();
+    assert_eq!(valid.user().unwrap().assertion().roles.len(), 16);
 }
 
 /// R-T14: a change of a user is told in a few bytes, whatever the policy is.
