@@ -215,7 +215,7 @@ impl Engine {
         let contacts = self.contacts.next.filter(|_| member).map(|time| (time, "dial the named addresses"));
         let renewal = self.next_renewal().map(|time| (time, "renew the certificate"));
         let revocation = self.next_revocation();
-        let log_out = self.people.next_log_out().map(|time| (time, "end a log-in"));
+        let log_out = self.people.next_deadline().map(|time| (time, "end or renew a log-in"));
         let all = [ring, errands, joining, homing, contacts, renewal, revocation, log_out];
         all.into_iter().flatten().min()
     }
@@ -228,6 +228,7 @@ impl Engine {
             self.publish();
         }
         self.end_log_ins(now);
+        self.review_log_ins_if_due(now);
         self.give_up_errands(now);
         self.go_on_joining(now);
         self.renew_if_due(now);

@@ -18,7 +18,7 @@ pub use self::assertion::{
     ASSERTION_LIFE, Assertion, AssertionError, ROLES_MAX, SignedAssertion, VerifiedAssertion,
 };
 pub(crate) use self::attempts::Attempts;
-pub(crate) use self::directory::{Credential, Directory, DirectoryError};
+pub(crate) use self::directory::{Changed, Credential, Directory, DirectoryError};
 pub use self::directory::{PERSONS_MAX, USERS_MAX};
 pub use self::message::{
     LogInRequest, Manage, ManageRequest, Managed, PASSWORD_MAX, Proof, Refusal, SealedPassword, USERS_PAGE,

@@ -166,6 +166,7 @@ fn log_in_at(sender: NodeId) -> SignedAssertion {
         node: sender,
         authenticated: now,
         issued: now,
+        epoch: 0,
         expires: now,
     };
     SignedAssertion { assertion, certificate: None, signature: [1; 64].into() }

@@ -64,8 +64,9 @@ pub(super) async fn whoami(context: &Context) -> Result {
 
 fn described(shown: &WhoAmI) -> String {
     let user = shown.user.as_deref().unwrap_or("nobody");
+    let name = user.split('%').next().unwrap_or_default();
     match &shown.person {
-        Some(person) if !user.starts_with(person.as_str()) => format!("{user} ({person})"),
+        Some(person) if person.as_str() != name => format!("{user} ({person})"),
         _ => user.to_owned(),
     }
 }

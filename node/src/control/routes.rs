@@ -79,11 +79,15 @@ fn patient() -> Router<Node> {
 /// there is something else to ask for is nothing that they learn. A request of nobody is a stranger's.
 async fn gate(
     State(handle): State<Handle>,
-    caller: Option<Extension<Caller>>,
-    request: Request,
+    named: Option<Extension<Result<Caller, Failure>>>,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    let Extension(caller) = caller.unwrap_or(Extension(Caller::Other(Seat::NODE)));
+    let caller = match named.map_or(Ok(Caller::Other(Seat::NODE)), |Extension(named)| named) {
+        Ok(caller) => caller,
+        Err(failure) => return ApiError(failure).into_response(),
+    };
+    request.extensions_mut().insert(caller);
     let (method, path) = (request.method(), request.uri().path());
     let passes = caller.is_owner()
         || is_for_all(method, path)

@@ -7,9 +7,12 @@
 use std::fs;
 
 use axum::http::HeaderMap;
-use lanyard_protocol::control::Caller;
+use lanyard_protocol::control::{Caller, Code, Failure};
 use lanyard_protocol::people::Seat;
+use rand_core::Rng as _;
 use tokio::net::UnixStream;
+
+use crate::ambient::OsRng;
 
 /// The header that names a session: 1 to 64 of a-z, 0-9 and '-'.
 pub(crate) const SESSION: &str = "lanyard-session";
@@ -17,7 +20,8 @@ pub(crate) const SESSION: &str = "lanyard-session";
 /// The caller at the other end of `stream`, to the node that runs as `owner`.
 pub(super) fn caller_of(stream: &UnixStream, owner: u32) -> Option<Caller> {
     let credentials = stream.peer_cred().ok()?;
-    let session = credentials.pid().and_then(session_of).unwrap_or_default();
+    // Who cannot be looked up, from another process namespace say, shares no seat with anybody: a name makes one.
+    let session = credentials.pid().and_then(session_of).unwrap_or_else(|| OsRng.next_u64());
     Some(caller(Seat { uid: credentials.uid(), session }, owner))
 }
 
@@ -27,14 +31,20 @@ pub(super) const fn caller(seat: Seat, owner: u32) -> Caller {
 }
 
 /// The same caller in the session that it names, if it names one.
-pub(super) fn in_named_session(caller: Caller, headers: &HeaderMap) -> Caller {
-    let name = headers.get(SESSION).map(|name| name.as_bytes()).filter(|name| is_name(name));
-    let Some(name) = name else { return caller };
+///
+/// # Errors
+/// If that is no name: two scripts that misname their sessions are not to share one.
+pub(super) fn in_named_session(caller: Caller, headers: &HeaderMap) -> Result<Caller, Failure> {
+    let Some(name) = headers.get(SESSION).map(|name| name.as_bytes()) else { return Ok(caller) };
+    if !is_name(name) {
+        let message = "the name of the session is none: it has 1 to 64 of a-z, 0-9 and '-'";
+        return Err(Failure::new(Code::Usage, message, "choose another one for LANYARD_SESSION"));
+    }
     let seat = Seat { session: hashed(b"named", name), ..caller.seat() };
-    match caller {
+    Ok(match caller {
         Caller::Owner(_) => Caller::Owner(seat),
         Caller::Other(_) => Caller::Other(seat),
-    }
+    })
 }
 
 fn is_name(name: &[u8]) -> bool {
@@ -85,11 +95,11 @@ mod tests {
             headers.insert(SESSION, name.parse().unwrap());
             in_named_session(caller(Seat { uid: 1001, session: 7 }, 1000), &headers)
         };
-        let Caller::Other(seat) = named("till") else { panic!("it owns nothing") };
+        let Ok(Caller::Other(seat)) = named("till") else { panic!("it owns nothing") };
         assert_eq!(seat.uid, 1001);
-        assert_ne!(seat.session, named("desk").seat().session);
-        for none in ["", "Till", "a b", &"a".repeat(65)] {
-            assert_eq!(named(none).seat().session, 7, "{none:?}");
+        assert_ne!(seat.session, named("desk").unwrap().seat().session);
+        for none in ["", "Till", "job_1", "a b", &"a".repeat(65)] {
+            assert_eq!(named(none).unwrap_err().code, Code::Usage, "{none:?}");
         }
     }
 

@@ -76,8 +76,9 @@ async fn serve_connection(
 ) {
     let inner = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
-        let caller = seat::in_named_session(caller, request.headers());
-        request.extensions_mut().insert(caller);
+        let named = seat::in_named_session(caller, request.headers());
+        // The gate refuses whoever has misnamed their session.
+        request.extensions_mut().insert(named);
         inner.call(request)
     });
     let connection = http1::Builder::new()

@@ -8,7 +8,7 @@ use core::time::Duration;
 use http_body_util::BodyExt;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
-use lanyard_protocol::control::Caller;
+use lanyard_protocol::control::{Caller, Failure};
 use lanyard_protocol::engine::{Engine, Setup};
 use lanyard_protocol::people::Seat;
 use lanyard_protocol::time::Timestamp;
@@ -198,7 +198,7 @@ async fn ask(
         .body(Body::from(body.to_owned()))
         .unwrap();
     if let Some(caller) = caller {
-        request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(Ok::<_, Failure>(caller));
     }
     let response = TowerToHyperService::new(router.clone()).call(request).await.unwrap();
     let status = response.status();

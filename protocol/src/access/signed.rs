@@ -393,7 +393,7 @@ mod tests {
         let (key, anchor) = network(1);
         let before = PublishedPolicy::sign(&key, &anchor, (&longest(), Notices::default()), 1).unwrap();
         let ana = "ana".parse().unwrap();
-        let noticed = Notices::default().with(&ana, true, Timestamp::from_secs(9), Timestamp::default());
+        let noticed = Notices::default().with(&ana, true, (2, Timestamp::from_secs(9)), Timestamp::default());
         let after = PublishedPolicy::sign(&key, &anchor, (&longest(), noticed.clone()), 2).unwrap();
         let last = after.part(after.parts() - 1).unwrap();
         let mut assembly = Assembly::new(last.policy.clone(), &anchor, Some(&before)).unwrap();

@@ -157,6 +157,7 @@ fn log_ins(kinds: &mut Vec<Kind>) {
         node: leaf.node_id(),
         authenticated: NOW,
         issued: NOW,
+        epoch: 0,
         expires: NOW.after(ASSERTION_LIFE),
     };
     let key = &Enrolment::authority_keys().identity;

@@ -12,6 +12,7 @@ use crate::enrolment::{self, EnrolRequest, Issued, KeyRequest, Verdict, WhoIsAns
 use crate::hello::Hello;
 use crate::identity::NodeId;
 use crate::message::{self, Access, Found, Lookup, Request, Response, StatusRequest};
+use crate::people::VerifiedAssertion;
 use crate::record::Write;
 use crate::reject::Reject;
 use crate::ticket::{self, Minted, TicketRequest};
@@ -268,7 +269,8 @@ impl Engine {
         let user = member.believe(request.assertion.as_deref(), peer, now).map_err(|_| Reject::LogIn)?;
         let provider = member.certificate.name();
         let granted = member.policy.grant(peer, user, &request.service, provider).ok_or(Reject::Denied)?;
-        if !self.tickets.minted.has_room(requester, now) {
+        let person = granted.user().map(VerifiedAssertion::principal);
+        if !self.tickets.minted.has_room(requester, person, now) {
             return Err(Reject::Busy);
         }
         let minted = ticket::mint(&snapshot, request, &granted, now, &mut *self.rng);

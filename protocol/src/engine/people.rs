@@ -9,10 +9,11 @@ mod vouch;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) use self::change::{Setting, Undo};
+pub(super) use self::change::{Altered, Setting};
 pub(super) use self::log_in::{Checking, LoggingIn};
 use self::manage::Staged;
 pub(super) use self::manage::{Managing, What};
+use super::commands::not_a_member;
 use super::{CommandId, Engine};
 use crate::control::{Answer, Caller, Code, Command, Failure, Time, WhoAmI};
 use crate::identity::{NodeId, UserName};
@@ -26,18 +27,28 @@ const LOG_INS_MAX: usize = 1024;
 /// Of them those of one uid: terminals and scripts.
 const LOG_INS_OF_ONE: usize = 64;
 
+/// Within how long wrong passwords are counted.
+const WITHIN: Duration = Duration::from_secs(10 * 60);
+
 /// Wrong passwords that one uid of this host may give: then it waits, and nobody else.
-const GUESSES_HERE: (usize, Duration) = (5, Duration::from_secs(10 * 60));
+const GUESSES_OF_UID: usize = 5;
 
-/// Wrong passwords that may come to an authority from one node, whose own uids have fewer.
-const GUESSES_OF_NODE: (usize, Duration) = (30, Duration::from_secs(10 * 60));
+/// Those of all uids together that have not logged in here since the node's start: uids are cheap where a user may have
+/// thousands. Whoever has logged in before does not wait for them.
+const GUESSES_OF_STRANGERS: usize = 60;
 
-/// Wrong passwords for one user that may come from nodes at which that user has never logged in: somebody who has many
-/// nodes tries no more than that, and whoever is where they always are does not notice.
-const GUESSES_FROM_AFAR: (usize, Duration) = (30, Duration::from_secs(24 * 60 * 60));
+/// Wrong passwords that may come to an authority from one node, whose own uids have fewer. There is no limit for a user:
+/// anybody who knows the name could use it up.
+const GUESSES_OF_NODE: usize = 120;
 
-/// Nodes at which users have logged in that an authority remembers.
-const FAMILIAR_MAX: usize = 16_384;
+/// Changes that somebody may make to the own password: each is told to everybody.
+const OWN_CHANGES: usize = 5;
+
+/// Uids that are remembered to have logged in here.
+const REGULARS_MAX: usize = 1024;
+
+/// How long after a failure the authority is asked again about log-ins that need to be renewed.
+const RENEW_AGAIN: Duration = Duration::from_secs(5);
 
 /// Somebody who is logged in.
 pub(super) struct LogIn {
@@ -52,11 +63,17 @@ pub(super) struct People {
     local: Directory,
     /// On an authority, the network's.
     network: Directory,
-    guesses_here: Attempts<u32>,
+    guesses_of_uids: Attempts<u32>,
+    guesses_of_strangers: Attempts<()>,
     guesses_of_nodes: Attempts<NodeId>,
-    guesses_from_afar: Attempts<UserName>,
-    familiar: BTreeSet<(UserName, NodeId)>,
-    staged: BTreeMap<NodeId, Staged>,
+    own_changes: Attempts<UserName>,
+    /// Uids that have logged in here.
+    regulars: BTreeSet<u32>,
+    /// Users whose change is on its way to the disk, by whether they are this node's own.
+    unwritten: BTreeSet<(bool, UserName)>,
+    /// When to look again at log-ins that could not be renewed.
+    review: Option<Timestamp>,
+    staged: BTreeMap<(NodeId, Principal), Staged>,
     /// Whether whoever runs the node has to log in before anything leaves it on their behalf.
     log_in_required: bool,
 }
@@ -67,10 +84,13 @@ impl People {
             log_ins: BTreeMap::new(),
             local,
             network,
-            guesses_here: Attempts::new(GUESSES_HERE.0, GUESSES_HERE.1),
-            guesses_of_nodes: Attempts::new(GUESSES_OF_NODE.0, GUESSES_OF_NODE.1),
-            guesses_from_afar: Attempts::new(GUESSES_FROM_AFAR.0, GUESSES_FROM_AFAR.1),
-            familiar: BTreeSet::new(),
+            guesses_of_uids: Attempts::new(GUESSES_OF_UID, WITHIN),
+            guesses_of_strangers: Attempts::new(GUESSES_OF_STRANGERS, WITHIN),
+            guesses_of_nodes: Attempts::new(GUESSES_OF_NODE, WITHIN),
+            own_changes: Attempts::new(OWN_CHANGES, WITHIN),
+            regulars: BTreeSet::new(),
+            unwritten: BTreeSet::new(),
+            review: None,
             staged: BTreeMap::new(),
             log_in_required,
         }
@@ -81,7 +101,6 @@ impl People {
         let (network, _) = Directory::load(Table::Users, core::iter::empty(), rng);
         self.log_ins.clear();
         self.staged.clear();
-        self.familiar.clear();
         self.network = network;
     }
 
@@ -97,16 +116,23 @@ impl People {
 
     /// A peer has gone, and with it what it had begun.
     pub(super) fn forget(&mut self, peer: NodeId) {
-        self.staged.remove(&peer);
+        self.staged.retain(|(node, _), _| *node != peer);
     }
 
-    /// When the next log-in ends.
-    pub(super) fn next_log_out(&self) -> Option<Timestamp> {
-        self.log_ins.values().map(|log_in| log_in.assertion.assertion().expires).min()
+    /// When the next log-in ends, or is to be renewed.
+    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
+        let ends = self.log_ins.values().map(|log_in| log_in.assertion.assertion().expires).min();
+        [ends, self.review].into_iter().flatten().min()
     }
 
-    fn of(&self, principal: &Principal) -> Option<&LogIn> {
-        self.log_ins.values().find(|log_in| log_in.assertion.principal() == principal)
+    /// Who is logged in at a seat.
+    fn at(&self, seat: Seat) -> Option<&VerifiedAssertion> {
+        self.log_ins.get(&seat).map(|log_in| &log_in.assertion)
+    }
+
+    /// The log-ins of somebody, of whom there may be several at different seats.
+    fn of(&self, principal: &Principal) -> impl Iterator<Item = &LogIn> {
+        self.log_ins.values().filter(move |log_in| log_in.assertion.principal() == principal)
     }
 }
 
@@ -169,9 +195,12 @@ impl Engine {
         let Actor::Person(principal) = actor else {
             return if self.people.log_in_required { Err(nobody()) } else { Ok(None) };
         };
-        let log_in = self.people.of(principal).ok_or_else(|| logged_out(principal))?;
-        let stands = self.membership.member.as_ref().is_some_and(|member| log_in.assertion.stands(member));
-        if stands { Ok(Some(&log_in.assertion)) } else { Err(to_be_renewed(principal)) }
+        self.people.of(principal).next().ok_or_else(|| logged_out(principal))?;
+        let member = self.membership.member.as_ref().ok_or_else(not_a_member)?;
+        let standing = self.people.of(principal).filter(|log_in| log_in.assertion.stands(member));
+        // The one that lasts longest: what is opened ends with it.
+        let last = standing.max_by_key(|log_in| log_in.assertion.assertion().expires);
+        last.map(|log_in| Some(&log_in.assertion)).ok_or_else(|| to_be_renewed(principal))
     }
 
     /// A local user asks who they are.
@@ -225,6 +254,6 @@ fn to_be_renewed(principal: &Principal) -> Failure {
     Failure::new(
         Code::Denied,
         format!("what {principal} may do has changed, and the authority has not confirmed the log-in yet"),
-        "try again when the authority can be reached, or log in again",
+        "it is asked every few seconds: see whether it can be reached, `lanyard status`",
     )
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::people::Undo as UndoUser;
+use super::people::Altered;
 use super::rewrite::{RecordKey, Rewrites, records_of};
 use super::{CommandId, Engine, InboundId, Membership, Output, PersistId, Policies};
 use crate::access::PublishedPolicy;
@@ -44,8 +44,8 @@ enum Install {
     Change(Undo),
     /// A node that goes by another policy, which it has signed itself.
     Policy(Box<PublishedPolicy>),
-    /// Nothing more than it is: a user has changed, and with it the policy if everybody has to know.
-    User(Box<UndoUser>, Option<Box<PublishedPolicy>>),
+    /// A node one of whose users is another, and with it the policy if everybody has to know.
+    User(Box<Altered>, Option<Box<PublishedPolicy>>),
 }
 
 impl Engine {
@@ -109,13 +109,13 @@ impl Engine {
     /// As [`Engine::persist`], for a user who has changed, and the version of the policy that tells everybody.
     pub(super) fn persist_user(
         &mut self,
-        mut writes: Vec<Write>,
-        undo: UndoUser,
+        altered: Altered,
         published: Option<PublishedPolicy>,
         then: Vec<Output>,
     ) {
-        writes.extend(published.iter().flat_map(PublishedPolicy::to_writes));
-        let install = Install::User(Box::new(undo), published.map(Box::new));
+        let told = published.iter().flat_map(PublishedPolicy::to_writes);
+        let writes = core::iter::once(altered.write()).chain(told).collect();
+        let install = Install::User(Box::new(altered), published.map(Box::new));
         self.persist_pending(writes, Pending::new(then, Some(install)));
     }
 
@@ -152,8 +152,8 @@ impl Engine {
                         authority.undo(undo);
                     }
                 }
-                Some(Install::User(undo, published)) => {
-                    self.undo_user(*undo);
+                Some(Install::User(altered, published)) => {
+                    self.user_written(*altered, false, now);
                     if published.is_some() {
                         self.policies.was_written();
                     }
@@ -183,12 +183,19 @@ impl Engine {
             Some(Install::Certificate(certificate, root)) => {
                 self.install_certificate(*certificate, root, now);
             }
-            Some(Install::Policy(published) | Install::User(_, Some(published))) => {
+            Some(Install::Policy(published)) => {
                 self.policies.was_written();
                 self.adopt_policy(*published, now);
             }
+            Some(Install::User(altered, published)) => {
+                self.user_written(*altered, true, now);
+                if let Some(published) = published {
+                    self.policies.was_written();
+                    self.adopt_policy(*published, now);
+                }
+            }
             Some(Install::Revocations(_, Some(command))) => self.revocation_durable(command, now),
-            Some(Install::Revocations(_, None) | Install::Change(_) | Install::User(_, None)) | None => {}
+            Some(Install::Revocations(_, None) | Install::Change(_)) | None => {}
         }
         self.wires.outputs.extend(pending.then);
     }

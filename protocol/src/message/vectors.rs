@@ -76,6 +76,7 @@ fn log_in_at_till() -> SignedAssertion {
         node: node(),
         authenticated: at,
         issued: at,
+        epoch: 3,
         expires: at.after(crate::people::ASSERTION_LIFE),
     };
     SignedAssertion { assertion, certificate: Some(certificate()), signature: [6; 64].into() }

@@ -80,6 +80,9 @@ pub struct Assertion {
     pub authenticated: Timestamp,
     /// When this was signed: it may be renewed without the password, and not beyond its end.
     pub issued: Timestamp,
+    /// By which version of the policy the authority went then; a node's own users have 0. What changes with a later one
+    /// ends the log-in ([`Notices`](crate::access::Notices)).
+    pub epoch: u64,
     /// When it ends.
     pub expires: Timestamp,
 }
@@ -212,5 +215,163 @@ impl VerifiedAssertion {
     /// Whether nothing that was learnt since takes it back. Its time is another matter.
     pub(crate) fn stands(&self, member: &Member) -> bool {
         !member.denies(self.directory) && !member.notices.end(self.assertion())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng as _;
+
+    use super::*;
+    use crate::access::Notices;
+    use crate::certificate::{LEAF_LIFE, Subject, TrustAnchor, Validity};
+    use crate::identity::{CaKey, NetworkName, NodeKeys, SealingKey};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_795_253_400);
+
+    fn keys(seed: u8) -> NodeKeys {
+        let identity = IdentityKey::from_seed(&[seed; 32]);
+        NodeKeys { identity, sealing: SealingKey::from_bytes(&[seed + 1; 32]) }
+    }
+
+    /// A network with an authority, `office`, and two members.
+    struct World {
+        anchor: TrustAnchor,
+        office: (NodeKeys, VerifiedCertificate),
+        till: (NodeKeys, VerifiedCertificate),
+        nas: (NodeKeys, VerifiedCertificate),
+    }
+
+    impl World {
+        fn new() -> Self {
+            let mut rng = ChaCha20Rng::seed_from_u64(1);
+            let (ca, network) = (CaKey::from_seed(&[1; 32]), "shop.lan".parse::<NetworkName>().unwrap());
+            let der = certificate::issue_ca(&ca, &network, NOW, &mut rng).unwrap();
+            let anchor = TrustAnchor::new(der, Fingerprint::of(&ca.public_key()), network.clone()).unwrap();
+            let mut leaf = |seed: u8, name: &str, role: Role| {
+                let keys = keys(seed);
+                let subject = Subject {
+                    name: name.parse().unwrap(),
+                    entity: network.default_entity(),
+                    network: network.clone(),
+                    role,
+                    node: keys.node_id(),
+                    sealing: keys.sealing.public_key(),
+                };
+                let validity = Validity::starting(NOW, LEAF_LIFE).unwrap();
+                let der = certificate::issue_leaf(&ca, &anchor, subject, validity, &mut rng).unwrap();
+                let leaf = certificate::verify(&anchor, &der, NOW).unwrap();
+                (keys, leaf)
+            };
+            let office = leaf(10, "office", Role::Authority);
+            let (till, nas) = (leaf(20, "till", Role::Member), leaf(30, "nas", Role::Member));
+            Self { anchor, office, till, nas }
+        }
+
+        /// A provider.
+        fn member(&self) -> Member {
+            Member::new(self.anchor.clone(), self.nas.1.clone())
+        }
+
+        /// `ana` at the till.
+        fn assertion(&self) -> Assertion {
+            let user: crate::identity::UserName = "ana".parse().unwrap();
+            Assertion {
+                principal: Principal { person: user.clone().into(), user, home: Home::Network },
+                roles: ["cashier".parse().unwrap()].into(),
+                entity: self.till.1.entity().clone(),
+                node: self.till.1.node_id(),
+                authenticated: NOW,
+                issued: NOW,
+                epoch: 1,
+                expires: NOW.after(ASSERTION_LIFE),
+            }
+        }
+
+        fn signed_by(
+            &self,
+            (keys, leaf): &(NodeKeys, VerifiedCertificate),
+            assertion: Assertion,
+            shown: bool,
+        ) -> SignedAssertion {
+            let certificate = shown.then(|| leaf.der().clone());
+            SignedAssertion::sign(&keys.identity, self.anchor.fingerprint(), certificate, assertion)
+        }
+
+        fn judged(&self, signed: SignedAssertion) -> Result<VerifiedAssertion, AssertionError> {
+            signed.verify(&self.member(), &self.till.1, NOW)
+        }
+    }
+
+    fn local(assertion: Assertion, node: &str) -> Assertion {
+        let home = Home::Node(node.parse().unwrap());
+        Assertion { principal: Principal { home, ..assertion.principal }, ..assertion }
+    }
+
+    /// R-T1, B14: the authority vouches for users of the network and their roles, a node for its own users without roles.
+    #[test]
+    fn who_vouches_for_whom() {
+        let world = World::new();
+        let ana = world.assertion();
+        assert!(world.judged(world.signed_by(&world.office, ana.clone(), true)).is_ok());
+        let eve = Assertion { roles: BTreeSet::new(), ..local(ana.clone(), "till") };
+        assert!(world.judged(world.signed_by(&world.till, eve.clone(), false)).is_ok());
+        for (name, signed) in [
+            ("a member for a user of the network", world.signed_by(&world.till, ana.clone(), true)),
+            ("another member", world.signed_by(&world.nas, ana.clone(), true)),
+            ("a member without a certificate", world.signed_by(&world.till, ana.clone(), false)),
+            ("the authority without its certificate", world.signed_by(&world.office, ana.clone(), false)),
+            (
+                "a node for its own user with a role",
+                world.signed_by(&world.till, local(ana.clone(), "till"), false),
+            ),
+            ("a node with a certificate for its own user", world.signed_by(&world.till, eve.clone(), true)),
+            ("another node for the till's user", world.signed_by(&world.nas, eve.clone(), false)),
+            ("a node for another's user", world.signed_by(&world.till, local(eve.clone(), "nas"), false)),
+            ("the authority for the till's user", world.signed_by(&world.office, eve, true)),
+        ] {
+            assert!(world.judged(signed).is_err(), "{name}");
+        }
+    }
+
+    /// R-T5, B4, B7: an assertion is for its node and entity, lives no longer than a log-in may, and ends with what was
+    /// learnt since.
+    #[test]
+    fn when_an_assertion_is_good() {
+        let world = World::new();
+        let ana = world.assertion();
+        let by_office = |assertion: Assertion| world.signed_by(&world.office, assertion, true);
+        let second = Duration::from_secs(1);
+        for (name, wrong) in [
+            ("another node", Assertion { node: world.nas.1.node_id(), ..ana.clone() }),
+            ("another entity", Assertion { entity: "bank".parse().unwrap(), ..ana.clone() }),
+            ("over", Assertion { expires: NOW, ..ana.clone() }),
+            ("too long", Assertion { expires: ana.expires.after(second), ..ana.clone() }),
+            ("signed before the log-in", Assertion { issued: NOW.before(second), ..ana.clone() }),
+            ("to come", {
+                let to_come = NOW.after(SKEW).after(second);
+                Assertion { authenticated: to_come, issued: to_come, ..ana.clone() }
+            }),
+            ("seventeen roles", {
+                let roles = (0..=ROLES_MAX).map(|number| format!("role-{number}").parse().unwrap());
+                Assertion { roles: roles.collect(), ..ana.clone() }
+            }),
+        ] {
+            assert!(world.judged(by_office(wrong)).is_err(), "{name}");
+        }
+        let good = world.judged(by_office(ana.clone())).unwrap();
+        let mut member = world.member();
+        assert!(good.stands(&member));
+        let notices = Notices::default().with(&"ana".parse().unwrap(), true, (2, NOW), NOW);
+        member.notices = std::sync::Arc::new(notices);
+        assert!(!good.stands(&member));
+        let again = by_office(Assertion { epoch: 2, ..ana });
+        assert!(again.verify(&member, &world.till.1, NOW).is_ok());
+        let elsewhere = by_office(world.assertion());
+        assert_eq!(
+            elsewhere.verify(&world.member(), &world.nas.1, NOW).unwrap_err(),
+            AssertionError::OtherNode
+        );
     }
 }

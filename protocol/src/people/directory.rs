@@ -28,6 +28,8 @@ pub(crate) enum DirectoryError {
     Exists(UserName),
     #[error("there is no user {0}")]
     NoUser(UserName),
+    #[error("nobody else uses {0}")]
+    LastPerson(UserName),
     #[error("{person} is not among the people who use {user}")]
     NoPerson { user: UserName, person: PersonName },
     #[error(
@@ -104,75 +106,87 @@ impl Directory {
         same && credential.is_some()
     }
 
-    /// A new user.
-    pub(crate) fn add(
-        &mut self,
-        user: UserName,
+    /// What a new user is.
+    pub(crate) fn added(
+        &self,
+        user: &UserName,
         roles: BTreeSet<UserRole>,
         person: PersonName,
         credential: Credential,
-    ) -> Result<Write, DirectoryError> {
-        if self.users.contains_key(&user) {
-            return Err(DirectoryError::Exists(user));
+    ) -> Result<Changed, DirectoryError> {
+        if self.users.contains_key(user) {
+            return Err(DirectoryError::Exists(user.clone()));
         }
         if self.users.len() >= USERS_MAX || roles.len() > ROLES_MAX {
             return Err(DirectoryError::Full);
         }
         let persons = BTreeMap::from([(person, credential)]);
-        self.users.insert(user.clone(), UserRecord { roles, persons });
-        Ok(self.write(&user))
+        Ok(self.changed(user, Some(&UserRecord { roles, persons })))
     }
 
-    /// The user is gone.
-    pub(crate) fn remove(&mut self, user: &UserName) -> Result<Write, DirectoryError> {
-        self.users.remove(user).ok_or_else(|| DirectoryError::NoUser(user.clone()))?;
-        Ok(self.write(user))
+    /// What is left of a user that is removed.
+    pub(crate) fn removed(&self, user: &UserName) -> Result<Changed, DirectoryError> {
+        self.get(user)?;
+        Ok(self.changed(user, None))
     }
 
-    /// A person's new password; `new` says that the person may be new, too.
-    pub(crate) fn set_credential(
-        &mut self,
+    /// What a user is whose person has another password; `new` says that the person may be new, too.
+    pub(crate) fn with_credential(
+        &self,
         user: &UserName,
         person: PersonName,
         credential: Credential,
         new: bool,
-    ) -> Result<Write, DirectoryError> {
-        let record = self.get_mut(user)?;
+    ) -> Result<Changed, DirectoryError> {
+        let mut record = self.copy(user)?;
         let known = record.persons.contains_key(&person);
         match (known, new) {
             (false, false) => return Err(DirectoryError::NoPerson { user: user.clone(), person }),
             (false, true) if record.persons.len() >= PERSONS_MAX => return Err(DirectoryError::Full),
             _ => record.persons.insert(person, credential),
         };
-        Ok(self.write(user))
+        Ok(self.changed(user, Some(&record)))
     }
 
-    /// The person uses the user no more. The last one stays: a user whom nobody uses is to be removed.
-    pub(crate) fn remove_person(
-        &mut self,
+    /// What a user is that the person uses no more. The last one stays: a user whom nobody uses is to be removed.
+    pub(crate) fn without_person(
+        &self,
         user: &UserName,
         person: &PersonName,
-    ) -> Result<Write, DirectoryError> {
-        let record = self.get_mut(user)?;
-        if record.persons.len() < 2 || record.persons.remove(person).is_none() {
+    ) -> Result<Changed, DirectoryError> {
+        let mut record = self.copy(user)?;
+        if record.persons.remove(person).is_none() {
             return Err(DirectoryError::NoPerson { user: user.clone(), person: person.clone() });
         }
-        Ok(self.write(user))
+        if record.persons.is_empty() {
+            return Err(DirectoryError::LastPerson(user.clone()));
+        }
+        Ok(self.changed(user, Some(&record)))
     }
 
-    /// Gives or takes a role; nothing changes if the user has it already, or has it not.
-    pub(crate) fn set_role(
-        &mut self,
+    /// What a user is with a role more or less; nothing if that is what it is.
+    pub(crate) fn with_role(
+        &self,
         user: &UserName,
         role: &UserRole,
         given: bool,
-    ) -> Result<Option<Write>, DirectoryError> {
-        let record = self.get_mut(user)?;
+    ) -> Result<Option<Changed>, DirectoryError> {
+        let mut record = self.copy(user)?;
         if given && !record.roles.contains(role) && record.roles.len() >= ROLES_MAX {
             return Err(DirectoryError::Full);
         }
-        let changed = if given { record.roles.insert(role.clone()) } else { record.roles.remove(role) };
-        Ok(changed.then(|| self.write(user)))
+        let other = if given { record.roles.insert(role.clone()) } else { record.roles.remove(role) };
+        Ok(other.then(|| self.changed(user, Some(&record))))
+    }
+
+    /// From now on a user is as was written.
+    pub(crate) fn apply(&mut self, changed: Changed) {
+        let Changed { user, write } = changed;
+        let record = write.value.and_then(|value| codec::decode::<UserRecord, RECORD_MAX>(&value).ok());
+        match record {
+            Some(record) => drop(self.users.insert(user, record)),
+            None => drop(self.users.remove(&user)),
+        }
     }
 
     /// The users after `after`, at most `most`.
@@ -186,28 +200,23 @@ impl Directory {
         self.users.keys().map(|user| Write::erase(self.table, user.as_str().as_bytes())).collect()
     }
 
-    /// How the user was before a change, to put it back.
-    pub(crate) fn record_of(&self, user: &UserName) -> Option<Vec<u8>> {
-        self.users.get(user).map(codec::encode)
+    /// A copy of the user's record, to be changed: nothing holds that is not written.
+    fn copy(&self, user: &UserName) -> Result<UserRecord, DirectoryError> {
+        let record = codec::encode(self.get(user)?);
+        codec::decode::<UserRecord, RECORD_MAX>(&record).map_err(|_| DirectoryError::Full)
     }
 
-    /// Puts back a user as it was.
-    pub(crate) fn put_back(&mut self, user: UserName, before: Option<&[u8]>) {
-        let record = before.and_then(|before| codec::decode::<UserRecord, RECORD_MAX>(before).ok());
-        match record {
-            Some(record) => drop(self.users.insert(user, record)),
-            None => drop(self.users.remove(&user)),
-        }
+    fn changed(&self, user: &UserName, record: Option<&UserRecord>) -> Changed {
+        let value = record.map(codec::encode);
+        let write = Write { table: self.table, key: user.as_str().as_bytes().to_vec(), value };
+        Changed { user: user.clone(), write }
     }
+}
 
-    fn get_mut(&mut self, user: &UserName) -> Result<&mut UserRecord, DirectoryError> {
-        self.users.get_mut(user).ok_or_else(|| DirectoryError::NoUser(user.clone()))
-    }
-
-    fn write(&self, user: &UserName) -> Write {
-        let value = self.record_of(user);
-        Write { table: self.table, key: user.as_str().as_bytes().to_vec(), value }
-    }
+/// A user as it is to be, once that is written.
+pub(crate) struct Changed {
+    pub(crate) user: UserName,
+    pub(crate) write: Write,
 }
 
 impl UserRecord {
@@ -242,7 +251,9 @@ mod tests {
         let mut rng = ChaCha20Rng::seed_from_u64(1);
         let (mut directory, unread) = Directory::load(Table::Users, core::iter::empty(), &mut rng);
         assert!(unread.is_empty());
-        directory.add(name("ana"), BTreeSet::new(), name("ana"), credential(7)).unwrap();
+        let added = directory.added(&name("ana"), BTreeSet::new(), name("ana"), credential(7)).unwrap();
+        assert!(directory.get(&name("ana")).is_err(), "nothing holds that is not written");
+        directory.apply(added);
         directory
     }
 
@@ -271,8 +282,12 @@ mod tests {
     #[test]
     fn what_was_written_is_read_again() {
         let mut directory = directory();
-        let write = directory.set_role(&name("ana"), &name("cashier"), true).unwrap().unwrap();
-        let record = Record { table: write.table, key: write.key, value: write.value.unwrap() };
+        let Changed { user, write } =
+            directory.with_role(&name("ana"), &name("cashier"), true).unwrap().unwrap();
+        let (key, value) = (write.key.clone(), write.value.clone().unwrap());
+        let record = Record { table: write.table, key, value };
+        directory.apply(Changed { user, write });
+        assert!(directory.with_role(&name("ana"), &name("cashier"), true).unwrap().is_none());
         let torn = Record { table: Table::Users, key: b"ben".to_vec(), value: vec![1] };
         let mut rng = ChaCha20Rng::seed_from_u64(2);
         let (read, unread) = Directory::load(Table::Users, [&record, &torn].into_iter(), &mut rng);
@@ -283,32 +298,32 @@ mod tests {
     #[test]
     fn the_longest_record_fits() {
         let mut directory = directory();
+        let ana = name("ana");
         let long = |number: usize| format!("{number:02}{}", "x".repeat(61));
         for number in 0..PERSONS_MAX - 1 {
-            directory.set_credential(&name("ana"), name(&long(number)), credential(1), true).unwrap();
+            let more = directory.with_credential(&ana, name(&long(number)), credential(1), true);
+            directory.apply(more.unwrap());
         }
         for number in 0..ROLES_MAX {
-            directory.set_role(&name("ana"), &name(&long(number)), true).unwrap();
+            let more = directory.with_role(&ana, &name(&long(number)), true).unwrap();
+            directory.apply(more.unwrap());
         }
-        assert_eq!(
-            directory.set_credential(&name("ana"), name("ben"), credential(1), true),
-            Err(DirectoryError::Full)
-        );
-        assert_eq!(directory.set_role(&name("ana"), &name("cashier"), true), Err(DirectoryError::Full));
-        let before = directory.record_of(&name("ana")).unwrap();
-        assert!(before.len() <= RECORD_MAX, "{}", before.len());
-        directory.remove(&name("ana")).unwrap();
-        directory.put_back(name("ana"), Some(&before));
-        assert_eq!(directory.record_of(&name("ana")), Some(before));
+        let full = directory.with_credential(&ana, name("ben"), credential(1), true).map(drop);
+        assert_eq!(full, Err(DirectoryError::Full));
+        assert_eq!(directory.with_role(&ana, &name("cashier"), true).map(drop), Err(DirectoryError::Full));
+        let longest = codec::encode(directory.get(&ana).unwrap()).len();
+        assert!(longest <= RECORD_MAX, "{longest}");
     }
 
     /// A user whom nobody uses would be one whom nobody can log in as, and who is still there.
     #[test]
     fn the_last_person_stays() {
         let mut directory = directory();
-        assert!(directory.remove_person(&name("ana"), &name("ana")).is_err());
-        directory.set_credential(&name("ana"), name("ben"), credential(1), true).unwrap();
-        directory.remove_person(&name("ana"), &name("ana")).unwrap();
-        assert!(directory.remove_person(&name("ana"), &name("ben")).is_err());
+        let (ana, ben) = (name("ana"), name("ben"));
+        let last = directory.without_person(&ana, &name("ana")).map(drop);
+        assert_eq!(last, Err(DirectoryError::LastPerson(ana.clone())));
+        directory.apply(directory.with_credential(&ana, name("ben"), credential(1), true).unwrap());
+        directory.apply(directory.without_person(&ana, &name("ana")).unwrap());
+        assert!(directory.without_person(&ana, &ben).is_err());
     }
 }

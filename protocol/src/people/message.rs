@@ -154,10 +154,10 @@ pub enum Manage {
         /// The text: at most 12 KiB.
         bytes: Vec<u8>,
     },
-    /// The policy that was told in so many parts is to be applied.
+    /// The policy that was told in parts is to be applied.
     ApplyPolicy {
-        /// How many parts.
-        parts: u8,
+        /// The hash of its text.
+        text: Digest,
         /// The hash of the text that it was made from: what somebody else has changed since is not overwritten.
         base: Option<Digest>,
     },

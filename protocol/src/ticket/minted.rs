@@ -10,8 +10,16 @@ use crate::keyring::KeyRing;
 use crate::people::Principal;
 use crate::time::Timestamp;
 
-/// Live tickets of one requester: one for each service that it uses, and room for those that it has lost.
+/// Live tickets of one requester on behalf of one person, or of nobody: one for each service that it uses, and room for
+/// those that it has lost.
 const LIVE_OF_ONE: usize = 64;
+
+/// The same with those that were taken back, which are remembered until nothing opens them: somebody who logs out and in
+/// again all day.
+const KNOWN_OF_ONE: usize = 256;
+
+/// All of one requester's: the people of a shop at one till.
+const KNOWN_OF_NODE: usize = 2048;
 
 /// Tickets that are remembered: four for each peer that a node remembers. A live one never gives way, so a ticket that
 /// is not remembered opens nothing.
@@ -38,9 +46,9 @@ pub(crate) struct MintedTickets {
 }
 
 impl MintedTickets {
-    /// Whether another ticket for `requester` can be remembered; one that cannot is not to be minted. What has ended
-    /// gives way.
-    pub(crate) fn has_room(&mut self, requester: NodeId, now: Timestamp) -> bool {
+    /// Whether another ticket for `requester`, on behalf of `user` there, can be remembered; one that cannot is not to be
+    /// minted. What has ended gives way.
+    pub(crate) fn has_room(&mut self, requester: NodeId, user: Option<&Principal>, now: Timestamp) -> bool {
         if self.known.len() >= MINTED_MAX {
             match self.ends.first().copied() {
                 Some(first) if first.0 <= now => {
@@ -50,7 +58,11 @@ impl MintedTickets {
                 _ => return false,
             }
         }
-        self.of(requester).filter(|(_, ticket)| now < ticket.expires).count() < LIVE_OF_ONE
+        let of_node = || self.of(requester).filter(|(_, ticket)| now < ticket.expires);
+        let of_one = || of_node().filter(|(_, ticket)| ticket.user.as_ref() == user);
+        of_one().filter(|(_, ticket)| !ticket.revoked).count() < LIVE_OF_ONE
+            && of_one().count() < KNOWN_OF_ONE
+            && of_node().count() < KNOWN_OF_NODE
     }
 
     /// Remembers a ticket that was sealed under `generation` of the key ring.
@@ -145,11 +157,30 @@ mod tests {
     fn one_requester_has_64_live_tickets() {
         let (mut minted, later) = (MintedTickets::default(), NOW.after(TICKET_LIFE));
         for number in 0..64 {
-            assert!(minted.has_room(node(1), NOW), "{number}");
+            assert!(minted.has_room(node(1), None, NOW), "{number}");
             minted.add(&terms(node(1), number, NOW), 1);
         }
-        assert!(!minted.has_room(node(1), NOW) && minted.has_room(node(2), NOW));
-        assert!(minted.has_room(node(1), later));
+        assert!(!minted.has_room(node(1), None, NOW) && minted.has_room(node(2), None, NOW));
+        assert!(minted.has_room(node(1), None, later));
+    }
+
+    /// D4, I2: a person who takes tickets and gives them back without end has so many and no more, and takes nobody else's
+    /// place at the same node.
+    #[test]
+    fn one_person_takes_nobody_elses_place() {
+        let mut minted = MintedTickets::default();
+        let user: crate::identity::UserName = "ana".parse().unwrap();
+        let home = crate::people::Home::Network;
+        let ana = Principal { person: user.clone().into(), user, home };
+        let mut taken = 0;
+        while minted.has_room(node(1), Some(&ana), NOW) {
+            let terms = Terms { user: Some(ana.clone()), ..terms(node(1), taken, NOW) };
+            minted.add(&terms, 1);
+            assert!(minted.revoke(node(1), terms.id, NOW));
+            taken += 1;
+        }
+        assert_eq!(taken as usize, KNOWN_OF_ONE);
+        assert!(minted.has_room(node(1), None, NOW));
     }
 
     /// C4, D4: where there is no room, what has ended gives way, and nothing that lives or was revoked.
@@ -162,8 +193,8 @@ mod tests {
             // Not by way of the room of one requester: many of them would need as many keys.
             minted.add(&terms(node(1), number, NOW), 1);
         }
-        assert!(!minted.has_room(node(2), NOW));
-        assert!(minted.has_room(node(2), later));
+        assert!(!minted.has_room(node(2), None, NOW));
+        assert!(minted.has_room(node(2), None, later));
         assert_eq!(minted.revoked().count(), 1);
         assert_eq!(minted.known.len(), 16_383);
     }

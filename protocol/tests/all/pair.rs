@@ -7,7 +7,7 @@ use std::time::Duration;
 use lanyard_protocol::control::{Answer, Caller, Command, Failure, Init, InviteRequest, Join};
 use lanyard_protocol::engine::{
     ChannelGrant, CommandId, Connection, DialId, Engine, Finished, InboundId, OnlineCheck, Output, RequestId,
-    Setup, Work,
+    Setup, Work, WorkId,
 };
 use lanyard_protocol::enrolment::stretch;
 use lanyard_protocol::identity::{NodeId, Secret};
@@ -64,6 +64,8 @@ pub(crate) struct Lan {
     late: Vec<(Timestamp, Event)>,
     /// What short secrets come to: to stretch one takes a tenth of a second, and always gives the same.
     known: BTreeMap<(Vec<u8>, [u8; 32]), [u8; 32]>,
+    /// Secrets that are stretched only when the test says so, if they are to be.
+    pub(crate) held_work: Option<Vec<(usize, WorkId, Work)>>,
     /// How many short secrets were stretched.
     pub(crate) stretched: usize,
     /// Every request: how many bytes had been on the wire before it, to whom it went, and what it was.
@@ -101,6 +103,7 @@ impl Lan {
             slow: BTreeMap::new(),
             late: Vec::new(),
             known: BTreeMap::new(),
+            held_work: None,
             stretched: 0,
             requests: Vec::new(),
             events: VecDeque::new(),
@@ -255,7 +258,7 @@ impl Lan {
         self.give_as(host, Caller::NODE, command)
     }
 
-    fn give_as(&mut self, host: usize, caller: Caller, command: Command) -> CommandId {
+    pub(crate) fn give_as(&mut self, host: usize, caller: Caller, command: Command) -> CommandId {
         self.next += 1;
         let id = CommandId(self.next);
         let now = self.time(host);
@@ -287,13 +290,19 @@ impl Lan {
         actor: Actor,
         service: &str,
     ) -> Result<Box<ChannelGrant>, Failure> {
+        let id = self.begin_open(host, actor, service);
+        self.run_until(|lan| lan.hosts[host].channels.contains_key(&id));
+        self.hosts[host].channels.remove(&id).expect("the engine answers every command in time")
+    }
+
+    /// Wants a channel on somebody's behalf, and waits for nothing.
+    pub(crate) fn begin_open(&mut self, host: usize, actor: Actor, service: &str) -> CommandId {
         self.next += 1;
         let id = CommandId(self.next);
         let now = self.time(host);
         self.hosts[host].engine.handle_open(id, actor, service.parse().unwrap(), now);
         self.drain(host);
-        self.run_until(|lan| lan.hosts[host].channels.contains_key(&id));
-        self.hosts[host].channels.remove(&id).expect("the engine answers every command in time")
+        id
     }
 
     /// Opens `number` channels at once, and takes the wish for the first back if it is to be `cancelled`. The
@@ -457,6 +466,9 @@ impl Lan {
                     }
                     self.hosts[host].engine.handle_persisted(id, works, now);
                 }
+                Output::Work { id, work } if self.held_work.is_some() => {
+                    self.held_work.get_or_insert_default().push((host, id, work));
+                }
                 Output::Work { id, work: Work::Stretch { secret, salt } } => {
                     self.stretched += 1;
                     let known = self.known.entry((secret.to_vec(), salt));
@@ -477,6 +489,15 @@ impl Lan {
                 Output::Snapshot(_) | Output::Certified { .. } => {}
                 Output::Disconnect { peer } => self.disconnect(host, peer),
             }
+        }
+    }
+
+    /// Stretches what was held, and no longer holds any.
+    pub(crate) fn release_work(&mut self) {
+        for (host, id, Work::Stretch { secret, salt }) in self.held_work.take().unwrap_or_default() {
+            let now = self.time(host);
+            self.hosts[host].engine.handle_work(id, Finished::Stretched(stretch(&secret, &salt)), now);
+            self.drain(host);
         }
     }
 

@@ -143,7 +143,9 @@ fn one_member_has_so_many_tickets_and_no_more() {
         64
     );
     revoke(&mut lan, 2, ids[0]).unwrap();
-    assert!(lan.open(1, "chat@till-2").is_err(), "taken back is not used up");
+    // What is taken back makes room for another, so often.
+    lan.open(1, "chat@till-2").unwrap();
+    assert!(lan.open(3, "chat@till-2").is_ok());
     lan.pass(ROTATION - Duration::from_secs(60));
     lan.open(1, "chat@till-2").unwrap();
 }

@@ -97,7 +97,7 @@ impl Chat {
 
     /// One channel's worth: everything that waits, and what is written while the channel lingers.
     async fn deliver_waiting(&self, conversation: &Conversation) -> Result<(), DeliverError> {
-        let Some(actor) = self.next_writer(conversation)? else { return Ok(()) };
+        let Some(actor) = self.next_deliverable(conversation).await? else { return Ok(()) };
         let dialled = lane::open(&self.handle, &actor, &chat_at(&conversation.peer)).await?;
         let (mut to, mut from) = dialled.channel.split();
         let stream = conversation.head.lock().await.stream;
@@ -125,7 +125,36 @@ impl Chat {
     /// On whose behalf the first message that waits is to be delivered.
     fn next_writer(&self, conversation: &Conversation) -> Result<Option<Actor>, StoreError> {
         let (_, first) = self.journal.waiting(&conversation.peer)?;
-        first.map(|first| self.journal.writer(&conversation.peer, first)).transpose()
+        let writer = first.map(|first| self.journal.writer(&conversation.peer, first)).transpose()?;
+        Ok(writer.map(Option::unwrap_or_default))
+    }
+
+    /// As [`Self::next_writer`]. Messages of people who may not write any more, or not now, as they have logged out, let
+    /// those go first that others have written since: they get later numbers.
+    async fn next_deliverable(&self, conversation: &Conversation) -> Result<Option<Actor>, StoreError> {
+        let peer = &conversation.peer;
+        let waiting = self.journal.undelivered(peer, 1, WINDOW)?;
+        let mut blocked = Vec::new();
+        let mut free = None;
+        for (number, line) in waiting {
+            let writer = self.journal.writer(peer, number)?.unwrap_or_default();
+            if self.handle.may_use(writer.clone(), chat_at(peer)).await.is_ok() {
+                free = Some(writer);
+                break;
+            }
+            blocked.extend(line.map(|line| (number, writer, line)));
+        }
+        if free.is_none() {
+            return self.next_writer(conversation);
+        }
+        for (number, writer, line) in blocked {
+            let mut head = conversation.head.lock().await;
+            let later = self.journal.postpone(peer, &mut head, number, (&writer, &line)).await?;
+            drop(head);
+            tracing::debug!(peer = %peer.short(), number, later, "a message lets others go first");
+            self.tell(peer, later, &line, ChatState::Queued);
+        }
+        Ok(free)
     }
 
     /// Sends what waits of one writer's, a window at a time, and waits until it is confirmed.
@@ -140,7 +169,8 @@ impl Chat {
             let mut waiting = self.journal.undelivered(&conversation.peer, 1, WINDOW)?;
             let mut others = waiting.len();
             for (at, (number, _)) in waiting.iter().enumerate() {
-                if self.journal.writer(&conversation.peer, *number)? != *actor {
+                // A line whose writer is damaged is nobody's to say: it is passed over like one that is damaged itself.
+                if self.journal.writer(&conversation.peer, *number)?.is_some_and(|writer| writer != *actor) {
                     others = at;
                     break;
                 }

@@ -370,13 +370,35 @@ impl Journal {
             .collect()
     }
 
-    /// On whose behalf line `number`, which waits, is to be delivered.
-    pub(super) fn writer(&self, peer: &NodeId, number: u64) -> Result<Actor, StoreError> {
+    /// On whose behalf line `number`, which waits, is to be delivered; nothing if that is damaged, and so the line is
+    /// nobody's.
+    pub(super) fn writer(&self, peer: &NodeId, number: u64) -> Result<Option<Actor>, StoreError> {
         match self.store.get(Table::Outbox, &key(peer, number)) {
-            Ok(Some(value)) => Ok(codec::decode::<_, WRITER_MAX>(&value).unwrap_or_default()),
-            Ok(None) | Err(StoreError::Corrupt { .. }) => Ok(Actor::Node),
+            Ok(Some(value)) if value.is_empty() => Ok(Some(Actor::Node)),
+            Ok(Some(value)) => Ok(codec::decode::<_, WRITER_MAX>(&value).ok()),
+            Ok(None) | Err(StoreError::Corrupt { .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Has line `number`, which waits for its writer, wait behind all others: it gets another number, in one commit.
+    pub(super) async fn postpone(
+        &self,
+        peer: &NodeId,
+        head: &mut Head,
+        number: u64,
+        (actor, line): (&Actor, &Line),
+    ) -> Result<u64, StoreError> {
+        self.settle(peer, head).await?;
+        let later = head.next;
+        let next = Head { next: later + 1, ..head.clone() };
+        let also = vec![
+            Write::set(Table::Outbox, key(peer, later), codec::encode(actor)),
+            Write::erase(Table::Outbox, key(peer, number)),
+            Write::erase(Table::Chat, key(peer, number)),
+        ];
+        self.append(peer, line, head, next, also).await?;
+        Ok(later)
     }
 
     /// The line `number`, unless it is damaged.

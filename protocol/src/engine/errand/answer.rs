@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::failure::{this_node, unknown};
+use super::failure::{perhaps_done, this_node, unknown};
 use super::{Asking, Errand, Origin, Step, Target, Want};
 use crate::certificate;
 use crate::control::{Answer, Code, Failure, Pong};
@@ -79,6 +79,11 @@ impl Engine {
     /// ask: so it is asked once more, over a new connection if need be.
     fn lost(&mut self, number: u64, now: Timestamp) {
         let Some(errand) = self.errands.running.get_mut(&number) else { return };
+        if matches!(errand.want, Want::Manage(_)) {
+            // What is done twice is not what was asked.
+            self.fail(number, perhaps_done(), now);
+            return;
+        }
         if core::mem::replace(&mut errand.lost, true) {
             self.give_up(number, now);
         } else {

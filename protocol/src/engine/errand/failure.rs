@@ -39,3 +39,12 @@ pub(super) fn strangers(whom: &str) -> Failure {
 pub(in crate::engine) fn this_node() -> Failure {
     Failure::new(Code::Usage, "that is this node itself", "name another node: `lanyard peers` lists them")
 }
+
+/// The authority has not answered what somebody wanted changed.
+pub(super) fn perhaps_done() -> Failure {
+    Failure::new(
+        Code::Unreachable,
+        "the authority did not answer, and may or may not have done it",
+        "see how it is before you ask again: `lanyard user list`, `lanyard policy show`",
+    )
+}

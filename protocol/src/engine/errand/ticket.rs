@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Origin, Want, Wish};
+use super::{Origin, Target, Want, Wish};
 use crate::control::{Answer, Code, Failure};
 use crate::engine::tickets::Place;
 use crate::engine::{ChannelGrant, Engine, Output, load};
@@ -40,8 +40,16 @@ impl Engine {
         };
         match ticket::accept(grant, request, &provider, &self.keys, now) {
             Ok(held) => {
-                let held = Arc::new(held);
-                self.tickets.held.insert(Place::of(&held), Arc::clone(&held));
+                let (place, held) = (Place::of(&held), Arc::new(held));
+                if let Some(failure) = self.not_granted_at(&place) {
+                    // Meanwhile whoever wanted it has logged out, or may not any more.
+                    self.tickets.give_up(&held, now);
+                    self.publish();
+                    self.begin(Origin::Own, Target::Node(node), Want::Revocation(held), now);
+                    self.fail(number, failure, now);
+                    return;
+                }
+                self.tickets.held.insert(place, Arc::clone(&held));
                 self.deliver_durably(number, held, now);
             }
             Err(error) => {

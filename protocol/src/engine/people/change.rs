@@ -7,15 +7,16 @@ use std::collections::BTreeSet;
 
 use zeroize::Zeroizing;
 
+use super::manage::not_of_the_network;
 use crate::access::{Policy, Privilege, PublishedPolicy};
 use crate::control::{Answer, Caller, ChangeUser, Code, Failure, Password, UserChange, UserChanged};
 use crate::engine::admission::check_strength_of;
 use crate::engine::commands::not_a_member;
 use crate::engine::invite::Stretching;
 use crate::engine::{CommandId, Engine, InboundId, Output};
-use crate::identity::{PersonName, Secret, UserName, UserRole};
+use crate::identity::{NodeId, PersonName, Secret, UserName, UserRole};
 use crate::message::{self, Response};
-use crate::people::{Assertion, Credential, Directory, DirectoryError, Managed};
+use crate::people::{Assertion, Changed, Credential, Directory, DirectoryError, Home, Managed, Principal};
 use crate::record::Write;
 use crate::reject::Reject;
 use crate::time::Timestamp;
@@ -25,6 +26,9 @@ const STRENGTH_MIN: u32 = 25;
 
 /// How long after their log-in people may set a new password of their own: they have just shown that they know it.
 const FRESH: Duration = Duration::from_secs(2 * 60);
+
+/// The most roles that a refusal lists.
+const ROLES_SHOWN: usize = 8;
 
 /// Who wants a change.
 pub(in crate::engine) enum By {
@@ -53,20 +57,35 @@ pub(super) enum Change {
 /// A password that is being stretched to be kept.
 pub(in crate::engine) struct Setting {
     reply: Reply,
+    /// For another node, if for one.
+    node: Option<NodeId>,
     local: bool,
+    by: By,
     user: UserName,
-    person: PersonName,
-    /// The roles of a user that is new.
-    add: Option<BTreeSet<UserRole>>,
-    new: bool,
     salt: [u8; 32],
+    change: Change,
 }
 
-/// How a user was before a change, to put it back if the change cannot be kept.
-pub(in crate::engine) struct Undo {
+impl Setting {
+    /// The node for which it is stretched, if for one.
+    pub(super) const fn node(&self) -> Option<NodeId> {
+        self.node
+    }
+}
+
+/// A user who is about to be another, once that is written.
+pub(in crate::engine) struct Altered {
     local: bool,
-    user: UserName,
-    before: Option<Vec<u8>>,
+    changed: Changed,
+    /// Whose log-ins of this node's own end: everybody's, or one person's.
+    ends: Option<Option<PersonName>>,
+}
+
+impl Altered {
+    /// What is to be written.
+    pub(in crate::engine) fn write(&self) -> Write {
+        self.changed.write.clone()
+    }
 }
 
 impl Engine {
@@ -92,7 +111,7 @@ impl Engine {
             match by {
                 Ok(by) => {
                     let change = Change::of(&user, change);
-                    self.change_directory(Reply::Command(command), (local, by), user, change, now);
+                    self.change_directory((Reply::Command(command), None), (local, by), user, change, now);
                 }
                 Err(failure) => self.answer(command, Err(failure)),
             }
@@ -101,149 +120,149 @@ impl Engine {
         }
     }
 
-    /// As whom the caller changes what this node keeps.
+    /// As whom the caller changes what the authority keeps. A node's own users are nobody to the network.
     pub(super) fn by(&self, caller: Caller) -> Result<By, Failure> {
         if caller.is_owner() {
             return Ok(By::Owner);
         }
         let actor = self.actor(caller)?;
-        let user = self.user_of(&actor)?;
-        let assertion = user.map(|user| By::Person(Box::new(user.assertion().clone())));
-        assertion.ok_or_else(super::nobody)
+        let user = self.user_of(&actor)?.ok_or_else(super::nobody)?;
+        if user.principal().home != Home::Network {
+            return Err(not_of_the_network(user.principal()));
+        }
+        Ok(By::Person(Box::new(user.assertion().clone())))
     }
 
-    /// Changes a user, if `by` may; `local` says in which directory.
+    /// Changes a user, if `by` may; `local` says in which directory, `node` for which other node.
     pub(super) fn change_directory(
         &mut self,
-        reply: Reply,
+        (reply, node): (Reply, Option<NodeId>),
         (local, by): (bool, By),
         user: UserName,
         change: Change,
         now: Timestamp,
     ) {
-        let checked = if local { change.fits_local() } else { self.may_change(&by, &user, &change, now) };
-        let checked = checked.and_then(|()| self.check_exists(local, &user, &change));
-        if let Err(failure) = checked {
+        if let Err(failure) = self.may_begin(node, (local, &by), &user, &change, now) {
             self.reply(reply, Err(failure));
             return;
         }
-        match change {
-            Change::Add { roles, person, password } => {
-                self.set_password_of(reply, local, (user, person), (Some(roles), true), &password);
+        match change.password().map(|password| Zeroizing::new(password.to_vec())) {
+            Some(password) => {
+                let mut salt = [0; 32];
+                self.rng.fill_bytes(&mut salt);
+                let setting = Setting { reply, node, local, by, user, salt, change };
+                self.stretch_bytes(&password, salt, Stretching::Credential(Box::new(setting)));
             }
-            Change::SetPassword { person, password, new } => {
-                self.set_password_of(reply, local, (user, person), (None, new), &password);
-            }
-            Change::Remove => {
-                self.alter(reply, local, &user, true, now, |directory, user| {
-                    directory.remove(user).map(Some)
-                });
-            }
-            Change::RemovePerson { person } => {
-                let remove = |directory: &mut Directory, user: &UserName| {
-                    directory.remove_person(user, &person).map(Some)
-                };
-                self.alter(reply, local, &user, true, now, remove);
-            }
-            Change::SetRole { role, given } => {
-                let set = |directory: &mut Directory, user: &UserName| directory.set_role(user, &role, given);
-                self.alter(reply, local, &user, !given, now, set);
-            }
+            None => self.alter(reply, local, user, change, None, now),
         }
     }
 
-    fn set_password_of(
+    fn may_begin(
         &mut self,
-        reply: Reply,
-        local: bool,
-        (user, person): (UserName, PersonName),
-        (add, new): (Option<BTreeSet<UserRole>>, bool),
-        password: &[u8],
-    ) {
-        let mut salt = [0; 32];
-        self.rng.fill_bytes(&mut salt);
-        let setting = Setting { reply, local, user, person, add, new, salt };
-        self.stretch_bytes(password, salt, Stretching::Credential(Box::new(setting)));
+        node: Option<NodeId>,
+        (local, by): (bool, &By),
+        user: &UserName,
+        change: &Change,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        self.may_alter((local, by), user, change, now)?;
+        self.check_exists(local, user, change)?;
+        if change.password().is_none() {
+            return Ok(());
+        }
+        if let Some(node) = node {
+            self.may_stretch_for(node).map_err(Reject::failure)?;
+        }
+        let own = matches!(by, By::Person(person) if change.is_own_password(user, person));
+        if own && self.people.own_changes.charge(user, now).is_err() {
+            let message = "this password was changed too often within a short time";
+            return Err(Failure::new(Code::Denied, message, "wait ten minutes, then try again"));
+        }
+        Ok(())
     }
 
-    /// A password to be kept has been stretched.
+    fn may_alter(
+        &self,
+        (local, by): (bool, &By),
+        user: &UserName,
+        change: &Change,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        if local { change.fits_local() } else { self.may_change(by, user, change, now) }
+    }
+
+    /// A password to be kept has been stretched. Meanwhile another change may have taken the right to set it.
     pub(in crate::engine) fn credential_stretched(&mut self, setting: Setting, tag: Secret, now: Timestamp) {
-        let Setting { reply, local, user, person, add, new, salt } = setting;
-        let credential = Credential { salt, tag, since: now };
-        let added = add.is_some();
-        let known = self.directory(local).get(&user).is_ok_and(|record| record.persons.contains_key(&person));
-        // The log-ins with an old password end; somebody new had none.
-        let ends = !added && known;
-        let change = |directory: &mut Directory, user: &UserName| match add {
-            Some(roles) => directory.add(user.clone(), roles, person, credential).map(Some),
-            None => directory.set_credential(user, person, credential, new).map(Some),
-        };
-        if ends {
-            self.alter(reply, local, &user, true, now, change);
-        } else {
-            self.alter_unnoticed(reply, local, &user, change);
+        let Setting { reply, local, by, user, salt, change, .. } = setting;
+        match self.may_alter((local, &by), &user, &change, now) {
+            Ok(()) => {
+                let credential = Credential { salt, tag, since: now };
+                self.alter(reply, local, user, change, Some(credential), now);
+            }
+            Err(failure) => self.reply(reply, Err(failure)),
         }
     }
 
-    /// Changes a user, and tells everybody; `ends` says whether that takes something away.
+    /// Has a user changed as soon as that is written, and everybody told who has to know.
     fn alter(
         &mut self,
         reply: Reply,
         local: bool,
-        user: &UserName,
-        ends: bool,
+        user: UserName,
+        change: Change,
+        credential: Option<Credential>,
         now: Timestamp,
-        change: impl FnOnce(&mut Directory, &UserName) -> Result<Option<Write>, DirectoryError>,
     ) {
-        if local {
-            self.alter_unnoticed(reply, local, user, change);
-            if ends {
-                self.end_local_log_ins(user, now);
+        match self.altered(local, &user, change, credential, now) {
+            Ok(Some((altered, published))) => {
+                let own = if local { 0 } else { self.policy_epoch() };
+                let epoch = published.as_ref().map_or(own, |published| published.policy().epoch());
+                self.people.unwritten.insert((local, user));
+                self.persist_user(altered, published, vec![replied(reply, Ok(epoch))]);
             }
-            return;
-        }
-        if self.policies.is_unwritten() {
-            self.reply(reply, Err(Reject::Busy.failure()));
-            return;
-        }
-        let before = self.people.network.record_of(user);
-        match change(&mut self.people.network, user) {
-            Ok(None) => self.reply(reply, Ok(self.policy_epoch())),
-            Ok(Some(write)) => {
-                let undo = Undo { local, user: user.clone(), before };
-                match self.notice(user, ends, now) {
-                    Ok(published) => {
-                        let then = vec![replied(reply, Ok(published.policy().epoch()))];
-                        self.persist_user(vec![write], undo, Some(published), then);
-                    }
-                    Err(failure) => {
-                        self.undo_user(undo);
-                        self.reply(reply, Err(failure));
-                    }
-                }
+            Ok(None) => {
+                let epoch = self.policy_epoch();
+                self.reply(reply, Ok(epoch));
             }
-            Err(error) => self.reply(reply, Err(error.into())),
+            Err(failure) => self.reply(reply, Err(failure)),
         }
     }
 
-    /// Changes a user of whom nobody else has to know.
-    fn alter_unnoticed(
+    /// What a user is to be, and the version of the policy that tells it; nothing if that is what it is.
+    fn altered(
         &mut self,
-        reply: Reply,
         local: bool,
         user: &UserName,
-        change: impl FnOnce(&mut Directory, &UserName) -> Result<Option<Write>, DirectoryError>,
-    ) {
-        let directory = if local { &mut self.people.local } else { &mut self.people.network };
-        let before = directory.record_of(user);
-        match change(directory, user) {
-            Ok(write) => {
-                let epoch = if local { 0 } else { self.policy_epoch() };
-                let undo = Undo { local, user: user.clone(), before };
-                self.persist_user(write.into_iter().collect(), undo, None, vec![replied(reply, Ok(epoch))]);
-            }
-            Err(error) => self.reply(reply, Err(error.into())),
+        change: Change,
+        credential: Option<Credential>,
+        now: Timestamp,
+    ) -> Result<Option<(Altered, Option<PublishedPolicy>)>, Failure> {
+        if self.people.unwritten.contains(&(local, user.clone())) {
+            return Err(Reject::Busy.failure());
         }
+        let directory = if local { &self.people.local } else { &self.people.network };
+        let told = change.ends(directory, user);
+        let ends = if local && told == Some(true) { Some(change.person().cloned()) } else { None };
+        let Some(changed) = change.made(directory, user, credential)? else { return Ok(None) };
+        let published = match told {
+            Some(ends) if !local => Some(self.notice(user, ends, now)?),
+            _ => None,
+        };
+        Ok(Some((Altered { local, changed, ends }, published)))
+    }
+
+    /// A change of a user is written, or could not be.
+    pub(in crate::engine) fn user_written(&mut self, altered: Altered, durable: bool, now: Timestamp) {
+        let Altered { local, changed, ends } = altered;
+        self.people.unwritten.remove(&(local, changed.user.clone()));
+        if !durable {
+            return;
+        }
+        if let Some(person) = ends {
+            self.end_local_log_ins(&changed.user, person.as_ref(), now);
+        }
+        let directory = if local { &mut self.people.local } else { &mut self.people.network };
+        directory.apply(changed);
     }
 
     /// The next version of the policy, which says that a user has changed.
@@ -251,19 +270,13 @@ impl Engine {
         let member = self.membership.member.as_ref().ok_or_else(not_a_member)?;
         let text = member.policy.text().to_owned();
         let signed = self.clock.signed().unwrap_or_default();
-        let notices = self.policies.notices().with(user, ends, now, signed);
+        let epoch = self.next_policy_epoch();
+        let notices = self.policies.notices().with(user, ends, (epoch, now), signed);
         self.sign_policy(&text, notices)
     }
 
     fn directory(&self, local: bool) -> &Directory {
         if local { &self.people.local } else { &self.people.network }
-    }
-
-    /// Puts a user back as it was.
-    pub(in crate::engine) fn undo_user(&mut self, undo: Undo) {
-        let Undo { local, user, before } = undo;
-        let directory = if local { &mut self.people.local } else { &mut self.people.network };
-        directory.put_back(user, before.as_deref());
     }
 
     /// Said before a password is stretched; looked at again after.
@@ -297,6 +310,16 @@ impl Engine {
         may(person, policy, Privilege::ManageUsers)?;
         let own = privileges(policy, &person.roles);
         let record = self.people.network.get(user).ok();
+        let mut theirs_now = record.into_iter().flat_map(|record| &record.roles);
+        if let Some(gone) = theirs_now.find(|role| policy.privileges(role).is_none()) {
+            return Err(Failure::new(
+                Code::Denied,
+                format!(
+                    "{user} has the role {gone}, which the policy has no more: what it allows is not known"
+                ),
+                "have it taken on the authority: `lanyard role revoke`",
+            ));
+        }
         let theirs = record.map(|record| privileges(policy, &record.roles)).unwrap_or_default();
         let given = privileges(policy, change.roles());
         let beyond = theirs.union(&given).find(|privilege| !own.contains(privilege));
@@ -373,6 +396,58 @@ impl Change {
         }
     }
 
+    /// The password that it sets, if one.
+    fn password(&self) -> Option<&[u8]> {
+        match self {
+            Self::Add { password, .. } | Self::SetPassword { password, .. } => Some(password),
+            Self::Remove | Self::RemovePerson { .. } | Self::SetRole { .. } => None,
+        }
+    }
+
+    /// The person whom it concerns; nothing if everybody who uses the user.
+    const fn person(&self) -> Option<&PersonName> {
+        match self {
+            Self::Add { person, .. } | Self::SetPassword { person, .. } | Self::RemovePerson { person } => {
+                Some(person)
+            }
+            Self::Remove | Self::SetRole { .. } => None,
+        }
+    }
+
+    /// Whether others have to know of it, and then whether it takes something away.
+    fn ends(&self, directory: &Directory, user: &UserName) -> Option<bool> {
+        let known = |person| directory.get(user).is_ok_and(|record| record.persons.contains_key(person));
+        match self {
+            Self::Add { .. } => None,
+            // Somebody new has no log-ins.
+            Self::SetPassword { person, .. } => known(person).then_some(true),
+            Self::Remove | Self::RemovePerson { .. } => Some(true),
+            Self::SetRole { given, .. } => Some(!given),
+        }
+    }
+
+    /// What the user is then; nothing if that is what it is.
+    fn made(
+        self,
+        directory: &Directory,
+        user: &UserName,
+        credential: Option<Credential>,
+    ) -> Result<Option<Changed>, DirectoryError> {
+        match (self, credential) {
+            (Self::Add { roles, person, .. }, Some(credential)) => {
+                directory.added(user, roles, person, credential).map(Some)
+            }
+            (Self::SetPassword { person, new, .. }, Some(credential)) => {
+                directory.with_credential(user, person, credential, new).map(Some)
+            }
+            (Self::Remove, _) => directory.removed(user).map(Some),
+            (Self::RemovePerson { person }, _) => directory.without_person(user, &person).map(Some),
+            (Self::SetRole { role, given }, _) => directory.with_role(user, &role, given),
+            // A password that was not stretched is none.
+            (Self::Add { .. } | Self::SetPassword { .. }, None) => Ok(None),
+        }
+    }
+
     /// The roles that it gives.
     fn roles(&self) -> impl Iterator<Item = &UserRole> {
         let (many, one) = match self {
@@ -386,8 +461,9 @@ impl Change {
     }
 
     fn is_own_password(&self, of: &UserName, by: &Assertion) -> bool {
-        matches!(self, Self::SetPassword { person, new: false, .. }
-            if *of == by.principal.user && *person == by.principal.person)
+        let Principal { user, home, person: own } = &by.principal;
+        let same = *home == Home::Network && user == of;
+        same && matches!(self, Self::SetPassword { person, new: false, .. } if person == own)
     }
 
     /// Roles are the network's, and a node's own directory has none of them.
@@ -405,7 +481,9 @@ impl Change {
 }
 
 fn no_role(role: &UserRole, policy: &Policy) -> Failure {
-    let known: Vec<&str> = policy.roles().map(|(role, _)| role.as_str()).collect();
+    let roles = policy.roles().map(|(role, _)| role.as_str());
+    let more = (policy.roles().count() > ROLES_SHOWN).then_some("and more");
+    let known: Vec<&str> = roles.take(ROLES_SHOWN).chain(more).collect();
     Failure::new(
         Code::NotFound,
         format!("the policy has no role {role}; it has: {}", known.join(", ")),
@@ -420,6 +498,7 @@ impl From<DirectoryError> for Failure {
             DirectoryError::NoUser(_) | DirectoryError::NoPerson { .. } => {
                 (Code::NotFound, "see who there is: `lanyard user list`")
             }
+            DirectoryError::LastPerson(_) => (Code::Failed, "remove the user instead: `lanyard user remove`"),
             DirectoryError::Full => {
                 (Code::Failed, "remove those that are no longer used: `lanyard user list`")
             }

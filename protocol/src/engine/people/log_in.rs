@@ -1,8 +1,9 @@
 //! Somebody logs in at this node, and out.
 
+use core::time::Duration;
 use std::sync::Arc;
 
-use super::{FAMILIAR_MAX, LOG_INS_MAX, LOG_INS_OF_ONE, LogIn};
+use super::{LOG_INS_MAX, LOG_INS_OF_ONE, LogIn, REGULARS_MAX, RENEW_AGAIN};
 use crate::control::{self, Answer, Caller, Code, Failure, Password};
 use crate::engine::commands::not_a_member;
 use crate::engine::errand::{Origin, Target, Want};
@@ -16,9 +17,9 @@ use crate::people::{
 use crate::reject::Reject;
 use crate::time::Timestamp;
 
-/// Passwords that an authority checks at the same time, and of them those from one node.
-const CHECKING_MAX: usize = 64;
-const CHECKING_OF_ONE: usize = 4;
+/// Passwords that a node stretches at the same time, and of them those of one node, or of one uid here.
+const STRETCHING_MAX: usize = 64;
+const STRETCHING_OF_ONE: usize = 4;
 
 /// Somebody whom the authority is asked about.
 pub(in crate::engine) struct LoggingIn {
@@ -30,8 +31,8 @@ pub(in crate::engine) struct LoggingIn {
 pub(super) enum Known {
     /// By a password, at this seat.
     Password(Password, Seat),
-    /// By being logged in already.
-    Assertion(Box<SignedAssertion>),
+    /// By being logged in at this seat already.
+    Assertion(Box<SignedAssertion>, Seat),
 }
 
 /// A password that is being stretched to see whether it is the right one.
@@ -60,7 +61,7 @@ impl Engine {
         now: Timestamp,
     ) {
         let seat = caller.seat();
-        let principal = match self.may_log_in(seat, &log_in, now) {
+        let principal = match self.may_log_in(caller, &log_in, now) {
             Ok(principal) => principal,
             Err(failure) => {
                 self.answer(command, Err(failure));
@@ -82,11 +83,14 @@ impl Engine {
     /// guess.
     fn may_log_in(
         &mut self,
-        seat: Seat,
+        caller: Caller,
         log_in: &control::LogIn,
         now: Timestamp,
     ) -> Result<Principal, Failure> {
         let member = self.active_member().ok_or_else(not_a_member)?;
+        member.certificate.check_time(now).map_err(|error| {
+            Failure::new(Code::Denied, error.to_string(), "see `lanyard status`: it has to be renewed first")
+        })?;
         let UserRef { user, home } = log_in.user.parse().map_err(|error: crate::identity::NameError| {
             let remedy = "user names are lower case: `ana` of the network, `ana%NODE` of a node's own";
             Failure::new(Code::Usage, error.to_string(), remedy)
@@ -98,19 +102,55 @@ impl Engine {
             let message = format!("{} is a user of {node}'s own, and this node is {own}", log_in.user);
             return Err(Failure::new(Code::Usage, message, format!("log in at {node}")));
         }
-        let others = self.people.log_ins.keys().filter(|other| **other != seat);
-        let (all, of_one) = (others.clone().count(), others.filter(|other| other.uid == seat.uid).count());
-        if all >= LOG_INS_MAX || of_one >= LOG_INS_OF_ONE {
+        let person = log_in.person.clone().unwrap_or_else(|| user.clone().into());
+        let principal = Principal { user, home, person };
+        self.has_room(caller, &principal)?;
+        self.charge(caller.seat().uid, now)?;
+        Ok(principal)
+    }
+
+    /// Whether one more log-in has room. Whoever runs the node is kept out by nobody.
+    fn has_room(&self, caller: Caller, principal: &Principal) -> Result<(), Failure> {
+        let seat = caller.seat();
+        let others = || self.people.log_ins.iter().filter(|(other, _)| **other != seat);
+        let of_uid = others().filter(|(other, _)| other.uid == seat.uid).count();
+        let of_person = others().filter(|(_, it)| it.assertion.principal() == principal).count();
+        let full = others().count() >= LOG_INS_MAX && !caller.is_owner();
+        if full || of_uid >= LOG_INS_OF_ONE || of_person >= LOG_INS_OF_ONE {
             let remedy = "log out somewhere else: `lanyard logout`";
             return Err(Failure::new(Code::Failed, "too many people are logged in at this node", remedy));
         }
-        self.people.guesses_here.charge(&seat.uid, now).map_err(|wait| {
+        let checking = self.stretching.values().filter_map(Stretching::seat);
+        let of_one = checking.clone().filter(|other| other.uid == seat.uid).count();
+        if of_one >= STRETCHING_OF_ONE || checking.count() >= STRETCHING_MAX {
+            return Err(Reject::Busy.failure());
+        }
+        Ok(())
+    }
+
+    fn charge(&mut self, uid: u32, now: Timestamp) -> Result<(), Failure> {
+        let people = &mut self.people;
+        let waits = |wait: Duration| {
             let minutes = wait.as_secs().div_ceil(60);
             let message = "too many wrong passwords were given by this user of the machine";
             Failure::new(Code::Denied, message, format!("wait {minutes} min, then try again"))
-        })?;
-        let person = log_in.person.clone().unwrap_or_else(|| user.clone().into());
-        Ok(Principal { user, home, person })
+        };
+        people.guesses_of_uids.charge(&uid, now).map_err(waits)?;
+        if !people.regulars.contains(&uid)
+            && let Err(wait) = people.guesses_of_strangers.charge(&(), now)
+        {
+            people.guesses_of_uids.refund(&uid);
+            return Err(waits(wait));
+        }
+        Ok(())
+    }
+
+    /// Takes back the charge of a guess that was right, or was not made.
+    fn refund(&mut self, uid: u32) {
+        self.people.guesses_of_uids.refund(&uid);
+        if !self.people.regulars.contains(&uid) {
+            self.people.guesses_of_strangers.refund(&());
+        }
     }
 
     /// Begins to check a password; the answer takes as long if there is no such user.
@@ -140,7 +180,6 @@ impl Engine {
             (To::Seat(command, _), None) => self.answer(command, Err(Reject::Credentials.failure())),
             (To::Node(inbound, node), Some(assertion)) => {
                 self.people.guesses_of_nodes.refund(&node);
-                self.people.recognise(&principal, node);
                 self.respond(inbound, &Response::Assertion(Box::new(assertion)));
             }
             (To::Node(inbound, _), None) => {
@@ -162,17 +201,21 @@ impl Engine {
         let verified = assertion.verify(&member, &member.certificate, now);
         let result = match verified {
             Ok(assertion) if assertion.principal() == principal => {
-                self.people.guesses_here.refund(&seat.uid);
+                self.refund(seat.uid);
+                self.people.recognise(seat.uid);
                 self.end_log_in(seat, now);
                 self.people.log_ins.insert(seat, LogIn { assertion, renewing: false });
                 Ok(Answer::WhoAmI(self.shown(Caller::Other(seat))))
             }
             Ok(_) => Err(Reject::Invalid.failure()),
-            Err(error) => Err(Failure::new(
-                Code::Failed,
-                format!("what the authority says of the log-in does not hold: {error}"),
-                "set this host's clock right, then try again",
-            )),
+            Err(error) => {
+                self.refund(seat.uid);
+                Err(Failure::new(
+                    Code::Failed,
+                    format!("what is said of the log-in does not hold: {error}"),
+                    "set the clocks of this host and of the authority right, then try again",
+                ))
+            }
         };
         self.answer(command, result);
     }
@@ -187,7 +230,7 @@ impl Engine {
     fn end_log_in(&mut self, seat: Seat, now: Timestamp) {
         let Some(log_in) = self.people.log_ins.remove(&seat) else { return };
         let principal = log_in.assertion.principal();
-        if self.people.of(principal).is_none() {
+        if self.people.of(principal).next().is_none() {
             self.give_up_tickets_of(&Actor::Person(principal.clone()), now);
         }
     }
@@ -209,70 +252,90 @@ impl Engine {
             let assertion = log_in.assertion.assertion();
             !log_in.renewing && (member.notices.outdate(assertion) || !log_in.assertion.stands(&member))
         };
-        let seats: Vec<Seat> = self
-            .people
-            .log_ins
-            .iter()
-            .filter(|(_, log_in)| outdated(log_in))
-            .map(|(seat, _)| *seat)
-            .collect();
-        for seat in seats {
+        self.people.review = None;
+        let log_ins = self.people.log_ins.iter();
+        let seats = log_ins.filter(|(_, log_in)| outdated(log_in)).map(|(seat, _)| *seat);
+        for seat in seats.collect::<Vec<Seat>>() {
             let Some(log_in) = self.people.log_ins.get_mut(&seat) else { continue };
-            log_in.renewing = true;
+            let network = log_in.assertion.principal().home == Home::Network;
+            log_in.renewing = network;
             let (principal, shown) =
                 (log_in.assertion.principal().clone(), Box::new(log_in.assertion.signed().clone()));
             if !log_in.assertion.stands(&member) {
                 self.give_up_tickets_of(&Actor::Person(principal.clone()), now);
             }
-            self.renew_log_in(principal, shown, now);
+            if network {
+                self.renew_log_in(principal, shown, seat, now);
+            }
         }
     }
 
-    fn renew_log_in(&mut self, principal: Principal, shown: Box<SignedAssertion>, now: Timestamp) {
+    /// Looks again at log-ins that could not be renewed, if it is time to.
+    pub(in crate::engine) fn review_log_ins_if_due(&mut self, now: Timestamp) {
+        if self.people.review.is_some_and(|review| now >= review) {
+            self.review_log_ins(now);
+        }
+    }
+
+    fn renew_log_in(
+        &mut self,
+        principal: Principal,
+        shown: Box<SignedAssertion>,
+        seat: Seat,
+        now: Timestamp,
+    ) {
         if self.membership.authority.is_some() {
             let own = self.node_id();
             match self.vouch_again(own, &shown, now) {
-                Some(assertion) => self.log_in_renewed(&principal, &assertion, now),
-                None => self.end_log_ins_of(&principal, now),
+                Some(assertion) => self.log_in_renewed(seat, &shown, &assertion, now),
+                None => self.end_log_in(seat, now),
             }
         } else if let Some(home) = self.membership.home {
-            let want = Want::LogIn(Arc::new(LoggingIn { principal, known: Known::Assertion(shown) }));
+            let known = Known::Assertion(shown, seat);
+            let want = Want::LogIn(Arc::new(LoggingIn { principal, known }));
             self.begin(Origin::Own, Target::Node(home), want, now);
         }
     }
 
-    /// What the authority says now of somebody who is logged in here.
-    fn log_in_renewed(&mut self, principal: &Principal, assertion: &SignedAssertion, now: Timestamp) {
+    /// What the authority says now of somebody who was logged in at a seat by `shown`.
+    fn log_in_renewed(
+        &mut self,
+        seat: Seat,
+        shown: &SignedAssertion,
+        assertion: &SignedAssertion,
+        now: Timestamp,
+    ) {
         let Some(member) = self.membership.member.clone() else { return };
-        let verified = assertion.clone().verify(&member, &member.certificate, now);
-        let Ok(verified) = verified else { return };
-        let log_ins = self.people.log_ins.values_mut();
-        for log_in in log_ins.filter(|log_in| log_in.assertion.principal() == principal) {
-            *log_in = LogIn { assertion: verified.clone(), renewing: false };
+        let same = |log_in: &&mut LogIn| log_in.assertion.signed() == shown;
+        let Some(log_in) = self.people.log_ins.get_mut(&seat).filter(same) else { return };
+        log_in.renewing = false;
+        match assertion.clone().verify(&member, &member.certificate, now) {
+            Ok(renewed) if renewed.principal() == log_in.assertion.principal() => log_in.assertion = renewed,
+            // More was taken back while the question was on its way, or a clock is wrong: it is asked again.
+            Ok(_) | Err(_) => self.people.review = Some(now.after(RENEW_AGAIN)),
         }
-        // What was learnt while the question was on its way.
-        self.review_log_ins(now);
     }
 
-    /// The authority could not be asked about a log-in, or has said no.
+    /// The authority could not be asked about a log-in, or has said that it is no more.
     pub(in crate::engine) fn not_renewed(&mut self, log_in: &LoggingIn, failure: &Failure, now: Timestamp) {
-        if failure.code == Code::Denied {
-            self.end_log_ins_of(&log_in.principal, now);
-            return;
-        }
-        let log_ins = self.people.log_ins.values_mut();
-        for same in log_ins.filter(|same| *same.assertion.principal() == log_in.principal) {
-            same.renewing = false;
+        let Known::Assertion(shown, seat) = &log_in.known else { return };
+        let same = |log_in: &&mut LogIn| *log_in.assertion.signed() == **shown;
+        let Some(log_in) = self.people.log_ins.get_mut(seat).filter(same) else { return };
+        log_in.renewing = false;
+        if *failure == Reject::LogIn.failure() {
+            self.end_log_in(*seat, now);
+        } else {
+            self.people.review = Some(now.after(RENEW_AGAIN));
         }
     }
 
-    fn end_log_ins_of(&mut self, principal: &Principal, now: Timestamp) {
-        self.end_log_ins_where(|log_in| log_in == principal, now);
-    }
-
-    /// A user of this node's own was removed, or has another password.
-    pub(super) fn end_local_log_ins(&mut self, user: &UserName, now: Timestamp) {
-        self.end_log_ins_where(|log_in| log_in.home != Home::Network && log_in.user == *user, now);
+    /// A user of this node's own was removed, or the person has another password, or uses it no more.
+    pub(super) fn end_local_log_ins(&mut self, user: &UserName, person: Option<&PersonName>, now: Timestamp) {
+        let ends = |log_in: &Principal| {
+            let same = log_in.home != Home::Network && log_in.user == *user;
+            same && person.is_none_or(|person| log_in.person == *person)
+        };
+        self.end_log_ins_where(ends, now);
     }
 
     fn end_log_ins_where(&mut self, ends: impl Fn(&Principal) -> bool, now: Timestamp) {
@@ -295,7 +358,7 @@ impl Engine {
                 let sealed = self.seal_password(authority, (&user, &person), password, now)?;
                 Proof::Password(sealed)
             }
-            Known::Assertion(shown) => Proof::Assertion(shown.clone()),
+            Known::Assertion(shown, _) => Proof::Assertion(shown.clone()),
         };
         Ok(LogInRequest { user, person, proof })
     }
@@ -329,14 +392,17 @@ impl Engine {
             (Origin::Command(command), Known::Password(_, seat)) => {
                 self.logged_in(command, *seat, &asked.principal, assertion, now);
             }
-            _ => self.log_in_renewed(&asked.principal, &assertion, now),
+            (_, Known::Assertion(shown, seat)) => self.log_in_renewed(*seat, shown, &assertion, now),
+            (Origin::Inbound(_) | Origin::Own, Known::Password(..)) => {}
         }
     }
 
-    /// A log-in came to nothing. That the authority could not be asked was no guess.
+    /// A log-in came to nothing. Where the authority has not looked at the password that was no guess.
     pub(in crate::engine) fn not_logged_in(&mut self, log_in: &LoggingIn, failure: &Failure) {
-        if let (Known::Password(_, seat), true) = (&log_in.known, failure.code != Code::Denied) {
-            self.people.guesses_here.refund(&seat.uid);
+        if let Known::Password(_, seat) = &log_in.known
+            && *failure != Reject::Credentials.failure()
+        {
+            self.refund(seat.uid);
         }
     }
 
@@ -371,41 +437,58 @@ impl Engine {
             self.respond(inbound, &Response::Reject(Reject::Invalid));
             return;
         };
-        match self.may_guess(from, &principal, now) {
+        match self.may_guess(from, now) {
             Ok(()) => self.check_password(principal, &password, To::Node(inbound, from), now),
             Err(reject) => self.respond(inbound, &Response::Reject(reject)),
         }
     }
 
     /// Charges a guess of another node's, unless it has none left.
-    fn may_guess(&mut self, from: NodeId, principal: &Principal, now: Timestamp) -> Result<(), Reject> {
-        let of = self.stretching.values().filter_map(|stretching| {
-            if let Stretching::LogIn(checking) = stretching { checking.to.node() } else { None }
-        });
-        let (all, of_one) = (of.clone().count(), of.filter(|node| *node == from).count());
-        if all >= CHECKING_MAX || of_one >= CHECKING_OF_ONE {
+    fn may_guess(&mut self, from: NodeId, now: Timestamp) -> Result<(), Reject> {
+        self.may_stretch_for(from)?;
+        self.people.guesses_of_nodes.charge(&from, now).map_err(|_| Reject::TooManyGuesses)
+    }
+
+    /// Whether one more password is stretched for another node.
+    pub(super) fn may_stretch_for(&self, from: NodeId) -> Result<(), Reject> {
+        let of = self.stretching.values().filter_map(Stretching::node);
+        let of_one = of.clone().filter(|node| *node == from).count();
+        if of_one >= STRETCHING_OF_ONE || of.count() >= STRETCHING_MAX {
             return Err(Reject::Busy);
-        }
-        let people = &mut self.people;
-        people.guesses_of_nodes.charge(&from, now).map_err(|_| Reject::TooManyGuesses)?;
-        let familiar = people.familiar.contains(&(principal.user.clone(), from));
-        if !familiar && people.guesses_from_afar.charge(&principal.user, now).is_err() {
-            people.guesses_of_nodes.refund(&from);
-            return Err(Reject::TooManyGuesses);
         }
         Ok(())
     }
 }
 
 impl super::People {
-    /// The user has logged in at the node: from there guesses are not from afar.
-    fn recognise(&mut self, principal: &Principal, node: NodeId) {
-        if self.familiar.len() >= FAMILIAR_MAX {
-            self.familiar.pop_first();
+    /// Somebody with this uid has logged in.
+    fn recognise(&mut self, uid: u32) {
+        if self.regulars.len() < REGULARS_MAX {
+            self.regulars.insert(uid);
         }
-        if self.familiar.insert((principal.user.clone(), node)) {
-            self.guesses_from_afar.refund(&principal.user);
+    }
+}
+
+impl Stretching {
+    /// The node for which a user's password is stretched, if for one.
+    fn node(&self) -> Option<NodeId> {
+        match self {
+            Self::LogIn(checking) => checking.to.node(),
+            Self::Credential(setting) => setting.node(),
+            Self::Invite(_) | Self::JoinCode | Self::JoinPassword | Self::Network(_) | Self::Password(_) => {
+                None
+            }
         }
+    }
+
+    /// The seat at which somebody waits for it.
+    fn seat(&self) -> Option<Seat> {
+        if let Self::LogIn(checking) = self
+            && let To::Seat(_, seat) = checking.to
+        {
+            return Some(seat);
+        }
+        None
     }
 }
 

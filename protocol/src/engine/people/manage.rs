@@ -12,7 +12,7 @@ use crate::identity::{NodeId, PersonName, UserName};
 use crate::label::{Digest, Label};
 use crate::message::{self, Response};
 use crate::people::{
-    Actor, Assertion, Home, Manage, ManageRequest, Managed, Principal, SealedPassword, USERS_MAX, USERS_PAGE,
+    Assertion, Home, Manage, ManageRequest, Managed, Principal, SealedPassword, Seat, USERS_MAX, USERS_PAGE,
     UserRow,
 };
 use crate::reject::Reject;
@@ -42,7 +42,8 @@ pub(in crate::engine) enum What {
 /// How far that is.
 #[derive(Clone)]
 pub(in crate::engine) struct Managing {
-    principal: Principal,
+    /// Where the person sits, and so by which log-in.
+    seat: Seat,
     what: What,
     /// Parts of a policy that are there.
     told: u8,
@@ -113,24 +114,21 @@ impl Engine {
     fn managing(&self, caller: Caller, what: What) -> Result<Managing, Failure> {
         let member = self.active_member().ok_or_else(not_a_member)?;
         let remedy = "log in as a user with that privilege: `lanyard login USER`; or run it on the authority";
-        let (Ok(Actor::Person(principal)), privilege) = (self.actor(caller), what.privilege()) else {
+        let (Some(user), privilege) = (self.people.at(caller.seat()), what.privilege()) else {
             let message = "this node is not the authority, and nobody is logged in here who could ask it";
             return Err(Failure::new(Code::Denied, message, remedy));
         };
-        let actor = Actor::Person(principal.clone());
-        let user = self.user_of(&actor)?.ok_or_else(super::nobody)?;
+        let principal = user.principal();
         // What is refused here causes no packet. The authority decides by what it knows itself.
         let own_password = matches!(&what, What::Change(user, UserChange::SetPassword { new: false, .. })
             if *user == principal.user);
         if principal.home != Home::Network {
-            let message =
-                format!("{principal} is a user of this node's own, and manages nothing of the network");
-            return Err(Failure::new(Code::Denied, message, remedy));
+            return Err(not_of_the_network(principal));
         }
         if !own_password {
             may(user.assertion(), &member.policy, privilege)?;
         }
-        Ok(Managing { principal, what, told: 0, rows: Vec::new() })
+        Ok(Managing { seat: caller.seat(), what, told: 0, rows: Vec::new() })
     }
 
     /// The next question to the authority.
@@ -140,14 +138,14 @@ impl Engine {
         authority: NodeId,
         now: Timestamp,
     ) -> Result<ManageRequest, Failure> {
-        let actor = Actor::Person(managing.principal.clone());
-        let assertion = self.user_of(&actor)?.map(|user| user.signed().clone()).ok_or_else(super::nobody)?;
+        let user = self.people.at(managing.seat).ok_or_else(super::nobody)?;
+        let assertion = user.signed().clone();
         let manage = match &managing.what {
             What::Users => Manage::List { after: managing.rows.last().map(|row| row.user.clone()) },
             What::Policy { text, base } => {
                 match text.as_bytes().chunks(PART_MAX).nth(usize::from(managing.told)) {
                     Some(bytes) => Manage::PolicyPart { number: managing.told, bytes: bytes.to_vec() },
-                    None => Manage::ApplyPolicy { parts: managing.told, base: *base },
+                    None => Manage::ApplyPolicy { text: text_digest(text), base: *base },
                 }
             }
             What::Change(user, change) => self.sealed_change(authority, user, change, now)?,
@@ -259,6 +257,7 @@ impl Engine {
         manage: Manage,
         now: Timestamp,
     ) -> Result<(), Refused> {
+        let principal = person.principal.clone();
         let by = By::Person(Box::new(person));
         let (user, change) = match manage {
             Manage::List { after } => {
@@ -271,13 +270,13 @@ impl Engine {
             }
             Manage::PolicyPart { number, bytes } => {
                 self.may_manage(&by, Privilege::ChangePolicy)?;
-                self.stage(from, number, bytes)?;
+                self.stage((from, principal), number, bytes)?;
                 self.respond(inbound, &Response::Managed(Managed::Part));
                 return Ok(());
             }
-            Manage::ApplyPolicy { parts, base } => {
+            Manage::ApplyPolicy { text, base } => {
                 self.may_manage(&by, Privilege::ChangePolicy)?;
-                return Ok(self.apply_staged(from, inbound, parts, base)?);
+                return Ok(self.apply_staged(&(from, principal), inbound, text, base)?);
             }
             Manage::Add { user, roles, person, password } => {
                 let password = self.opened(from, (&user, &person), &password)?;
@@ -291,7 +290,7 @@ impl Engine {
             Manage::RemovePerson { user, person } => (user, Change::RemovePerson { person }),
             Manage::SetRole { user, role, given } => (user, Change::SetRole { role, given }),
         };
-        self.change_directory(Reply::Inbound(inbound), (false, by), user, change, now);
+        self.change_directory((Reply::Inbound(inbound), Some(from)), (false, by), user, change, now);
         Ok(())
     }
 
@@ -305,8 +304,8 @@ impl Engine {
         password.open((from, own), whose).map_err(|_| Refused::Reject(Reject::Invalid))
     }
 
-    /// Takes a part of a policy that a node tells, in their order; the first begins anew.
-    fn stage(&mut self, from: NodeId, number: u8, bytes: Vec<u8>) -> Result<(), Refused> {
+    /// Takes a part of a policy that somebody tells, in their order; the first begins anew.
+    fn stage(&mut self, from: (NodeId, Principal), number: u8, bytes: Vec<u8>) -> Result<(), Refused> {
         let staged = &mut self.people.staged;
         if number == 0 {
             staged.remove(&from);
@@ -314,7 +313,7 @@ impl Engine {
         if !staged.contains_key(&from) && staged.len() >= STAGED_MAX {
             return Err(Refused::Reject(Reject::Busy));
         }
-        let staging = staged.entry(from).or_default();
+        let staging = staged.entry(from.clone()).or_default();
         let fits = bytes.len() <= PART_MAX && staging.text.len() + bytes.len() <= FILE_MAX;
         if !fits || number != staging.parts {
             staged.remove(&from);
@@ -327,13 +326,13 @@ impl Engine {
 
     fn apply_staged(
         &mut self,
-        from: NodeId,
+        from: &(NodeId, Principal),
         inbound: InboundId,
-        parts: u8,
+        digest: Digest,
         base: Option<Digest>,
     ) -> Result<(), Failure> {
-        let staged = self.people.staged.remove(&from).unwrap_or_default();
-        let text = String::from_utf8(staged.text).ok().filter(|_| staged.parts == parts);
+        let staged = self.people.staged.remove(from).unwrap_or_default();
+        let text = String::from_utf8(staged.text).ok().filter(|text| text_digest(text) == digest);
         let text = text.ok_or_else(|| Reject::Invalid.failure())?;
         let member = self.membership.member.as_ref().ok_or_else(not_a_member)?;
         if base.is_some_and(|base| base != text_digest(member.policy.text())) {
@@ -372,6 +371,15 @@ impl What {
             Self::Policy { .. } => Privilege::ChangePolicy,
         }
     }
+}
+
+/// Why somebody manages nothing who is known to one node alone.
+pub(super) fn not_of_the_network(principal: &Principal) -> Failure {
+    Failure::new(
+        Code::Denied,
+        format!("{principal} is a user of this node's own, and manages nothing of the network"),
+        "log in as a user of the network who may, or run it as the user that runs the authority",
+    )
 }
 
 fn changed_meanwhile() -> Failure {

@@ -59,23 +59,21 @@ impl Engine {
     ) -> Option<SignedAssertion> {
         let member = self.membership.member.as_ref()?;
         let own = &member.certificate;
-        let (roles, certificate) = match &principal.home {
+        let (roles, certificate, epoch) = match &principal.home {
             Home::Network => {
                 let record = self.people.network.get(&principal.user).ok()?;
-                (record.roles.clone(), Some(own.der().clone()))
+                (record.roles.clone(), Some(own.der().clone()), member.policy.epoch())
             }
-            Home::Node(_) => (BTreeSet::new(), None),
+            Home::Node(_) => (BTreeSet::new(), None, 0),
         };
-        // Later than whatever was taken back, though the clock stands still.
-        let after_notices = Timestamp::from_millis(member.notices.latest().as_millis().saturating_add(1));
-        let issued = now.max(after_notices).max(authenticated);
         let assertion = Assertion {
             principal,
             roles,
             entity: self.certificate_here(node, now)?.entity().clone(),
             node,
             authenticated,
-            issued,
+            issued: now.max(authenticated),
+            epoch,
             expires: ends.min(authenticated.after(ASSERTION_LIFE)).min(own.not_after()),
         };
         let signed =

@@ -65,20 +65,28 @@ impl Engine {
         self.sign_policy(text, notices).map(Some)
     }
 
+    /// The version that is signed next.
+    pub(in crate::engine) fn next_policy_epoch(&self) -> u64 {
+        let last = self.policies.last_signed().max(self.policy_epoch());
+        let step = if self.local.restored.is_some() { RESTORED_STEP } else { 1 };
+        last.saturating_add(step)
+    }
+
     /// Signs a new version.
     pub(in crate::engine) fn sign_policy(
         &mut self,
         text: &str,
         notices: Notices,
     ) -> Result<PublishedPolicy, Failure> {
-        let member = self.membership.member.as_ref().ok_or_else(not_a_member)?;
         let authority = self.membership.authority.as_ref().ok_or_else(not_authority)?;
         if self.policies.is_unwritten() {
             return Err(Reject::Busy.failure());
         }
-        let last = self.policies.last_signed().max(member.policy.epoch());
-        let step = if self.local.restored.is_some() { RESTORED_STEP } else { 1 };
-        let epoch = last.saturating_add(step);
+        let epoch = self.next_policy_epoch();
+        // What an authority has taken from users since the copy was made that it was put back from, it does not know: all
+        // log-ins from before are renewed.
+        let restored = self.local.restored.is_some() && self.policies.last_signed() == 0;
+        let notices = if restored { notices.with_all(epoch) } else { notices };
         let published = authority.sign_policy(text, notices, epoch).map_err(|error| {
             Failure::new(Code::Failed, error.to_string(), "mend it there; nothing was changed")
         })?;
