@@ -14,6 +14,7 @@ mod profile;
 pub mod request;
 #[cfg(test)]
 mod tests;
+mod verified;
 mod verify;
 
 use core::fmt;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::error::{CertificateError, ProfileError};
 pub use self::issue::{issue_ca, issue_leaf};
+pub(crate) use self::verified::Verified;
 pub use self::verify::{AuthenticatedPeer, TrustAnchor, VerifiedCertificate, verify, verify_again};
 use crate::identity::{EntityName, NetworkName, NodeId, NodeName, SealingPublicKey};
 use crate::label::Digest;
