@@ -71,6 +71,7 @@ pub struct TicketGrant {
     /// A `ClientHalf`, sealed to the requester.
     pub for_client: Sealed,
     /// A `ServiceHalf`, sealed by the provider to itself.
+    #[serde(with = "codec::bytes")]
     pub for_service: Vec<u8>,
     /// By the minter's identity key, over a `SignedGrant`.
     pub signature: Signature,
@@ -146,6 +147,7 @@ struct SealedServiceHalf {
     /// Names the service to whoever holds the ring, and nothing to anyone else.
     service: Tag,
     /// A [`ServiceHalf`] under the provider's key ring, bound to the tag.
+    #[serde(with = "codec::bytes")]
     sealed: Vec<u8>,
 }
 
@@ -178,6 +180,7 @@ struct KeptTicket {
     terms: Terms,
     secret: Secret,
     provider_key: SealingPublicKey,
+    #[serde(with = "codec::bytes")]
     for_service: Vec<u8>,
 }
 
