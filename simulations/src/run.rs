@@ -196,6 +196,9 @@ impl Run {
         for observed in self.world.observed() {
             self.measure.observe(&observed);
             self.reference.observe(&observed);
+            if observed.now > observed.at.wall() {
+                self.reference.look_at_time(&observed, self.world.clock_error(observed.host));
+            }
             self.react(&observed);
         }
         self.reference.look_until(self.world.now());
