@@ -203,9 +203,10 @@ impl Gate {
             provider: terms.provider,
             service: &terms.service,
         };
+        let psk = ticket.psk(self.handle.snapshot().sealing_key())?;
         let key = ticket.requester().sealing_key();
         let responder =
-            Responder::read(&binding, ticket.psk(), key, preamble.offered, &preamble.message_1, &mut OsRng)?;
+            Responder::read(&binding, psk, key, preamble.offered, &preamble.message_1, &mut OsRng)?;
         if let Some(reason) = refusal.or_else(|| self.refusal(&ticket)) {
             return Err(handshake::refuse(&mut stream, responder, reason).await);
         }

@@ -14,6 +14,7 @@ mod profile;
 pub mod request;
 #[cfg(test)]
 mod tests;
+mod verified;
 mod verify;
 
 use core::fmt;
@@ -26,7 +27,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::error::{CertificateError, ProfileError};
 pub use self::issue::{issue_ca, issue_leaf};
+pub(crate) use self::verified::Verified;
 pub use self::verify::{AuthenticatedPeer, TrustAnchor, VerifiedCertificate, verify, verify_again};
+use crate::codec;
 use crate::identity::{EntityName, NetworkName, NodeId, NodeName, SealingPublicKey};
 use crate::label::Digest;
 use crate::time::Timestamp;
@@ -59,8 +62,20 @@ const PEM_MAX: usize = 16 * 1024;
 
 /// A certificate's DER, of at most [`CERTIFICATE_MAX`] bytes and otherwise unchecked until [`verify()`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Vec<u8>", into = "Vec<u8>")]
-pub struct CertificateDer(Vec<u8>);
+#[serde(try_from = "AnyDer")]
+pub struct CertificateDer(#[serde(with = "codec::bytes")] Vec<u8>);
+
+/// As it is read, before its length is looked at.
+#[derive(Deserialize)]
+struct AnyDer(#[serde(with = "codec::bytes")] Vec<u8>);
+
+impl TryFrom<AnyDer> for CertificateDer {
+    type Error = CertificateError;
+
+    fn try_from(AnyDer(der): AnyDer) -> Result<Self, CertificateError> {
+        Self::try_from(der)
+    }
+}
 
 impl CertificateDer {
     /// The DER's bytes.

@@ -157,9 +157,7 @@ pub enum Response {
 /// The frame of a message.
 #[must_use]
 pub fn frame<T: Serialize>(message: &T) -> Vec<u8> {
-    let mut frame = vec![VERSION];
-    frame.extend(codec::encode(message));
-    frame
+    codec::encode_behind(&[VERSION], message)
 }
 
 /// The message in a frame.

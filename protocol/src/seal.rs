@@ -16,6 +16,7 @@ use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::codec;
 use crate::identity::{SealingKey, SealingPublicKey, Secret};
 use crate::label::Label;
 
@@ -34,6 +35,7 @@ pub struct Sealed {
     /// The encapsulated key: the sender's ephemeral public key (RFC 9180, section 4.1).
     pub encapped: [u8; 32],
     /// The ciphertext and its tag.
+    #[serde(with = "codec::bytes")]
     pub ciphertext: Vec<u8>,
 }
 

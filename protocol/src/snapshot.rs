@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::access::{Notices, Policy, Subject};
-use crate::certificate::{AuthenticatedPeer, CertificateError, TrustAnchor, VerifiedCertificate};
+use crate::certificate::{
+    self, AuthenticatedPeer, CertificateDer, CertificateError, TrustAnchor, Verified, VerifiedCertificate,
+};
 use crate::channel::Suites;
 use crate::control::{Code, Failure};
 use crate::hello::Hello;
@@ -34,6 +36,8 @@ pub(crate) struct Member {
     /// Which users have changed of late.
     pub(crate) notices: Arc<Notices>,
     pub(crate) revocations: Arc<RevocationList>,
+    /// The certificates in tickets that this node has minted of late.
+    pub(crate) verified: Arc<Verified>,
 }
 
 impl Member {
@@ -45,6 +49,7 @@ impl Member {
             policy: Policy::starter(),
             notices: Arc::default(),
             revocations: Arc::default(),
+            verified: Arc::default(),
         }
     }
 
@@ -75,6 +80,18 @@ impl Member {
         now: Timestamp,
     ) -> Result<Option<VerifiedAssertion>, AssertionError> {
         shown.map(|shown| shown.clone().verify(self, requester, now)).transpose()
+    }
+
+    /// Believes the certificate in a ticket, or says why not. Whether its membership was taken away is another matter.
+    ///
+    /// # Errors
+    /// [`CertificateError`].
+    pub(crate) fn verify(
+        &self,
+        leaf: &CertificateDer,
+        now: Timestamp,
+    ) -> Result<VerifiedCertificate, CertificateError> {
+        certificate::verify_again(&self.anchor, leaf, self.verified.get(leaf).as_deref(), now)
     }
 
     /// The revocation that ended `node`'s membership, if one did.

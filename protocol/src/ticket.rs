@@ -8,9 +8,12 @@
 //! exchanged for one that an attacker has made.
 
 mod cache;
+mod key;
 mod mint;
 mod minted;
 mod open;
+#[cfg(test)]
+mod tests;
 #[cfg(test)]
 pub(crate) mod vectors;
 
@@ -19,16 +22,15 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::cache::SessionKeyCache;
+use self::key::ChannelKey;
 pub use self::mint::{MintError, Minted, mint};
 pub(crate) use self::minted::{MintedTicket, MintedTickets};
 pub use self::open::{GrantError, TicketError, accept, recheck, validate};
 use crate::certificate::{CertificateDer, VerifiedCertificate};
-use crate::channel::Psk;
+use crate::channel::{HandshakeError, Psk};
 use crate::codec;
 pub use crate::identity::TicketId;
-use crate::identity::{
-    EntityName, KeyError, NodeId, SealingKey, SealingPublicKey, Secret, ServiceName, Signature,
-};
+use crate::identity::{EntityName, NodeId, SealingKey, SealingPublicKey, Secret, ServiceName, Signature};
 use crate::keyring::Tag;
 use crate::label::{Digest, Label};
 use crate::people::{Principal, SignedAssertion, VerifiedAssertion};
@@ -69,6 +71,7 @@ pub struct TicketGrant {
     /// A `ClientHalf`, sealed to the requester.
     pub for_client: Sealed,
     /// A `ServiceHalf`, sealed by the provider to itself.
+    #[serde(with = "codec::bytes")]
     pub for_service: Vec<u8>,
     /// By the minter's identity key, over a `SignedGrant`.
     pub signature: Signature,
@@ -144,6 +147,7 @@ struct SealedServiceHalf {
     /// Names the service to whoever holds the ring, and nothing to anyone else.
     service: Tag,
     /// A [`ServiceHalf`] under the provider's key ring, bound to the tag.
+    #[serde(with = "codec::bytes")]
     sealed: Vec<u8>,
 }
 
@@ -165,10 +169,9 @@ fn client_info(requester: NodeId, minter: NodeId) -> Vec<u8> {
 #[derive(Debug)]
 pub struct HeldTicket {
     terms: Terms,
-    secret: Secret,
+    key: ChannelKey,
     provider_key: SealingPublicKey,
     for_service: Vec<u8>,
-    psk: Psk,
 }
 
 /// What a requester keeps of a ticket. It holds the secret: the store seals every record.
@@ -177,30 +180,24 @@ struct KeptTicket {
     terms: Terms,
     secret: Secret,
     provider_key: SealingPublicKey,
+    #[serde(with = "codec::bytes")]
     for_service: Vec<u8>,
 }
 
 impl HeldTicket {
-    fn new(
-        terms: Terms,
-        secret: Secret,
-        provider_key: SealingPublicKey,
-        for_service: Vec<u8>,
-        key: &SealingKey,
-    ) -> Result<Self, KeyError> {
-        let psk = Psk::derive(&secret, &*key.agree(&provider_key)?, &terms.encoded());
-        Ok(Self { terms, secret, provider_key, for_service, psk })
+    const fn new(terms: Terms, secret: Secret, provider_key: SealingPublicKey, for_service: Vec<u8>) -> Self {
+        Self { terms, key: ChannelKey::new(secret), provider_key, for_service }
     }
 
     /// The ticket that a record holds, or nothing if it is no such record or not this node's.
     #[must_use]
-    pub fn from_record(value: &[u8], me: NodeId, key: &SealingKey) -> Option<Self> {
+    pub fn from_record(value: &[u8], me: NodeId) -> Option<Self> {
         let kept: KeptTicket = codec::decode::<_, 8192>(value).ok()?;
         let KeptTicket { terms, secret, provider_key, for_service } = kept;
-        if terms.requester != me {
+        if terms.requester != me || provider_key.has_small_order() {
             return None;
         }
-        Self::new(terms, secret, provider_key, for_service, key).ok()
+        Some(Self::new(terms, secret, provider_key, for_service))
     }
 
     /// The record to keep.
@@ -208,7 +205,7 @@ impl HeldTicket {
     pub fn to_record(&self) -> Vec<u8> {
         codec::encode(&KeptTicket {
             terms: self.terms.clone(),
-            secret: Secret::new(zeroize::Zeroizing::new(*self.secret.expose())),
+            secret: Secret::new(zeroize::Zeroizing::new(*self.key.secret().expose())),
             provider_key: self.provider_key,
             for_service: self.for_service.clone(),
         })
@@ -226,10 +223,12 @@ impl HeldTicket {
         &self.for_service
     }
 
-    /// The key of its channels' handshakes.
-    #[must_use]
-    pub const fn psk(&self) -> &Psk {
-        &self.psk
+    /// The key of its channels' handshakes, where `key` is this node's: made for the first of them.
+    ///
+    /// # Errors
+    /// [`HandshakeError::NonContributory`].
+    pub fn psk(&self, key: &SealingKey) -> Result<&Psk, HandshakeError> {
+        self.key.psk(key, &self.provider_key, || self.terms.encoded())
     }
 
     /// Whether the channels that it has opened may go on: what [`recheck`] is on the provider's side.
@@ -263,7 +262,7 @@ pub struct ValidTicket {
     requester: VerifiedCertificate,
     user: Option<VerifiedAssertion>,
     generation: u32,
-    psk: Psk,
+    key: ChannelKey,
 }
 
 impl ValidTicket {
@@ -291,9 +290,11 @@ impl ValidTicket {
         &self.requester
     }
 
-    /// The key of its channels' handshakes.
-    #[must_use]
-    pub const fn psk(&self) -> &Psk {
-        &self.psk
+    /// The key of its channels' handshakes, where `key` is this node's: made for the first of them.
+    ///
+    /// # Errors
+    /// [`HandshakeError::NonContributory`].
+    pub fn psk(&self, key: &SealingKey) -> Result<&Psk, HandshakeError> {
+        self.key.psk(key, self.requester.sealing_key(), || self.encoded_terms.clone())
     }
 }

@@ -3,12 +3,14 @@
 //! It sees everything that happens and when, as no host does. It knows nothing of messages, stores or retries: only who
 //! has which certificate, who was revoked when, who can hear whom, and since when nobody has interfered.
 
+#[cfg(test)]
+mod tests;
 mod violation;
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use lanyard_protocol::certificate::SKEW;
+use lanyard_protocol::certificate::{BACKDATE, SKEW};
 use lanyard_protocol::control::{Answer, Code, Failure};
 use lanyard_protocol::identity::{NodeId, NodeName};
 use lanyard_protocol::time::Timestamp;
@@ -126,6 +128,8 @@ pub struct Reference {
     invited: u64,
     joined: u64,
     invites_only: bool,
+    /// Whether the authority's clock was always right, so that what it signed is.
+    signed_right: bool,
     violations: Vec<Violation>,
 }
 
@@ -147,6 +151,7 @@ impl Reference {
             invited: 0,
             joined: 0,
             invites_only,
+            signed_right: true,
             violations: Vec::new(),
         }
     }
@@ -192,6 +197,7 @@ impl Reference {
 
     /// A host's wall clock is near enough to the others' from now on, or is not.
     pub fn set_clock(&mut self, host: HostId, right: bool, at: Moment) {
+        self.signed_right &= right || host != self.authority;
         let state = self.state_mut(host);
         state.clock_right = right;
         state.disturb(at);
@@ -252,6 +258,16 @@ impl Reference {
             }
             Fact::Broken(what) => self.violate(Invariant::Contract, at, what.clone(), &[host]),
             Fact::Breached(what) => self.violate(Invariant::Breach, at, what.clone(), &[host]),
+        }
+    }
+
+    /// Looks at what a host takes for the time, whose own wall clock is wrong by `own`. What the authority has signed
+    /// may seem up to [`BACKDATE`] later than it is.
+    pub fn look_at_time(&mut self, observed: &Observed, own: Duration) {
+        let ahead = observed.now.since(observed.at.wall());
+        if self.signed_right && ahead > own + SKEW + BACKDATE {
+            let what = format!("its time is {ahead:?} ahead, and its clock by no more than {own:?}");
+            self.violate(Invariant::Time, observed.at, what, &[observed.host]);
         }
     }
 

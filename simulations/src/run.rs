@@ -5,6 +5,7 @@ mod steps;
 
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
+use std::thread;
 
 use lanyard_protocol::control::{Answer, Code, Command, Init, InviteRequest, Join};
 use rand_chacha::ChaCha20Rng;
@@ -195,6 +196,9 @@ impl Run {
         for observed in self.world.observed() {
             self.measure.observe(&observed);
             self.reference.observe(&observed);
+            if observed.now > observed.at.wall() {
+                self.reference.look_at_time(&observed, self.world.clock_error(observed.host));
+            }
             self.react(&observed);
         }
         self.reference.look_until(self.world.now());
@@ -210,18 +214,22 @@ impl Run {
     }
 
     fn outcome(self) -> Outcome {
-        let violations = self.reference.violations().to_vec();
+        let Self { world, reference, measure, roster, .. } = self;
+        let violations = reference.violations().to_vec();
         let hosts: Vec<HostId> = violations.first().map(|first| first.hosts.clone()).unwrap_or_default();
-        Outcome {
-            trace_hash: self.world.trace_hash(),
-            events: self.world.events(),
-            ended: self.world.now(),
-            steps: self.world.recent(&hosts),
+        let outcome = Outcome {
+            trace_hash: world.trace_hash(),
+            events: world.events(),
+            ended: world.now(),
+            steps: world.recent(&hosts),
             violations,
-            measure: self.measure,
-            meters: self.world.hosts().map(|host| self.world.meter(host)).collect(),
-            roster: self.roster,
-        }
+            measure,
+            meters: world.hosts().map(|host| world.meter(host)).collect(),
+            roster,
+        };
+        // Nobody waits for thousands of nodes to be taken apart.
+        drop(thread::spawn(move || drop(world)));
+        outcome
     }
 
     /// What is known from the beginning to happen.

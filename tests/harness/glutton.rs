@@ -64,7 +64,8 @@ impl Puppet {
         };
         let offered = Suites::PORTABLE;
         let key = &self.keys().sealing;
-        let (initiator, message_1) = Initiator::start(&binding, ticket.psk(), key, offered, &mut OsRng);
+        let psk = ticket.psk(key).map_err(io::Error::other)?;
+        let (initiator, message_1) = Initiator::start(&binding, psk, key, offered, &mut OsRng);
         let preamble = Preamble { offered, for_service: ticket.for_service().to_vec(), message_1 };
         let mut stream = TcpStream::connect(target)?;
         stream.set_read_timeout(Some(PATIENCE))?;

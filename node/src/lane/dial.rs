@@ -169,7 +169,8 @@ async fn begin(
         provider: terms.provider,
         service: &terms.service,
     };
-    let (psk, key, suites) = (grant.ticket.psk(), snapshot.sealing_key(), snapshot.suites());
+    let (key, suites) = (snapshot.sealing_key(), snapshot.suites());
+    let psk = grant.ticket.psk(key)?;
     Requester { binding, psk, key, suites }.open(stream, lease(handle, grant)).await
 }
 

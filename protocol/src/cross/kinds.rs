@@ -251,7 +251,7 @@ fn tickets(kinds: &mut Vec<Kind>) {
     });
     add(kinds, "kept ticket", None, held, |bytes| {
         let keys = World::new().requester;
-        HeldTicket::from_record(bytes, keys.node_id(), &keys.sealing).is_some()
+        HeldTicket::from_record(bytes, keys.node_id()).is_some()
     });
     let record = |row: &[u8], bytes: &[u8]| stored(&Label::StoreRecord.join(&[&[1], row]), bytes);
     add(kinds, "stored record", Some(Label::StoreKey), record(b"peers", b"badge"), |bytes| {

@@ -383,7 +383,7 @@ fn tickets(
     let mut tickets = BTreeMap::new();
     let mut unread = Vec::new();
     for record in loading.of(Table::Tickets) {
-        match HeldTicket::from_record(&record.value, keys.node_id(), &keys.sealing) {
+        match HeldTicket::from_record(&record.value, keys.node_id()) {
             Some(ticket) if ticket.usable(now) && !member.denies(ticket.terms().provider) => {
                 tickets.insert(Place::of(&ticket), Arc::new(ticket));
             }

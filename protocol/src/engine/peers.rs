@@ -236,7 +236,8 @@ impl Peers {
         self.known.change(id, |peer| peer.rtt_ms = Some(rtt_ms));
     }
 
-    /// The peer has proven its membership on the present connection.
+    /// The peer has proven its membership on the present connection. Greetings and their answers overtake each other, and
+    /// on one connection a node's certificates only get newer: an older one takes the place of none that holds.
     pub(super) fn authenticated(
         &mut self,
         proven: AuthenticatedPeer,
@@ -244,6 +245,10 @@ impl Peers {
         now: Timestamp,
     ) -> Vec<Write> {
         let id = proven.node_id();
+        let shown = proven.certificate().issued();
+        if self.member(id, now).is_some_and(|known| known.certificate().issued() > shown) {
+            return Vec::new();
+        }
         let writes = self.learn(proven.certificate().clone(), addresses, now);
         self.set_greeting(id, Greeting::Done(Box::new(proven)));
         writes

@@ -138,6 +138,5 @@ impl From<[u8; 64]> for Signature {
 pub(super) fn signing_input<T: Serialize>(purpose: Label, value: &T) -> Vec<u8> {
     let mut bytes = purpose.as_str().as_bytes().to_vec();
     bytes.push(0);
-    bytes.extend(codec::encode(value));
-    bytes
+    codec::encode_behind(&bytes, value)
 }

@@ -86,7 +86,9 @@ pub fn mint(
         not_before: begins.min(now.before(BACKDATE)),
         expires,
     };
-    seal_both(snapshot, request, granted, terms, rng)
+    let minted = seal_both(snapshot, request, granted, terms, rng)?;
+    member.verified.remember(requester);
+    Ok(minted)
 }
 
 fn seal_both(

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::{
-    ClientHalf, HeldTicket, SealedServiceHalf, ServiceHalf, SessionKeyCache, SignedGrant, TICKET_LIFE, Terms,
-    TicketGrant, TicketRequest, ValidTicket, client_info,
+    ChannelKey, ClientHalf, HeldTicket, SealedServiceHalf, ServiceHalf, SessionKeyCache, SignedGrant,
+    TICKET_LIFE, Terms, TicketGrant, TicketRequest, ValidTicket, client_info,
 };
 use crate::access::Subject;
-use crate::certificate::{self, CertificateError, SKEW, VerifiedCertificate};
-use crate::channel::{ChannelReject, FOR_SERVICE_MAX, Psk};
+use crate::certificate::{CertificateError, SKEW, VerifiedCertificate};
+use crate::channel::{ChannelReject, FOR_SERVICE_MAX};
 use crate::codec;
 use crate::identity::NodeKeys;
 use crate::keyring::{ROTATION, RingError};
@@ -70,8 +70,7 @@ pub fn accept(
     if grant.for_service.len() > FOR_SERVICE_MAX {
         return Err(GrantError::Terms("size"));
     }
-    HeldTicket::new(terms, secret, *provider.sealing_key(), grant.for_service, &keys.sealing)
-        .map_err(|_| GrantError::Sealed)
+    Ok(HeldTicket::new(terms, secret, *provider.sealing_key(), grant.for_service))
 }
 
 fn check_terms(
@@ -178,8 +177,8 @@ impl TicketError {
 
 /// Opens and believes the half of a ticket that its holder shows, or says why not.
 ///
-/// The first time costs a decryption, a path validation and a key exchange; then the cache has it, and a hit looks
-/// at expiry, policy and the ring's generations again.
+/// The first time costs a decryption, and a path validation unless this process has minted the ticket; its first channel
+/// costs a key exchange. Then the cache has it, and a hit looks at expiry, policy and the ring's generations again.
 ///
 /// # Errors
 /// [`TicketError`].
@@ -252,7 +251,7 @@ fn open(snapshot: &Snapshot, for_service: &[u8], now: Timestamp) -> Result<Valid
     let tag = snapshot.ring.tag_under(generation, Label::TicketService, terms.service.as_str().as_bytes())?;
     // A ticket outlives no certificate, so at its own time the certificate still held.
     let at = now.min(terms.expires);
-    let requester = certificate::verify(&member.anchor, &certificate, at)?;
+    let requester = member.verify(&certificate, at)?;
     // Nor does it outlive the log-in. Whether that was taken back is looked at each time.
     let user = assertion.map(|shown| shown.authenticate(member, &requester, at)).transpose();
     let user = user.map_err(|_| TicketError::Content)?;
@@ -264,8 +263,6 @@ fn open(snapshot: &Snapshot, for_service: &[u8], now: Timestamp) -> Result<Valid
     if !consistent {
         return Err(TicketError::Content);
     }
-    let shared = snapshot.keys.sealing.agree(requester.sealing_key()).map_err(|_| TicketError::Content)?;
     let encoded_terms = terms.encoded();
-    let psk = Psk::derive(&secret, &shared, &encoded_terms);
-    Ok(ValidTicket { terms, encoded_terms, requester, user, generation, psk })
+    Ok(ValidTicket { terms, encoded_terms, requester, user, generation, key: ChannelKey::new(secret) })
 }

@@ -16,9 +16,9 @@ use crate::snapshot::{Member, Snapshot};
 use crate::vectors::{Family, hex, unhex};
 use std::sync::Arc;
 
-const NOW: Timestamp = Timestamp::from_secs(1_795_253_400);
+pub(super) const NOW: Timestamp = Timestamp::from_secs(1_795_253_400);
 
-fn rng(seed: u8) -> ChaCha20Rng {
+pub(super) fn rng(seed: u8) -> ChaCha20Rng {
     ChaCha20Rng::from_seed([seed; 32])
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct World {
     pub(crate) anchor: TrustAnchor,
     pub(crate) requester: NodeKeys,
     pub(crate) provider: NodeKeys,
-    other: NodeKeys,
+    pub(super) other: NodeKeys,
     ring: Arc<KeyRing>,
     pub(crate) request: TicketRequest,
 }
@@ -57,6 +57,16 @@ impl World {
         let mut world = Self { ca, anchor, requester, provider, other, ring, request };
         world.request.certificate = world.leaf(&world.requester, "till").digest();
         world
+    }
+
+    /// The same nodes in a network of the same name.
+    pub(super) fn of_another_authority() -> Self {
+        let world = Self::new();
+        let ca = CaKey::from_seed(&[9; 32]);
+        let der = certificate::issue_ca(&ca, world.anchor.network(), NOW, &mut rng(1)).unwrap();
+        let pin = Fingerprint::of(&ca.public_key());
+        let anchor = TrustAnchor::new(der, pin, world.anchor.network().clone()).unwrap();
+        Self { ca, anchor, ..world }
     }
 
     /// The certificate of the node with these keys.
@@ -483,12 +493,7 @@ fn contents(family: &mut Family, world: &World) {
     let tag = world.ring.tag(Label::TicketService, b"backup");
     let denied = world.sealed_as(tag, Label::TicketForService, &codec::encode(&half(denied)));
     family.refuse("a service that policy does not grant", "C3", shown(&denied), "policy no longer grants it");
-    let foreign = CaKey::from_seed(&[9; 32]);
-    let foreign_ca = certificate::issue_ca(&foreign, world.anchor.network(), NOW, &mut rng(1)).unwrap();
-    let pin = Fingerprint::of(&foreign.public_key());
-    let foreign_anchor = TrustAnchor::new(foreign_ca, pin, world.anchor.network().clone()).unwrap();
-    let elsewhere = World { ca: foreign, anchor: foreign_anchor, ..World::new() };
-    let certificate = elsewhere.leaf(&world.requester, "till").der().clone();
+    let certificate = World::of_another_authority().leaf(&world.requester, "till").der().clone();
     let stranger = ServiceHalf { certificate, ..world.half() };
     family.refuse(
         "a certificate of another authority",

@@ -29,6 +29,8 @@ pub enum Invariant {
     Answered,
     /// Everybody who was to join has.
     Joined,
+    /// Nobody's time is moved by what others say, but by the authority.
+    Time,
     /// No adversary gets what it must not get.
     Breach,
 }
@@ -45,6 +47,7 @@ impl fmt::Display for Invariant {
             Self::Reach => "reach",
             Self::Answered => "answered",
             Self::Joined => "joined",
+            Self::Time => "time",
             Self::Breach => "breach",
         })
     }

@@ -14,8 +14,8 @@ use crate::host::Host;
 use crate::moment::Moment;
 use crate::port::{Sent, Topology};
 
-/// How often somebody looks out before it goes to sleep: for some tens of microseconds, as long as waking it takes.
-const LOOKS: u32 = 2_000;
+/// How often somebody looks out before it goes to sleep: for about a tenth of a millisecond, some times as long as waking it takes.
+const LOOKS: u32 = 8_000;
 
 /// Every host, to be worked on by one thread at a time.
 pub(super) type Hosts = Vec<Mutex<Host>>;

@@ -60,6 +60,20 @@ fn a_false_authority_moves_no_clock() {
     holds(&attacked("clock-liar", 2), 6, 1..=3);
 }
 
+/// B5: members whose clocks are half an hour ahead, beside a false authority that is ten years ahead and a member that
+/// betrays: everybody else's time is what it was.
+#[test]
+fn a_member_whose_clock_is_ahead_moves_no_clock() {
+    let mut scenario = attacked("clock-liar", 1);
+    let from = "10s".parse().unwrap();
+    scenario.adversary.push(AdversarySpec { kind: "insider".to_owned(), from, hosts: 1 });
+    let mut ahead = scenario.hosts[0].clone();
+    (ahead.name, ahead.count) = ("early".to_owned(), Some(3));
+    ahead.clock = "30m".parse().unwrap();
+    scenario.hosts.push(ahead);
+    holds(&scenario, 10, 1..=3);
+}
+
 /// B7, C3, C8, C11, C15, E1: a member shows others' tickets, mints tickets, revokes, and says that it is where others are.
 #[test]
 fn a_member_gets_no_more_than_a_member() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lanyard_protocol::message::{self, Request};
+use lanyard_protocol::message::{self, Request, Response, frame};
 use lanyard_protocol::record::{Record, Table, Write};
 use lanyard_simulations::Gate;
 use lanyard_simulations::disk::{Disk, MemoryDisk};
@@ -62,6 +62,23 @@ impl Gate for Fault {
             (true, Some(late)) => Some((packet, *late)),
             (true, None) => None,
         }
+    }
+}
+
+/// Answers whom it ought to refuse as it answers a member that pings.
+struct Indiscreet(HostId);
+
+impl Gate for Indiscreet {
+    fn pass(&mut self, to: HostId, packet: Packet) -> Option<(Packet, Duration)> {
+        let packet = match packet {
+            Packet::Response { link, number, bytes: Some(bytes) } if to == self.0 => {
+                let refused = matches!(message::parse(&bytes), Ok(Response::Reject(_)));
+                let bytes = if refused { frame(&Response::Pong) } else { bytes };
+                Packet::Response { link, number, bytes: Some(bytes) }
+            }
+            other => other,
+        };
+        Some((packet, Duration::ZERO))
     }
 }
 
@@ -155,4 +172,24 @@ fn a_node_that_is_kept_out_is_found() {
         gate(world, |to, packet| to == HostId(6) && matches!(packet, Packet::Response { .. }), None)
     });
     assert_eq!(found, Invariant::Joined);
+}
+
+#[test]
+fn a_node_that_does_not_start_again_is_found() {
+    let found = found(PLAIN, |world| world.set_disk(HostId(4), ForgetfulDisk::new(Table::Keys)));
+    assert_eq!(found, Invariant::Contract);
+}
+
+#[test]
+fn a_member_that_answers_a_stranger_is_found() {
+    let besieged = format!("{PLAIN}\n[[adversary]]\nkind = \"replayer\"\nfrom = \"10s\"\n");
+    let found = found(&besieged, |world| world.set_gate(HostId(3), Box::new(Indiscreet(HostId(8)))));
+    assert_eq!(found, Invariant::Breach);
+}
+
+/// B5: members believe their authority's time, so one that is wrong by an hour moves them.
+#[test]
+fn a_time_that_was_moved_is_found() {
+    let found = found(PLAIN, |world| world.set_clock(HostId(0), 3_600_000));
+    assert_eq!(found, Invariant::Time);
 }

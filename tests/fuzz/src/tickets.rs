@@ -76,7 +76,7 @@ pub fn ticket(data: &[u8]) {
 /// A ticket as its holder's store has it.
 pub fn kept_ticket(data: &[u8]) {
     let keys = member_keys();
-    if let Some(ticket) = HeldTicket::from_record(data, keys.node_id(), &keys.sealing) {
+    if let Some(ticket) = HeldTicket::from_record(data, keys.node_id()) {
         assert_eq!(ticket.to_record(), data, "a second encoding of a ticket");
         assert_eq!(ticket.terms().requester, keys.node_id());
         let _ = ticket.usable(NOW);

@@ -62,7 +62,7 @@ impl World {
     }
 
     pub(crate) fn psk(&self) -> &Psk {
-        self.channel.ticket.psk()
+        self.channel.ticket.psk(self.requester.sealing_key()).unwrap()
     }
 
     fn new() -> Self {

@@ -88,6 +88,28 @@ fn a_peer_that_gave_way_is_erased() {
     assert_eq!(full.load(&record, &network.anchor, NOW), Remembered::Spent);
 }
 
+/// B4: a greeting that a renewal has overtaken does not bring the old certificate back, for which every request of the
+/// peer's would be refused; on a new connection the peer shows what it has.
+#[test]
+fn an_older_certificate_that_arrives_late_is_not_gone_back_to() {
+    let (network, mut peers) = (Network::new(), Peers::default());
+    let later = NOW.after(Duration::from_hours(1));
+    let (old, new) = (network.leaf(1, "till", NOW), network.leaf(1, "till", later));
+    let node = old.node_id();
+    peers.connected(node, ([10, 77, 0, 1], 4610).into(), true, later);
+    let shown = |peers: &mut Peers, certificate: &VerifiedCertificate| {
+        let proven = certificate.clone().prove(node).unwrap();
+        let writes = peers.authenticated(proven, at(1), later);
+        let member = peers.member(node, later).unwrap().certificate().clone();
+        (writes.len(), member.digest(), peers.certificate(node, later).unwrap().digest())
+    };
+    assert_eq!(shown(&mut peers, &old), (1, old.digest(), old.digest()));
+    assert_eq!(shown(&mut peers, &new), (1, new.digest(), new.digest()));
+    assert_eq!(shown(&mut peers, &old), (0, new.digest(), new.digest()));
+    peers.disconnected(node, later);
+    assert_eq!(shown(&mut peers, &old), (1, old.digest(), old.digest()));
+}
+
 struct Network {
     key: CaKey,
     anchor: TrustAnchor,
