@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) use self::change::{Setting, Undo};
 pub(super) use self::log_in::{Checking, LoggingIn};
 use self::manage::Staged;
-pub(super) use self::manage::{Managing, What};
+pub(super) use self::manage::{Managing, What, changed_meanwhile, text_digest};
 use super::{CommandId, Engine};
 use crate::control::{Answer, Caller, Code, Command, Failure, Time, WhoAmI};
 use crate::identity::{NodeId, UserName};

@@ -41,6 +41,7 @@ impl Engine {
         match ticket::accept(grant, request, &provider, &self.keys, now) {
             Ok(held) => {
                 let held = Arc::new(held);
+                self.audit_received(node, &request.service, None);
                 self.tickets.held.insert(Place::of(&held), Arc::clone(&held));
                 self.deliver_durably(number, held, now);
             }

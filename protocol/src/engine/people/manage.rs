@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::change::{By, Change, Reply, may};
 use crate::access::{FILE_MAX, PART_MAX, Privilege};
+use crate::audit;
 use crate::control::{Answer, Caller, Code, Failure, ListUsers, PolicyShown, UserChange, UserChanged, Users};
 use crate::engine::commands::not_a_member;
 use crate::engine::errand::{Origin, Target, Want};
@@ -51,7 +52,7 @@ pub(in crate::engine) struct Managing {
 }
 
 /// The hash of a policy's text, by which a change says what it was made from.
-fn text_digest(text: &str) -> Digest {
+pub(in crate::engine) fn text_digest(text: &str) -> Digest {
     Label::MessageHash.hash(&[b"policy-text", text.as_bytes()])
 }
 
@@ -344,6 +345,8 @@ impl Engine {
         let response = Response::Managed(Managed::Done { epoch });
         match published {
             Some(published) => {
+                let applied = self.entry_from(from, audit::What::PolicyApplied);
+                self.audit(applied.about(format!("version {epoch}")));
                 let respond = Output::Respond { to: inbound, message: message::frame(&response) };
                 self.persist_policy(published, vec![respond]);
             }
@@ -374,7 +377,7 @@ impl What {
     }
 }
 
-fn changed_meanwhile() -> Failure {
+pub(in crate::engine) fn changed_meanwhile() -> Failure {
     Failure::new(
         Code::Failed,
         "the policy was changed by somebody else meanwhile; nothing was changed",
