@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a finding is a panic")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a target looks at what it is about")]
 
+#[path = "fuzz/src/audit.rs"]
+mod audit;
 #[path = "fuzz/src/bodies.rs"]
 mod bodies;
 #[path = "fuzz/src/certificates.rs"]
@@ -36,6 +38,7 @@ mod tools;
 #[path = "fuzz/src/world.rs"]
 mod world;
 
+pub use audit::audit_line;
 pub use bodies::body;
 pub use certificates::{authority, certificate, certificate_request, pem, signed_certificate};
 pub use channels::{handshake, preamble, record_stream, records, reply};
@@ -52,7 +55,8 @@ pub use tools::{chat_message, file_message};
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its corpus.
-pub const TARGETS: [(&str, Target); 27] = [
+pub const TARGETS: [(&str, Target); 28] = [
+    ("audit_line", audit_line),
     ("authority", authority),
     ("body", body),
     ("certificate", certificate),

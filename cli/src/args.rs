@@ -18,10 +18,12 @@ pub(crate) use self::membership::{
     Admission, Approve, Deny, GuidList, Init, Invite, Join, NewPassword, Revoke, Showing,
 };
 use self::mistake::{duration, usage};
-pub(crate) use self::node::{Ca, Cert, Completions, Demo, Export, Man, State, StateFile, Status, Up, Verify};
+pub(crate) use self::node::{
+    Audit, Ca, Cert, Completions, Demo, Export, Man, State, StateFile, Status, Up, Verify,
+};
 pub(crate) use self::peer::{Chat, OnePeer, Open, Peers, Ping, Receive, Seal, Send, Ticket};
 pub(crate) use self::people::{Login, PersonOf, Role, User, UserPassword};
-pub(crate) use self::policy::Policy;
+pub(crate) use self::policy::{Policy, PolicyEdit};
 
 /// A badge for every machine on the local network: certificates, tickets and encrypted channels between them.
 #[derive(Debug, Parser)]
@@ -130,6 +132,8 @@ pub(crate) enum Command {
     Seal(Seal),
     /// Open a file that was sealed to this node, and say who sealed it; works off-line
     Open(Open),
+    /// Show what this node has decided, and verify that nothing of it was altered
+    Audit(Audit),
     /// See it all at work: an authority and two members on this machine, then gone again
     Demo(Demo),
     /// Print a completion script for a shell

@@ -1,6 +1,7 @@
 //! One file for each family of commands. A command asks a node and prints its answer.
 
 mod admission;
+mod audit;
 mod certificate;
 mod chat;
 mod compare;
@@ -125,6 +126,7 @@ async fn call(context: &Context, command: Command) -> Result {
         Command::State(state) => state::state(context, state).await,
         Command::Seal(seal) => seal::seal(context, seal).await,
         Command::Open(open) => seal::open(context, open).await,
+        Command::Audit(wanted) => audit::audit(context, wanted).await,
         Command::Demo(demo) => demo::demo(context, demo).await,
         Command::Completions(completions) => shell::completions(&context.printer, &completions),
         Command::Man(man) => shell::man(&context.printer, &man),

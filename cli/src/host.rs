@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use lanyard_node::audit::{self, AuditError};
 use lanyard_node::config::{self, Config, ConfigError};
 use lanyard_node::store::Store;
 use lanyard_node::store::export::{self, ExportError};
@@ -11,9 +12,11 @@ pub(crate) use lanyard_node::tools::envelope::{
     StreamError, failure as header_failure, open, read_header, seal,
 };
 use lanyard_node::{Listening, Node, StartError, ambient};
+use lanyard_protocol::audit::{Page, Report};
 use lanyard_protocol::control::{
-    Answer, Caller, Certificates, Code, Command, ConfirmJoin, ExportState, Exported, HeaderToOpen,
-    HeaderToSeal, Init, Initialised, Join, Joined, OpenedHeader, Passphrase, SealedHeader, Status,
+    Answer, Caller, Certificates, Code, Command, ConfirmJoin, ExportState, Exported, Failure, HeaderToOpen,
+    HeaderToSeal, Init, Initialised, Join, Joined, OpenedHeader, Passphrase, PolicyShown, SealedHeader,
+    Status,
 };
 use lanyard_protocol::time::Timestamp;
 
@@ -75,6 +78,17 @@ impl Anywhere {
         match self {
             Self::Running(client) => client.get("/v1/certificates").await,
             Self::Hosted(hosted, client) => client.in_time(hosted.certificates(Command::Certificates)).await,
+        }
+    }
+
+    /// Who may do what.
+    pub(crate) async fn policy(&self) -> Result<PolicyShown> {
+        match self {
+            Self::Running(client) => client.get("/v1/policy").await,
+            Self::Hosted(hosted, _) => match hosted.command(Command::Policy).await? {
+                Answer::Policy(shown) => Ok(shown),
+                other => Err(unexpected(&other)),
+            },
         }
     }
 
@@ -218,15 +232,35 @@ impl Hosted {
 pub(crate) async fn export_state(state: &Path, wanted: ExportState) -> Result<Exported> {
     let state = state.to_owned();
     blocking(move || {
-        let store = Store::open(&state)?;
-        export::export(&store, &wanted.path, wanted.passphrase.as_ref(), now())
+        let export = |store: &Store| export::export(store, &wanted.path, wanted.passphrase.as_ref(), now());
+        let exported = Store::open(&state).map_err(ExportError::from).and_then(|store| export(&store));
+        exported.map_err(|error| error.failure())
     })
     .await
 }
 
+/// Records of the audit log of a node that does not run.
+pub(crate) async fn audit_page(state: &Path, from: u64, limit: usize) -> Result<Page> {
+    with_audit(state, move |store| audit::read(store, from, limit)).await
+}
+
+/// Verifies the audit log of a node that does not run.
+pub(crate) async fn verify_audit(state: &Path) -> Result<Report> {
+    with_audit(state, audit::verify).await
+}
+
+async fn with_audit<T: Send + 'static>(
+    state: &Path,
+    work: impl FnOnce(&Store) -> core::result::Result<T, AuditError> + Send + 'static,
+) -> Result<T> {
+    let state = state.to_owned();
+    let done = move || work(&Store::open(&state)?);
+    blocking(move || done().map_err(|error| error.failure())).await
+}
+
 /// Verifies an export.
 pub(crate) async fn verify_export(file: PathBuf, passphrase: Option<Passphrase>) -> Result<Exported> {
-    blocking(move || export::verify(&file, passphrase.as_ref(), now())).await
+    blocking(move || export::verify(&file, passphrase.as_ref(), now()).map_err(|error| error.failure())).await
 }
 
 /// Restores an export into the state directory.
@@ -236,16 +270,17 @@ pub(crate) async fn restore_export(
     passphrase: Option<Passphrase>,
 ) -> Result<Exported> {
     let state = state.to_owned();
-    blocking(move || export::restore(&file, passphrase.as_ref(), &state, now())).await
+    let restore = move || export::restore(&file, passphrase.as_ref(), &state, now());
+    blocking(move || restore().map_err(|error| error.failure())).await
 }
 
-async fn blocking(
-    work: impl FnOnce() -> core::result::Result<Exported, ExportError> + Send + 'static,
-) -> Result<Exported> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> core::result::Result<T, Failure> + Send + 'static,
+) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await.map_err(|error| {
         Error::new(Code::Failed, format!("it broke off: {error}"), "please report this as a defect")
     })?;
-    Ok(done.map_err(|error| error.failure())?)
+    Ok(done?)
 }
 
 /// The configuration as the flags of `up` want it.

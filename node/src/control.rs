@@ -6,6 +6,7 @@
 //! does not administer the node, as far as policy goes. For everything else it gets one and the same refusal.
 
 mod admission;
+mod audit;
 pub(crate) mod error;
 mod people;
 mod policy;
@@ -18,6 +19,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::audit::router as audit_router;
 pub(crate) use self::routes::{Waiting, Warnings, router};
 pub(crate) use self::server::serve;
 pub use self::socket::SocketError;

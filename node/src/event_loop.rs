@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
+use lanyard_protocol::audit::{Actor, Entry, Origin};
 use lanyard_protocol::control::{Answer, Failure};
 use lanyard_protocol::engine::{
     ClockFault, CommandId, Engine, Finished, Output, PersistId, RequestId, Work, WorkId,
@@ -24,6 +25,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use self::pace::Pace;
 use crate::ambient;
+use crate::audit::Audit;
 use crate::handle::{Answered, Ends, Listening, Message, Opened};
 use crate::listen::lane_addresses;
 use crate::store::{Store, StoreError};
@@ -38,6 +40,9 @@ pub(crate) struct EventLoop {
     engine: Engine,
     network: Network,
     store: Store,
+    audit: Audit,
+    /// The uid that runs the node.
+    owner: u32,
     lane: Option<SocketAddr>,
     advertised: Advertised,
     ends: Ends,
@@ -85,7 +90,7 @@ impl EventLoop {
     pub(crate) fn new(
         engine: Engine,
         network: Network,
-        store: Store,
+        (store, audit): (Store, Audit),
         lane: Option<SocketAddr>,
         advertised: Advertised,
         ends: Ends,
@@ -94,6 +99,8 @@ impl EventLoop {
             engine,
             network,
             store,
+            audit,
+            owner: rustix::process::geteuid().as_raw(),
             lane,
             advertised,
             ends,
@@ -120,6 +127,7 @@ impl EventLoop {
             self.carry_out();
         }
         self.finish_writing().await;
+        self.audit.close().await;
     }
 
     /// Waits for the next input. Dropping the future loses nothing.
@@ -247,14 +255,27 @@ impl EventLoop {
                     let _ = self.ends.certified.send(peer);
                 }
                 Output::Disconnect { peer } => self.network.disconnect(&peer),
+                Output::Audit(entry) => self.record(entry),
             }
         }
     }
 
-    /// Commits take effect in the order in which they are first polled, so each is polled here, once.
+    /// Only the owner can order anything at this host, unless the entry says who it was.
+    fn record(&self, mut entry: Box<Entry>) {
+        if entry.from == Origin::Local && entry.who == Actor::default() {
+            entry.who.uid = Some(self.owner);
+        }
+        self.audit.record(entry);
+    }
+
+    /// Commits take effect in the order in which they are first polled, so each is polled here, once. One is reported
+    /// durable when the records of what was decided before it are, too.
     fn persist(&self, id: PersistId, writes: Vec<Write>) {
-        let commit = self.store.commit(writes);
-        let mut commit: BoxFuture<'static, _> = Box::pin(async move { (id, commit.await) });
+        let (commit, synced) = (self.store.commit(writes), self.audit.synced());
+        let mut commit: BoxFuture<'static, _> = Box::pin(async move {
+            let (kept, ()) = futures::future::join(commit, synced).await;
+            (id, kept)
+        });
         self.persists.push(match (&mut commit).now_or_never() {
             Some(done) => Box::pin(core::future::ready(done)),
             None => commit,

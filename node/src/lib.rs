@@ -16,6 +16,7 @@
 //! stopped. The data plane does not pass through the loop: it works by snapshots.
 
 pub mod ambient;
+pub mod audit;
 pub mod channel;
 pub mod config;
 pub mod lane;

@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 
 use crate::Node;
 use crate::ambient::{self, OsRng};
+use crate::audit::{Audit, AuditError};
 use crate::config::{Config, ConfigError};
 use crate::control::{self, SocketError, Waiting, Warnings};
 use crate::descriptors;
@@ -60,6 +61,9 @@ pub enum StartError {
     /// Its store cannot be opened or read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The audit log cannot be had.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// What the store holds is no node.
     #[error(transparent)]
     Setup(#[from] SetupError),
@@ -84,6 +88,7 @@ impl StartError {
             }
             Self::Store(error) if error.is_damage() => (Code::Data, error.remedy()),
             Self::Store(error) => (Code::Failed, error.remedy()),
+            Self::Audit(error) => return error.failure(),
             Self::Setup(_) => (Code::Data, "put back the state directory from a copy".to_owned()),
             Self::Listen(error) => (Code::Failed, error.remedy().to_owned()),
             Self::Network(_) => (Code::Failed, "name an address of this host: `--listen ADDR`".to_owned()),
@@ -98,6 +103,7 @@ impl StartError {
 pub(crate) struct Base {
     pub(crate) handle: Handle,
     pub(crate) store: Store,
+    pub(crate) audit: Audit,
     pub(crate) config: Arc<Config>,
     pub(crate) services: Services,
     pub(crate) tasks: Tasks,
@@ -113,9 +119,11 @@ pub(crate) async fn start(config: Config, mode: Mode) -> Result<Node, StartError
     let (handle, ends) = handle::handle(engine.snapshot(), network.streams());
     let advertised = Advertised { control: config.advertise.clone(), lane: config.advertise_lane };
     let services = Services::new();
+    let audit = Audit::start(&store, handle.clock())?;
     let base = Base {
         handle: handle.clone(),
         store: store.clone(),
+        audit: audit.clone(),
         config,
         services: services.clone(),
         tasks: tasks.clone(),
@@ -127,6 +135,7 @@ pub(crate) async fn start(config: Config, mode: Mode) -> Result<Node, StartError
             Err(error) => {
                 // What runs already has the store: it is free again when this returns.
                 node.stop().await;
+                audit.close().await;
                 return Err(error);
             }
         },
@@ -138,7 +147,7 @@ pub(crate) async fn start(config: Config, mode: Mode) -> Result<Node, StartError
     if mode == Mode::Full {
         tasks.spawn(export::run_daily(store.clone(), node.handle(), tasks.clone()));
     }
-    tasks.spawn(EventLoop::new(engine, network, store, lane, advertised, ends).run(tasks.clone()));
+    tasks.spawn(EventLoop::new(engine, network, (store, audit), lane, advertised, ends).run(tasks.clone()));
     Ok(node)
 }
 
@@ -185,9 +194,12 @@ fn open_doors(base: &Base, network: &mut Network) -> Result<SocketAddr, StartErr
         Waiting::new(move || tools.pending())
     };
     let others = tools.router().merge(control::state_router(base.store.clone(), base.handle.clock()));
+    let others = others.merge(control::audit_router(base.audit.clone(), base.tasks.clone()));
+    let (audit, few) = (base.audit.clone(), descriptors::warning(&base.config.limits, descriptors));
+    let warnings = Warnings::new(move || few.iter().cloned().chain(audit.warning()).collect());
     let router = control::router(base.handle.clone(), base.tasks.clone(), local.request, others)
         .layer(Extension(waiting))
-        .layer(Extension(Warnings(descriptors::warning(&base.config.limits, descriptors))));
+        .layer(Extension(warnings));
     base.tasks.spawn(control::serve(socket, router, owner, local, base.tasks.clone()));
     Ok(lane)
 }

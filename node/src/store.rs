@@ -8,6 +8,7 @@
 //!     tip           0600   the last acknowledged commit
 //!     data/                the database engine's files
 //!     exports/      0700   an authority's own exports, of the last seven days (`export.rs`)
+//!     audit/        0700   the audit log (`../audit.rs`), whose end a record of the database names
 //! ```
 //!
 //! Four promises, and where they are kept:
@@ -42,6 +43,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
+use lanyard_protocol::audit::ChainKey;
 use lanyard_protocol::record::{Record, Table, Write};
 use tokio::sync::oneshot;
 
@@ -81,6 +83,8 @@ struct Shared {
     database: Arc<Database>,
     sealer: Arc<Sealer>,
     layout: Layout,
+    /// The key of the audit log.
+    audit: Arc<ChainKey>,
 }
 
 impl Store {
@@ -94,7 +98,9 @@ impl Store {
         let layout = Layout::new(dir);
         layout.prepare(dir)?;
         let lock = layout.lock()?;
-        let sealer = Arc::new(Sealer::new(&open_key(&layout)?));
+        let key = open_key(&layout)?;
+        let sealer = Arc::new(Sealer::new(&key));
+        let audit = Arc::new(ChainKey::new(key.derive(b"audit")));
         if !layout.data.exists() {
             create_database(&layout, &sealer)?;
         }
@@ -110,7 +116,7 @@ impl Store {
             sequence,
         };
         let committer = Committer::start(writer)?;
-        Ok(Self { shared: Arc::new(Shared { committer, database, sealer, layout }) })
+        Ok(Self { shared: Arc::new(Shared { committer, database, sealer, layout, audit }) })
     }
 
     /// Applies `writes`, all or none, and completes when they will survive a power cut. Commits take effect
@@ -196,6 +202,11 @@ impl Store {
             }
             ControlFlow::Continue(())
         })
+    }
+
+    /// Where the audit log is, and the key that authenticates it.
+    pub(crate) fn audit(&self) -> (&Path, Arc<ChainKey>) {
+        (&self.shared.layout.audit, Arc::clone(&self.shared.audit))
     }
 
     fn seal(&self, writes: &[Write]) -> Result<Vec<Row>, StoreError> {

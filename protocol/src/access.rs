@@ -8,8 +8,8 @@ use core::time::Duration;
 
 pub use self::notices::{NOTICES_MAX, Notices};
 pub use self::policy::{
-    FILE_MAX, FailedTest, GRANTS_MAX, Kind, NoWho, OnlineCheck, Policy, PolicyError, Privilege, Rule,
-    STARTER, Subject, Who,
+    Edit, EditError, FILE_MAX, FailedTest, GRANTS_MAX, Kind, NoWho, OnlineCheck, Pattern, Policy,
+    PolicyError, Privilege, Rule, STARTER, Subject, Who,
 };
 pub use self::signed::{
     Assembly, PART_MAX, PARTS_MAX, PolicyHead, PolicyPart, PublishedPolicy, SignedPolicy, SignedPolicyError,

@@ -69,6 +69,7 @@ const ROWS: &[(Label, Use)] = &[
     (Label::PolicyPart, Use::Names),
     (Label::UserAssertion, Use::Signs),
     (Label::UserPassword, Use::Seals),
+    (Label::Audit, Use::Names),
 ];
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_253_400);

@@ -9,6 +9,7 @@
 //! the caller reports the writes durable.
 
 mod admission;
+mod audit;
 mod commands;
 mod errand;
 mod home;

@@ -91,11 +91,13 @@ pub enum Label {
     /// HPKE info and associated data of a user's password on its way to the authority, and the salts of users that there
     /// are none of.
     UserPassword,
+    /// The hash of a record of the audit log, which the next one names.
+    Audit,
 }
 
 impl Label {
     /// Every label, in order.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::AuthorityKey,
         Self::CertificateRequest,
         Self::CertificateAnswer,
@@ -133,6 +135,7 @@ impl Label {
         Self::PolicyPart,
         Self::UserAssertion,
         Self::UserPassword,
+        Self::Audit,
     ];
 
     /// The context string, always `lanyard/<purpose>/<version>`.
@@ -176,6 +179,7 @@ impl Label {
             Self::PolicyPart => "lanyard/policy-part/1",
             Self::UserAssertion => "lanyard/user-assertion/1",
             Self::UserPassword => "lanyard/user-password/1",
+            Self::Audit => "lanyard/audit/1",
         }
     }
 

@@ -5,6 +5,7 @@
 //! thousand times over in a simulation.
 
 pub mod access;
+pub mod audit;
 pub mod certificate;
 pub mod channel;
 pub mod codec;

@@ -28,6 +28,8 @@ pub enum Table {
     Denied = 11,
     /// The network's policy: its head and its parts.
     Policy = 12,
+    /// How far the audit log has come.
+    Audit = 14,
     /// The network's users, by name: on an authority only.
     Users = 15,
     /// The users of this node's own, by name.
@@ -36,7 +38,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, in order of its number.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Keys,
         Self::Membership,
         Self::Authority,
@@ -49,6 +51,7 @@ impl Table {
         Self::Revocations,
         Self::Denied,
         Self::Policy,
+        Self::Audit,
         Self::Users,
         Self::LocalUsers,
     ];
@@ -71,6 +74,7 @@ impl Table {
             Self::Policy => "policy",
             Self::Users => "users",
             Self::LocalUsers => "local users",
+            Self::Audit => "audit",
         }
     }
 }
@@ -79,7 +83,8 @@ impl Table {
     /// Whether an export of a node's state holds the table, and a restored state may.
     ///
     /// An invite that was used after the export was made would come back to life. A held ticket is worth less
-    /// than what it costs to carry it about: the provider mints another. Key rings are in no table at all.
+    /// than what it costs to carry it about: the provider mints another. Key rings are in no table at all. An audit log
+    /// stays where it was written, and a restored node begins one of its own.
     #[must_use]
     pub const fn is_exported(self) -> bool {
         match self {
@@ -95,7 +100,7 @@ impl Table {
             | Self::Policy
             | Self::Users
             | Self::LocalUsers => true,
-            Self::Invites | Self::Tickets => false,
+            Self::Invites | Self::Tickets | Self::Audit => false,
         }
     }
 }

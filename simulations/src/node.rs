@@ -295,6 +295,8 @@ impl Node {
             Output::Channel { to, result } => self.granted(to, result, scene),
             Output::Snapshot(snapshot) => self.publish(snapshot, scene),
             Output::SignedTime(signed) => scene.clock.raise(signed, scene.at),
+            // What was decided is observed by its effects.
+            Output::Audit(_) => {}
             // The limits of the transport are not simulated.
             Output::Certified { peer, keep, .. } => self.wires.keep(peer, keep),
             Output::Disconnect { peer } => self.wires.disconnect(peer, scene),

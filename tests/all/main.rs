@@ -7,6 +7,7 @@
 )]
 
 mod admission;
+mod audit;
 mod channels;
 mod clock;
 mod demo;

@@ -112,6 +112,19 @@ pub(crate) struct StateFile {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct Audit {
+    /// Go on with what is decided from now on
+    #[arg(long, conflicts_with = "verify")]
+    pub(crate) follow: bool,
+    /// Find any record that was altered, removed, moved or added: ends with 0 if there is none, else with 7
+    #[arg(long)]
+    pub(crate) verify: bool,
+    /// Begin with this record
+    #[arg(long, value_name = "N", default_value = "1", conflicts_with = "verify")]
+    pub(crate) from: u64,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct Demo {
     /// Keep the directory with the three nodes' states
     #[arg(long)]

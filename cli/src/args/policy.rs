@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+use lanyard_protocol::access::Pattern;
 use lanyard_protocol::control::ServiceRef;
 
 #[derive(Debug, Subcommand)]
@@ -14,6 +15,16 @@ pub(crate) enum Policy {
         /// The policy
         #[arg(value_name = "FILE")]
         file: PathBuf,
+    },
+    /// Let somebody use a service: one grant more, which is shown before it holds; on the authority
+    Allow(PolicyEdit),
+    /// Take away what lets somebody use a service, and nothing else; on the authority
+    Forbid(PolicyEdit),
+    /// Change it in $VISUAL or $EDITOR, then make it the policy everywhere; on the authority
+    Edit {
+        /// Apply it without asking
+        #[arg(long)]
+        yes: bool,
     },
     /// Run the tests that stand in the policy, or in a file
     Test {
@@ -36,4 +47,18 @@ pub(crate) enum Policy {
         #[arg(value_name = "SERVICE")]
         service: ServiceRef,
     },
+}
+
+/// One edit.
+#[derive(Args, Debug)]
+pub(crate) struct PolicyEdit {
+    /// user:ana, role:cashier, node:till, entity:shop, account:a1, guest, ana@till, or a name that only one of them has
+    #[arg(value_name = "WHO")]
+    pub(crate) who: String,
+    /// NAME@PEER, or NAME@* at every provider
+    #[arg(value_name = "SERVICE")]
+    pub(crate) service: Pattern,
+    /// Apply it without asking
+    #[arg(long)]
+    pub(crate) yes: bool,
 }

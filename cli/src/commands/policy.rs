@@ -1,6 +1,8 @@
 //! `policy`: who may do what.
 
+mod change;
 mod diff;
+mod editor;
 
 use std::fs::File;
 use std::io::Read as _;
@@ -12,9 +14,11 @@ use lanyard_protocol::control::{
 };
 use serde_json::json;
 
+use self::change::Change;
 use super::Context;
 use crate::args::Policy;
 use crate::error::{Error, Result};
+use crate::host::Anywhere;
 
 /// `lanyard policy`
 pub(super) async fn policy(context: &Context, policy: Policy) -> Result {
@@ -23,12 +27,26 @@ pub(super) async fn policy(context: &Context, policy: Policy) -> Result {
         Policy::Apply { file } => apply(context, &file).await,
         Policy::Test { file } => test(context, file.as_deref()).await,
         Policy::Diff { file } => compare(context, &file).await,
+        Policy::Allow(wanted) => change::change(context, Change::Allow, &wanted).await,
+        Policy::Forbid(wanted) => change::change(context, Change::Forbid, &wanted).await,
+        Policy::Edit { yes } => editor::edit(context, yes).await,
         Policy::Explain { who, service } => explain(context, who, service).await,
     }
 }
 
 async fn present(context: &Context) -> Result<PolicyShown> {
     context.client().get("/v1/policy").await
+}
+
+/// The present policy, also where no node runs: from the store then.
+async fn present_anywhere(context: &Context) -> Result<PolicyShown> {
+    if !context.state.join("db").exists() {
+        return present(context).await;
+    }
+    let node = Anywhere::find(&context.state, &context.client()).await?;
+    let shown = node.policy().await;
+    node.close().await;
+    shown
 }
 
 async fn show(context: &Context) -> Result {
@@ -47,10 +65,16 @@ async fn show(context: &Context) -> Result {
 
 async fn apply(context: &Context, file: &Path) -> Result {
     let text = read(file)?;
-    let shown: PolicyShown = context.client().put("/v1/policy", &ApplyPolicy { text }).await?;
+    let apply = ApplyPolicy { text, based_on: None };
+    let shown: PolicyShown = context.client().put("/v1/policy", &apply).await?;
+    applied(context, &shown)
+}
+
+/// Says that a new version holds.
+fn applied(context: &Context, shown: &PolicyShown) -> Result {
     let printer = &context.printer;
     if printer.is_json() {
-        return printer.json(&shown);
+        return printer.json(shown);
     }
     printer.say(&format!(
         "version {} holds: members that are there are being told, the others when they come back",
@@ -62,7 +86,7 @@ async fn apply(context: &Context, file: &Path) -> Result {
 async fn test(context: &Context, file: Option<&Path>) -> Result {
     let text = match file {
         Some(file) => read(file)?,
-        None => present(context).await?.text,
+        None => present_anywhere(context).await?.text,
     };
     let policy = access::Policy::parse(&text, 0)
         .map_err(|error| Error::new(Code::Failed, error.to_string(), "mend it there; nothing was changed"))?;
@@ -92,7 +116,7 @@ async fn test(context: &Context, file: Option<&Path>) -> Result {
 
 async fn compare(context: &Context, file: &Path) -> Result {
     let new = read(file)?;
-    let old = present(context).await?.text;
+    let old = present_anywhere(context).await?.text;
     let lines = diff::lines(&old, &new);
     let printer = &context.printer;
     if printer.is_json() {

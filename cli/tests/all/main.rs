@@ -3,6 +3,7 @@
 
 mod case;
 mod conversation;
+mod edit;
 mod golden;
 mod node;
 mod pipe;

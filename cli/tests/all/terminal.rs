@@ -171,3 +171,20 @@ fn approve_asks_whether_the_words_are_the_same() {
         assert_eq!(ended, Some(code), "{answer:?}: {shown}");
     }
 }
+
+/// R-T14: an edit is shown and asked about; only yes is yes.
+#[test]
+fn an_edit_of_the_policy_is_shown_and_asked_about() {
+    let present = r#"200 {"epoch":3,"text":"version = 1\n"}"#;
+    let body = r#"{"text":"version = 1\n\n[[grant]]\nto      = [\"user:ana\"]\nservice = [\"chat@till\"]\n","based_on":3}"#;
+    let get = ("GET /v1/policy", None, present);
+    let put = ("PUT /v1/policy", Some(body), r#"200 {"epoch":4,"text":""}"#);
+    for (answer, exchanges, code) in [("y\n", &[get, put][..], 0), ("\n", &[get], 1)] {
+        let mut terminal = Terminal::start(&["policy", "allow", "user:ana", "chat@till"], exchanges);
+        terminal.shows("+ service = [\"chat@till\"]");
+        terminal.shows("apply this everywhere? [y/N] ");
+        terminal.types(answer);
+        let (ended, shown) = terminal.ends();
+        assert_eq!(ended, Some(code), "{answer:?}: {shown}");
+    }
+}

@@ -151,7 +151,14 @@ impl Waiting {
 
 /// What a person should know of this process, beside what the engine says.
 #[derive(Clone)]
-pub(crate) struct Warnings(pub(crate) Option<String>);
+pub(crate) struct Warnings(Arc<dyn Fn() -> Vec<String> + Send + Sync>);
+
+impl Warnings {
+    /// What `list` gives, whenever the owner asks for the status.
+    pub(crate) fn new(list: impl Fn() -> Vec<String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(list))
+    }
+}
 
 /// What may be asked of a status.
 #[derive(Deserialize)]
@@ -173,7 +180,7 @@ async fn status(
     let mut answer = node.handle.command(caller, command).await?;
     if let (Caller::Owner(_), Answer::Status(status)) = (caller, &mut answer) {
         status.pending.extend(waiting.into_iter().flat_map(|Extension(waiting)| (waiting.0)()));
-        status.warnings.extend(warnings.and_then(|Extension(warnings)| warnings.0));
+        status.warnings.extend(warnings.into_iter().flat_map(|Extension(warnings)| (warnings.0)()));
     }
     Ok(body(answer))
 }

@@ -30,6 +30,8 @@ pub(super) struct Layout {
     pub(super) unfinished: PathBuf,
     /// The exports that an authority makes by itself.
     pub(super) exports: PathBuf,
+    /// The audit log.
+    pub(super) audit: PathBuf,
 }
 
 impl Layout {
@@ -42,6 +44,7 @@ impl Layout {
             data: dir.join("data"),
             unfinished: dir.join("data.new"),
             exports: dir.join("exports"),
+            audit: dir.join("audit"),
             dir,
         }
     }
@@ -60,6 +63,7 @@ impl Layout {
             (self.data.as_path(), Kind::Directory),
             (self.data.join("db").as_path(), Kind::File),
             (self.exports.as_path(), Kind::Directory),
+            (self.audit.as_path(), Kind::Directory),
         ] {
             if fs::symlink_metadata(path).is_ok() {
                 refuse_unless_private(path, kind)?;

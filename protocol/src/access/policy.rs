@@ -19,6 +19,7 @@
 //! ```
 
 mod check;
+mod edit;
 mod file;
 mod index;
 mod who;
@@ -30,7 +31,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use self::check::FailedTest;
-pub use self::file::{FILE_MAX, GRANTS_MAX, PolicyError, Privilege};
+pub use self::edit::{Edit, EditError};
+pub use self::file::{FILE_MAX, GRANTS_MAX, Pattern, PolicyError, Privilege};
 use self::file::{File, Grant, line_of};
 use self::index::Index;
 pub use self::who::{Kind, NoWho, Subject, Who};

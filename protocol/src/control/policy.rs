@@ -18,6 +18,9 @@ pub struct PolicyShown {
 pub struct ApplyPolicy {
     /// At most 64 KiB.
     pub text: String,
+    /// The version that it was made from: if another one holds by now, nothing is changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub based_on: Option<u64>,
 }
 
 /// Asks what policy decides.
@@ -30,7 +33,7 @@ pub struct ExplainPolicy {
 }
 
 /// What was decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DecisionName {
     /// A grant allows it.

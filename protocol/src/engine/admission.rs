@@ -4,6 +4,7 @@ use super::invite::Stretching;
 use super::load::keep_log_in_required;
 use super::revocation::full;
 use super::{CommandId, Engine, Output, Work, WorkId};
+use crate::audit::{Actor, Origin, What};
 use crate::certificate::VerifiedCertificate;
 use crate::control::{
     AddGuid, Admission, Answer, Code, Decision, Failure, Guid, Init, Mode, Password, Pending, RequestRow,
@@ -103,7 +104,10 @@ impl Engine {
             Some(authority) => authority.set_admission(admission).ok_or_else(password_missing),
         };
         match change {
-            Ok(change) => self.admission_changed(command, Some(change), now),
+            Ok(change) => {
+                self.audit_order(What::AdmissionChanged, admission, "");
+                self.admission_changed(command, Some(change), now);
+            }
             Err(failure) => self.answer(command, Err(failure)),
         }
     }
@@ -127,6 +131,9 @@ impl Engine {
     pub(super) fn set_password(&mut self, command: CommandId, stretched: Secret, now: Timestamp) {
         let change =
             self.membership.authority.as_mut().map(|authority| authority.set_password(stretched, now));
+        if change.is_some() {
+            self.audit_order(What::PasswordChanged, "", "");
+        }
         self.admission_changed(command, change, now);
     }
 
@@ -142,8 +149,12 @@ impl Engine {
             self.answer(command, Err(not_authority()));
             return;
         };
+        let guid = add.guid;
         match authority.add_guid(add, now) {
-            Ok(change) => self.show_guids(command, Some(change)),
+            Ok(change) => {
+                self.audit_order(What::GuidAdded, guid, "");
+                self.show_guids(command, Some(change));
+            }
             Err(_) => {
                 let remedy = "take some off it: `lanyard admission guid remove GUID`";
                 self.answer(command, Err(Failure::new(Code::Failed, "the list of machines is full", remedy)));
@@ -157,7 +168,10 @@ impl Engine {
             return;
         };
         match authority.remove_guid(guid) {
-            Some(change) => self.show_guids(command, Some(change)),
+            Some(change) => {
+                self.audit_order(What::GuidRemoved, guid, "");
+                self.show_guids(command, Some(change));
+            }
             None => {
                 let remedy = "see which are: `lanyard admission guid list`";
                 let failure = Failure::new(Code::NotFound, "that machine is not on the list", remedy);
@@ -186,6 +200,11 @@ impl Engine {
         }
         match authority.decide(&decision.id, decision.approve, now) {
             Some((row, change)) => {
+                let what = if decision.approve { What::RequestApproved } else { What::RequestDenied };
+                let entry = self.entry(what).by(Actor::default(), Origin::Local).about(&row.name);
+                let entry =
+                    entry.because(format!("request {}, node {}, words {}", row.id, row.node, row.words));
+                self.audit(if decision.approve { entry } else { entry.denied() });
                 let result = Ok(Answer::Decided(Box::new(row)));
                 self.persist_change(Some(change), vec![Output::Answer { to: command, result }]);
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::errand::{Origin, Target, Want, Wish, this_node};
 use super::{CommandId, Engine, Membership, Output, load};
+use crate::audit::What;
 use crate::certificate::{Role, VerifiedCertificate};
 use crate::control::{
     Answer, AuthorityStatus, Caller, CertificateStatus, Certificates, Code, Command, Epochs, Failure,
@@ -108,8 +109,12 @@ impl Engine {
     /// Begins an errand, unless policy here says that nothing of it may leave this host.
     fn run_for_service(&mut self, id: CommandId, peer: PeerRef, want: Want, now: Timestamp) {
         let wish = if let Want::Ticket(wish) | Want::Channel(wish) = &want { Some(wish) } else { None };
-        match wish.and_then(|wish| self.not_granted(wish, &peer)) {
-            Some(failure) => self.refuse(id, &want, failure),
+        let withheld = wish.and_then(|wish| Some((wish, self.not_granted(wish, &peer)?)));
+        match withheld {
+            Some((wish, failure)) => {
+                self.audit_withheld(wish, &peer, &failure);
+                self.refuse(id, &want, failure);
+            }
             None => self.run(id, peer, want, now),
         }
     }
@@ -177,6 +182,11 @@ impl Engine {
             fingerprint: anchor.fingerprint(),
             admission: authority.admission(),
         };
+        self.audit_order(
+            What::MembershipGained,
+            anchor.network(),
+            format!("as its authority, with the CA {}", anchor.fingerprint()),
+        );
         let member = Member::new(anchor, certificate);
         let membership =
             Membership { member: Some(Arc::new(member)), authority: Some(authority), home: Some(me) };

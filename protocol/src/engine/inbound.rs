@@ -89,14 +89,16 @@ impl Engine {
             self.respond(inbound, &Response::Reject(Reject::NotAuthority));
             return;
         };
-        let origin = origin(from, source);
         let leaf = &member.certificate;
-        match authority.key_request(request, origin, &self.keys, leaf, now, &mut *self.rng) {
+        match authority.key_request(request, origin(from, source), &self.keys, leaf, now, &mut *self.rng) {
             Ok(issued) => {
                 let response = Response::AuthorityKey(Box::new(issued.answer));
                 self.respond_durably(inbound, issued.writes, &response);
             }
-            Err(reject) => self.respond(inbound, &Response::Reject(reject)),
+            Err(reject) => {
+                self.audit_admission((from, source.remote), Some(reject), false);
+                self.respond(inbound, &Response::Reject(reject));
+            }
         }
     }
 
@@ -108,6 +110,7 @@ impl Engine {
         request: &EnrolRequest,
         now: Timestamp,
     ) {
+        let known = self.has_admitted(from);
         let (Some(authority), Some(member)) = (&mut self.membership.authority, &self.membership.member)
         else {
             self.respond(inbound, &Response::Reject(Reject::NotAuthority));
@@ -119,6 +122,7 @@ impl Engine {
                 Verdict::Waiting => self.respond_durably(inbound, writes, &Response::Waiting),
                 Verdict::Admitted(answer, replaced) => {
                     let response = Response::Enrolled(answer);
+                    self.audit_admission((from, source.remote), None, known);
                     match replaced {
                         Some(old) => self.take_away_replaced(&old, inbound, writes, &response, now),
                         None => self.respond_durably(inbound, writes, &response),
@@ -126,6 +130,7 @@ impl Engine {
                 }
             },
             Err(refused) => {
+                self.audit_admission((from, source.remote), Some(refused.reject), known);
                 self.respond_durably(inbound, refused.writes, &Response::Reject(refused.reject));
             }
         }
@@ -227,8 +232,14 @@ impl Engine {
         if authority.is_some_and(|authority| authority.vouches_for(request.certificate, from, now)) {
             self.mint_for(from, request, inbound, now);
         } else {
-            self.respond(inbound, &Response::Reject(Reject::NotConfirmed));
+            self.not_confirmed(from, request, inbound);
         }
+    }
+
+    /// A requester's certificate was not confirmed, so it gets no ticket.
+    pub(super) fn not_confirmed(&mut self, requester: NodeId, request: &TicketRequest, inbound: InboundId) {
+        self.audit_minted(requester, request, Some(Reject::NotConfirmed));
+        self.respond(inbound, &Response::Reject(Reject::NotConfirmed));
     }
 
     /// The authority could not be asked about a requester's certificate.
@@ -241,7 +252,7 @@ impl Engine {
     ) {
         match self.online_check_for(requester, request, now) {
             OnlineCheck::Never | OnlineCheck::Prefer => self.mint_for(requester, request, inbound, now),
-            OnlineCheck::Require => self.respond(inbound, &Response::Reject(Reject::NotConfirmed)),
+            OnlineCheck::Require => self.not_confirmed(requester, request, inbound),
         }
     }
 
@@ -253,8 +264,9 @@ impl Engine {
         inbound: InboundId,
         now: Timestamp,
     ) {
-        let response = self.minted(requester, request, now).map_or_else(Response::Reject, Response::Grant);
-        self.respond(inbound, &response);
+        let minted = self.minted(requester, request, now);
+        self.audit_minted(requester, request, minted.as_ref().err().copied());
+        self.respond(inbound, &minted.map_or_else(Response::Reject, Response::Grant));
     }
 
     fn minted(

@@ -6,6 +6,7 @@ use core::time::Duration;
 use super::admission::{Founding, not_authority};
 use super::people::{Checking, Setting};
 use super::{CommandId, Engine, Output, Work, WorkId};
+use crate::audit::What;
 use crate::control::{Answer, Code as FailureCode, Failure, Invite, InviteRequest, Time};
 use crate::enrolment::{Code, InviteSecret, InviteUri, NewInvite};
 use crate::identity::Secret;
@@ -123,6 +124,7 @@ impl Engine {
                 let invite =
                     Invite { code: code.to_string(), uri: uri.to_string(), expires: Time(expires), uses };
                 let result = Ok(Answer::Invite(invite));
+                self.audit_order(What::InviteMade, format!("for {uses} nodes"), format!("until {expires}"));
                 self.persist(writes, vec![Output::Answer { to: command, result }]);
             }
             Err(reject) => self.answer(command, Err(reject.failure())),

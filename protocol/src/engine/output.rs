@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use crate::audit::Entry;
 use crate::control::{Answer, Failure};
 use crate::identity::{NodeId, NodeName};
 use crate::record::Write;
@@ -142,6 +143,8 @@ pub enum Output {
     /// It is at least this late, as somebody has signed who must know: [`Mark::raise`](crate::time::Mark::raise) the
     /// mark by which the node, control and data plane, is told the time.
     SignedTime(Timestamp),
+    /// This was decided: have it written into the audit log, durably no later than the writes that come out behind it.
+    Audit(Box<Entry>),
 }
 
 /// Something too slow for the engine's loop.

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) use self::change::{Altered, Setting};
 pub(super) use self::log_in::{Checking, LoggingIn};
 use self::manage::Staged;
-pub(super) use self::manage::{Managing, What};
+pub(super) use self::manage::{Managing, What, changed_meanwhile, text_digest};
 use super::commands::not_a_member;
 use super::{CommandId, Engine};
 use crate::control::{Answer, Caller, Code, Command, Failure, Time, WhoAmI};

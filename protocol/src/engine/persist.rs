@@ -6,6 +6,7 @@ use super::people::Altered;
 use super::rewrite::{RecordKey, Rewrites, records_of};
 use super::{CommandId, Engine, InboundId, Membership, Output, PersistId, Policies};
 use crate::access::PublishedPolicy;
+use crate::audit::What;
 use crate::certificate::VerifiedCertificate;
 use crate::control::{Answer, Code, Failure};
 use crate::enrolment::{Change, Undo};
@@ -141,6 +142,9 @@ impl Engine {
     pub fn handle_persisted(&mut self, id: PersistId, durable: bool, now: Timestamp) {
         let Some(pending) = self.pending.remove(&id) else { return };
         if !durable {
+            self.audit(
+                self.entry(What::NotKept).denied().because("the store refused what had been decided before"),
+            );
             match pending.install {
                 Some(Install::Certificate(..)) => self.renewal_not_kept(),
                 Some(Install::Revocations(writes, command)) => {
@@ -205,6 +209,11 @@ impl Engine {
         self.pending.values().any(|pending| matches!(pending.install, Some(Install::Membership(_))))
     }
 
+    /// Whether a policy that was signed is on its way to the disk.
+    pub(super) fn is_changing_policy(&self) -> bool {
+        self.pending.values().any(|pending| matches!(pending.install, Some(Install::Policy(_))))
+    }
+
     /// A renewed certificate, unless the node has turned to another network meanwhile.
     fn install_certificate(&mut self, certificate: VerifiedCertificate, root: Fingerprint, now: Timestamp) {
         let Some(member) = &self.membership.member else { return };
@@ -257,6 +266,7 @@ fn refused(output: Output) -> Option<Output> {
         | Output::Snapshot(_)
         | Output::Certified { .. }
         | Output::Disconnect { .. }
-        | Output::SignedTime(_) => None,
+        | Output::SignedTime(_)
+        | Output::Audit(_) => None,
     }
 }

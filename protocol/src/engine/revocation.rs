@@ -91,6 +91,9 @@ impl Engine {
         let name = revoke.peer.to_string();
         match self.revoke_named(&name, revoke.reason.as_deref().unwrap_or_default(), now) {
             Ok((node, merged)) => {
+                if merged.is_some() {
+                    self.audit_revoked(&[node], None, revoke.reason.as_deref().unwrap_or_default());
+                }
                 self.wait_for_confirmations(command, node, revoke, now);
                 match merged {
                     Some(merged) => self.adopt(merged, Vec::new(), Some(command), now),
@@ -155,6 +158,7 @@ impl Engine {
             return;
         };
         merged.writes.extend(writes);
+        self.audit_revoked(&merged.news, None, "its name was given to another key");
         let respond = Output::Respond { to: inbound, message: message::frame(response) };
         self.adopt(merged, vec![respond], None, now);
     }
@@ -348,6 +352,7 @@ impl Engine {
         *known = seen.max(*known);
         if !merged.news.is_empty() {
             self.remember_as_authority(&mut merged, seen, now);
+            self.audit_revoked(&merged.news, Some(from), "the authority has signed it");
         }
         // Whoever lacks something says that it has nothing, and is sent everything.
         let epoch = if complete { merged.list.epoch() } else { 0 };
@@ -381,6 +386,7 @@ impl Engine {
         }
         let update = Update { revocations: vec![entry], head: None };
         if let Ok(merged) = member.revocations.merge(&update, &member.anchor) {
+            self.audit_revoked(&merged.news, self.membership.home, "the authority has signed it");
             self.adopt(merged, Vec::new(), None, now);
         }
     }

@@ -84,6 +84,10 @@ impl Clock {
         }
     }
 
+    fn fault_kind(&self) -> Option<core::mem::Discriminant<ClockFault>> {
+        self.fault().as_ref().map(core::mem::discriminant)
+    }
+
     /// The latest time that somebody has signed, and what has passed since.
     pub(super) fn signed(&self) -> Option<Timestamp> {
         self.mark.at(self.steady)
@@ -92,6 +96,11 @@ impl Clock {
     /// When, by this node's time, as much time will have been signed or have passed since.
     pub(super) fn when_signed(&self, time: Timestamp) -> Option<Timestamp> {
         Some(self.now.after(time.since(self.signed()?)))
+    }
+
+    /// This node's time.
+    pub(super) const fn time(&self) -> Timestamp {
+        self.now
     }
 
     fn is_behind(&self) -> bool {
@@ -110,6 +119,7 @@ impl Engine {
     /// and goes on while the host sleeps. To be called before any other `handle_*`, at least every few minutes.
     pub fn handle_clock(&mut self, wall: Timestamp, steady: Duration) {
         let was_behind = self.clock.is_behind();
+        let fault = self.clock.fault_kind();
         let passed = steady.saturating_sub(self.clock.steady);
         (self.clock.wall, self.clock.steady) = (Some(wall), steady);
         let now = self.clock.mark.now(wall, steady);
@@ -121,6 +131,9 @@ impl Engine {
         }
         if self.clock.is_behind() && !was_behind {
             self.renew_soon(now);
+        }
+        if self.clock.fault_kind() != fault {
+            self.audit_clock();
         }
         self.keep_signed_time(KEEP_EVERY);
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::errand::{Origin, Target, Want};
 use super::{CommandId, Engine, InboundId, Output, load};
+use crate::audit::What;
 use crate::control::{self, Answer, Caller, Code, Failure, RevokedTicket, TicketKind, Time};
 use crate::identity::{NodeId, ServiceName};
 use crate::keyring::KeyRing;
@@ -169,6 +170,9 @@ impl Engine {
         }
         let requester = self.tickets.minted.requester_of(id);
         let taken = requester.is_some_and(|requester| self.take_back(requester, id, now));
+        if taken {
+            self.audit_order(What::TicketRevoked, id, "minted here");
+        }
         let row = self.tickets.minted.live(now).find(|(_, live, _)| *live == id);
         let result = match row.filter(|_| taken).map(|minted| self.minted_row(minted)) {
             Some(ticket) => Ok(Answer::TicketRevoked(RevokedTicket { ticket, confirmed: true })),
@@ -191,6 +195,7 @@ impl Engine {
     fn give_up_ticket(&mut self, command: CommandId, place: &Place, now: Timestamp) {
         let Some(held) = self.tickets.held.remove(place) else { return };
         self.tickets.give_up(&held, now);
+        self.audit_order(What::TicketRevoked, held.terms().id, "held here");
         self.publish();
         self.persist(load::erase_ticket(place).into_iter().collect(), Vec::new());
         let target = Target::Node(place.provider);
@@ -237,6 +242,8 @@ impl Engine {
         now: Timestamp,
     ) {
         let response = if self.take_back(from, id, now) {
+            let given_back = self.entry_from(from, What::TicketRevoked).about(id);
+            self.audit(given_back.because("given back by its holder"));
             Response::TicketRevoked
         } else {
             Response::Reject(Reject::Unknown)

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use lanyard_protocol::audit::Entry;
 use lanyard_protocol::control::{Answer, Caller, Command, Failure, Init, InviteRequest, Join};
 use lanyard_protocol::engine::{
     ChannelGrant, CommandId, Connection, DialId, Engine, Finished, InboundId, OnlineCheck, Output, RequestId,
@@ -37,6 +38,8 @@ pub(crate) struct Host {
     pub(crate) records: BTreeMap<(u8, Vec<u8>), (Table, Vec<u8>)>,
     pub(crate) answers: BTreeMap<CommandId, Result<Answer, Failure>>,
     pub(crate) channels: BTreeMap<CommandId, Result<Box<ChannelGrant>, Failure>>,
+    /// What it had written into its audit log.
+    pub(crate) audit: Vec<Entry>,
     /// Whether the store takes writes.
     pub(crate) store_works: bool,
     mark: Mark,
@@ -137,6 +140,7 @@ impl Lan {
             records: kept,
             answers: BTreeMap::new(),
             channels: BTreeMap::new(),
+            audit: Vec::new(),
             store_works: true,
             mark: Mark::default(),
             inbound: BTreeMap::new(),
@@ -486,6 +490,7 @@ impl Lan {
                     let steady = self.steady();
                     self.hosts[host].mark.raise(signed, steady);
                 }
+                Output::Audit(entry) => self.hosts[host].audit.push(*entry),
                 Output::Snapshot(_) | Output::Certified { .. } => {}
                 Output::Disconnect { peer } => self.disconnect(host, peer),
             }

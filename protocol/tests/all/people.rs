@@ -114,7 +114,7 @@ fn shown_to(
 }
 
 fn apply(lan: &mut Lan, (host, caller): (usize, Caller), text: &str) -> Result<Answer, Failure> {
-    lan.command_as(host, caller, Command::ApplyPolicy(ApplyPolicy { text: text.to_owned() }))
+    lan.command_as(host, caller, Command::ApplyPolicy(ApplyPolicy { text: text.to_owned(), based_on: None }))
 }
 
 /// The shop: `office` is the authority, `till-1` and `till-2` know each other; `ana` is a cashier.

@@ -18,7 +18,7 @@ use crate::pair::Lan;
 const FILES_ONLY: &str = "version = 1 # no chat\n[roles]\nmember = [\"service.use\"]\n[[grant]]\nto = [\"role:member\"]\nservice = [\"file@*\"]\n";
 
 fn apply(lan: &mut Lan, host: usize, text: &str) -> Result<u64, Failure> {
-    match lan.command(host, Command::ApplyPolicy(ApplyPolicy { text: text.to_owned() })) {
+    match lan.command(host, Command::ApplyPolicy(ApplyPolicy { text: text.to_owned(), based_on: None })) {
         Ok(Answer::Policy(PolicyShown { epoch, text: shown })) => {
             assert_eq!(shown, text);
             Ok(epoch)

@@ -70,14 +70,13 @@ struct Indiscreet(HostId);
 
 impl Gate for Indiscreet {
     fn pass(&mut self, to: HostId, packet: Packet) -> Option<(Packet, Duration)> {
-        let packet = match packet {
-            Packet::Response { link, number, bytes: Some(bytes) } if to == self.0 => {
-                let refused = matches!(message::parse(&bytes), Ok(Response::Reject(_)));
-                let bytes = if refused { frame(&Response::Pong) } else { bytes };
-                Packet::Response { link, number, bytes: Some(bytes) }
-            }
-            other => other,
-        };
+        let mut packet = packet;
+        if let Packet::Response { bytes: Some(bytes), .. } = &mut packet
+            && to == self.0
+            && matches!(message::parse(bytes), Ok(Response::Reject(_)))
+        {
+            *bytes = frame(&Response::Pong);
+        }
         Some((packet, Duration::ZERO))
     }
 }

@@ -46,8 +46,12 @@ fn full_file_system_refuses_by_name_and_recovers() {
     wait_for("everything is kept again", SOON, || {
         give_all(&alice.host, &mut chance, &mut ledger).is_empty().then_some(())
     });
+    // What was decided meanwhile is on record, or that it is not.
+    let report = alice.host.run(["audit", "--verify", "--json"]).ok().json();
+    assert!(report["records"].as_u64() > Some(0), "{report}");
     let Member { node, host } = alice;
     let _ = node.stop();
+    let _ = host.run(["audit", "--verify"]).ok();
     ledger.check(&host.state());
 }
 

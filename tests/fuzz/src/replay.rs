@@ -21,6 +21,7 @@ use crate::{TARGETS, envelope, export};
 
 /// How many inputs each target has, so that none is lost unseen.
 const COUNTS: [(&str, usize); TARGETS.len()] = [
+    ("audit_line", 5),
     ("authority", 65),
     ("body", 116),
     ("certificate", 65),
@@ -374,6 +375,7 @@ fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("file_message", with_faults(file_messages())),
         ("sealed_content", (0..6).map(|first| steps(first)[usize::from(first)][..30].to_vec()).collect()),
         ("sealed_header", with_faults(vec![[&[0], good_header()].concat(), [&[1], good_terms()].concat()])),
+        ("audit_line", with_faults(vec![crate::audit::good_line()])),
         ("authority", [vec![good.0], vectors("certificate/ca.json", "certificate")].concat()),
         ("certificate", [vec![good.1], leaves].concat()),
         ("certificate_request", vectors("certificate/request.json", "request")),

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use lanyard_protocol::access::{Policy, Subject};
+use lanyard_protocol::access::{Edit, Pattern, Policy, Subject};
 use lanyard_protocol::control::{PeerRef, ServiceRef, Time};
 use lanyard_protocol::enrolment::Invitation;
 use lanyard_protocol::identity::{EntityName, Fingerprint, NetworkName, NodeId, NodeName, ServiceName};
@@ -59,6 +59,27 @@ fn plain<T: FromStr + Display>(text: &str) {
     }
 }
 
+/// An edit does what it says, or nothing.
+fn edited(policy: &Policy, who: &Subject, allowed: bool) {
+    let chat: Pattern = "chat@nas".parse().unwrap();
+    let allows = |text: &str| {
+        let policy = Policy::parse(text, 2).unwrap();
+        policy.decide(who, &chat.service, chat.provider.as_ref().unwrap()).is_some()
+    };
+    match policy.allow(who, &chat) {
+        Ok(Edit::Changed(text)) => assert!(!allowed && allows(&text)),
+        Ok(Edit::Allowed(_)) => assert!(allowed),
+        Ok(Edit::NotGranted) => panic!("that is no answer"),
+        Err(_) => {}
+    }
+    match policy.forbid(who, &chat) {
+        Ok(Edit::Changed(text)) => assert!(!allows(&text)),
+        Ok(Edit::NotGranted) => assert!(!allowed),
+        Ok(Edit::Allowed(_)) => panic!("that is no answer"),
+        Err(_) => {}
+    }
+}
+
 /// A network's policy: what is taken decides as it says, what it denies lacks something, and a refusal steers no
 /// terminal.
 pub fn policy(data: &[u8]) {
@@ -73,6 +94,7 @@ pub fn policy(data: &[u8]) {
                 let allowed = policy.decide(&who, &service, &provider).is_some();
                 assert!(!allowed || policy.may_ask_somebody(&who, &service));
                 assert!(allowed || !policy.missing(&who, &service, &provider).is_empty());
+                edited(&policy, &who, allowed);
             }
         }
         Err(error) => assert!(!error.to_string().contains('\u{1b}'), "an error that steers a terminal"),

@@ -147,10 +147,11 @@ impl<'de> Deserialize<'de> for Subject {
 /// A service at one provider, `NAME@PEER`, or at all of them, `NAME@*`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub(super) struct Pattern {
-    pub(super) service: ServiceName,
-    /// Nothing: any.
-    pub(super) provider: Option<NodeName>,
+pub struct Pattern {
+    /// The service.
+    pub service: ServiceName,
+    /// Its provider; nothing: any.
+    pub provider: Option<NodeName>,
 }
 
 impl TryFrom<String> for Pattern {

@@ -66,6 +66,10 @@ impl Engine {
             (Step::Asked(_, Asking::Manage), Response::Managed(managed)) => {
                 self.managed(number, managed, now);
             }
+            (Step::Asked(node, Asking::Ticket(request)), Response::Reject(reject)) => {
+                self.audit_received(node, &request.service, Some(reject));
+                self.fail(number, reject.failure(), now);
+            }
             (_, Response::Reject(reject)) => self.fail(number, reject.failure(), now),
             _ => self.fail(number, Reject::Invalid.failure(), now),
         }
@@ -163,7 +167,7 @@ impl Engine {
             if good {
                 self.mint_for(*requester, request, inbound, now);
             } else {
-                self.respond(inbound, &Response::Reject(Reject::NotConfirmed));
+                self.not_confirmed(*requester, request, inbound);
             }
         }
     }

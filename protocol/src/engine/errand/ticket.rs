@@ -49,6 +49,7 @@ impl Engine {
                     self.fail(number, failure, now);
                     return;
                 }
+                self.audit_received(node, &request.service, None);
                 self.tickets.held.insert(place, Arc::clone(&held));
                 self.deliver_durably(number, held, now);
             }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::audit::What;
 use crate::control::{Answer, Joined, Time};
 use crate::engine::{Engine, Membership, Output, load};
 use crate::enrolment::Enrolled;
@@ -30,6 +31,10 @@ impl Engine {
             pinned: pinned || (joining.confirmed && !joining.wish.yes),
             not_after: Time(leaf.not_after()),
         };
+        let certified =
+            format!("with a certificate until {}, from the CA {}", leaf.not_after(), anchor.fingerprint());
+        let gained = self.entry_from(home, What::MembershipGained).about(anchor.network()).because(certified);
+        self.audit(gained);
         let member = Member::new(anchor, leaf);
         let membership = Membership { member: Some(Arc::new(member)), authority: None, home: Some(home) };
         let result = Ok(Answer::Joined(joined));

@@ -9,8 +9,10 @@ use zeroize::Zeroizing;
 
 use super::manage::not_of_the_network;
 use crate::access::{Policy, Privilege, PublishedPolicy};
+use crate::audit::{Entry, What};
 use crate::control::{Answer, Caller, ChangeUser, Code, Failure, Password, UserChange, UserChanged};
 use crate::engine::admission::check_strength_of;
+use crate::engine::audit::At;
 use crate::engine::commands::not_a_member;
 use crate::engine::invite::Stretching;
 use crate::engine::{CommandId, Engine, InboundId, Output};
@@ -57,8 +59,7 @@ pub(super) enum Change {
 /// A password that is being stretched to be kept.
 pub(in crate::engine) struct Setting {
     reply: Reply,
-    /// For another node, if for one.
-    node: Option<NodeId>,
+    at: At,
     local: bool,
     by: By,
     user: UserName,
@@ -69,7 +70,7 @@ pub(in crate::engine) struct Setting {
 impl Setting {
     /// The node for which it is stretched, if for one.
     pub(super) const fn node(&self) -> Option<NodeId> {
-        self.node
+        if let At::Node(node) = self.at { Some(node) } else { None }
     }
 }
 
@@ -111,7 +112,8 @@ impl Engine {
             match by {
                 Ok(by) => {
                     let change = Change::of(&user, change);
-                    self.change_directory((Reply::Command(command), None), (local, by), user, change, now);
+                    let at = if caller.is_owner() { At::Owner } else { At::Uid(caller.seat().uid) };
+                    self.change_directory((Reply::Command(command), at), (local, by), user, change, now);
                 }
                 Err(failure) => self.answer(command, Err(failure)),
             }
@@ -133,16 +135,17 @@ impl Engine {
         Ok(By::Person(Box::new(user.assertion().clone())))
     }
 
-    /// Changes a user, if `by` may; `local` says in which directory, `node` for which other node.
+    /// Changes a user, if `by` may, who is `at` some place; `local` says in which directory.
     pub(super) fn change_directory(
         &mut self,
-        (reply, node): (Reply, Option<NodeId>),
+        (reply, at): (Reply, At),
         (local, by): (bool, By),
         user: UserName,
         change: Change,
         now: Timestamp,
     ) {
-        if let Err(failure) = self.may_begin(node, (local, &by), &user, &change, now) {
+        if let Err(failure) = self.may_begin(at, (local, &by), &user, &change, now) {
+            self.audit_refusal(at, (local, &by), &user, &change, &failure);
             self.reply(reply, Err(failure));
             return;
         }
@@ -150,16 +153,16 @@ impl Engine {
             Some(password) => {
                 let mut salt = [0; 32];
                 self.rng.fill_bytes(&mut salt);
-                let setting = Setting { reply, node, local, by, user, salt, change };
+                let setting = Setting { reply, at, local, by, user, salt, change };
                 self.stretch_bytes(&password, salt, Stretching::Credential(Box::new(setting)));
             }
-            None => self.alter(reply, local, user, change, None, now),
+            None => self.alter((reply, at), (local, &by), user, change, None, now),
         }
     }
 
     fn may_begin(
         &mut self,
-        node: Option<NodeId>,
+        at: At,
         (local, by): (bool, &By),
         user: &UserName,
         change: &Change,
@@ -170,7 +173,7 @@ impl Engine {
         if change.password().is_none() {
             return Ok(());
         }
-        if let Some(node) = node {
+        if let At::Node(node) = at {
             self.may_stretch_for(node).map_err(Reject::failure)?;
         }
         let own = matches!(by, By::Person(person) if change.is_own_password(user, person));
@@ -193,31 +196,36 @@ impl Engine {
 
     /// A password to be kept has been stretched. Meanwhile another change may have taken the right to set it.
     pub(in crate::engine) fn credential_stretched(&mut self, setting: Setting, tag: Secret, now: Timestamp) {
-        let Setting { reply, local, by, user, salt, change, .. } = setting;
+        let Setting { reply, at, local, by, user, salt, change } = setting;
         match self.may_alter((local, &by), &user, &change, now) {
             Ok(()) => {
                 let credential = Credential { salt, tag, since: now };
-                self.alter(reply, local, user, change, Some(credential), now);
+                self.alter((reply, at), (local, &by), user, change, Some(credential), now);
             }
-            Err(failure) => self.reply(reply, Err(failure)),
+            Err(failure) => {
+                self.audit_refusal(at, (local, &by), &user, &change, &failure);
+                self.reply(reply, Err(failure));
+            }
         }
     }
 
     /// Has a user changed as soon as that is written, and everybody told who has to know.
     fn alter(
         &mut self,
-        reply: Reply,
-        local: bool,
+        (reply, at): (Reply, At),
+        (local, by): (bool, &By),
         user: UserName,
         change: Change,
         credential: Option<Credential>,
         now: Timestamp,
     ) {
+        let entry = self.entry_of_change(at, (local, by), &user, &change);
         match self.altered(local, &user, change, credential, now) {
             Ok(Some((altered, published))) => {
                 let own = if local { 0 } else { self.policy_epoch() };
                 let epoch = published.as_ref().map_or(own, |published| published.policy().epoch());
                 self.people.unwritten.insert((local, user));
+                self.audit(entry);
                 self.persist_user(altered, published, vec![replied(reply, Ok(epoch))]);
             }
             Ok(None) => {
@@ -226,6 +234,21 @@ impl Engine {
             }
             Err(failure) => self.reply(reply, Err(failure)),
         }
+    }
+
+    fn entry_of_change(&self, at: At, (local, by): (bool, &By), user: &UserName, change: &Change) -> Entry {
+        let principal = if let By::Person(person) = by { Some(&person.principal) } else { None };
+        let (what, reason) = change.told();
+        let own = self.membership.member.as_ref().filter(|_| local).map(|member| member.certificate.name());
+        let about = own.map_or_else(|| user.to_string(), |own| format!("{user}%{own}"));
+        self.entry_of(what, at, principal).about(about).because(reason)
+    }
+
+    /// A change was refused.
+    fn audit_refusal(&mut self, at: At, by: (bool, &By), user: &UserName, change: &Change, why: &Failure) {
+        let (_, wanted) = change.told();
+        let entry = self.entry_of_change(at, by, user, change).denied();
+        self.audit(entry.because(format!("{wanted}: {}", why.message)));
     }
 
     /// What a user is to be, and the version of the policy that tells it; nothing if that is what it is.
@@ -393,6 +416,21 @@ impl Change {
             }
             UserChange::RemovePerson { person } => Self::RemovePerson { person },
             UserChange::SetRole { role, given } => Self::SetRole { role, given },
+        }
+    }
+
+    /// What the log says of it.
+    fn told(&self) -> (What, String) {
+        match self {
+            Self::Add { roles, person, .. } => {
+                let roles: Vec<&str> = roles.iter().map(UserRole::as_str).collect();
+                (What::UserChanged, format!("added for {person}, with the roles: {}", roles.join(", ")))
+            }
+            Self::Remove => (What::UserChanged, "removed".to_owned()),
+            Self::SetPassword { person, .. } => (What::UserChanged, format!("a password for {person}")),
+            Self::RemovePerson { person } => (What::UserChanged, format!("used by {person} no more")),
+            Self::SetRole { role, given: true } => (What::RoleChanged, format!("given {role}")),
+            Self::SetRole { role, given: false } => (What::RoleChanged, format!("{role} taken")),
         }
     }
 

@@ -4,7 +4,9 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::{LOG_INS_MAX, LOG_INS_OF_ONE, LogIn, REGULARS_MAX, RENEW_AGAIN};
+use crate::audit::What;
 use crate::control::{self, Answer, Caller, Code, Failure, Password};
+use crate::engine::audit::At;
 use crate::engine::commands::not_a_member;
 use crate::engine::errand::{Origin, Target, Want};
 use crate::engine::invite::Stretching;
@@ -16,6 +18,9 @@ use crate::people::{
 };
 use crate::reject::Reject;
 use crate::time::Timestamp;
+
+/// Why a log-in ends that the directory no longer vouches for.
+const REMOVED: &str = "the user or the person was removed, or has another password";
 
 /// Passwords that a node stretches at the same time, and of them those of one node, or of one uid here.
 const STRETCHING_MAX: usize = 64;
@@ -64,6 +69,7 @@ impl Engine {
         let principal = match self.may_log_in(caller, &log_in, now) {
             Ok(principal) => principal,
             Err(failure) => {
+                self.audit_not_logged_in(At::Uid(seat.uid), &log_in.user, &failure.message);
                 self.answer(command, Err(failure));
                 return;
             }
@@ -177,15 +183,30 @@ impl Engine {
             (To::Seat(command, seat), Some(assertion)) => {
                 self.logged_in(command, seat, &principal, assertion, now);
             }
-            (To::Seat(command, _), None) => self.answer(command, Err(Reject::Credentials.failure())),
+            (To::Seat(command, seat), None) => {
+                let failure = Reject::Credentials.failure();
+                self.audit_not_logged_in(At::Uid(seat.uid), &principal.user_text(), &failure.message);
+                self.answer(command, Err(failure));
+            }
             (To::Node(inbound, node), Some(assertion)) => {
                 self.people.guesses_of_nodes.refund(&node);
+                let entry = self.entry_of(What::LoggedIn, At::Node(node), Some(&principal));
+                self.audit(entry.about(principal.user_text()));
                 self.respond(inbound, &Response::Assertion(Box::new(assertion)));
             }
-            (To::Node(inbound, _), None) => {
-                self.respond(inbound, &Response::Reject(Reject::Credentials));
+            (To::Node(inbound, node), None) => {
+                let reject = Reject::Credentials;
+                self.audit_not_logged_in(At::Node(node), &principal.user_text(), &reject.to_string());
+                self.respond(inbound, &Response::Reject(reject));
             }
         }
+    }
+
+    /// Somebody was not logged in, as the log is told: the name is as it was typed.
+    fn audit_not_logged_in(&mut self, at: At, user: &str, reason: &str) {
+        let user: String = user.chars().take(80).collect();
+        let entry = self.entry_of(What::LoginRefused, at, None);
+        self.audit(entry.denied().about(user).because(reason));
     }
 
     /// The authority, or this node itself, has vouched for somebody at a seat here.
@@ -203,7 +224,10 @@ impl Engine {
             Ok(assertion) if assertion.principal() == principal => {
                 self.refund(seat.uid);
                 self.people.recognise(seat.uid);
-                self.end_log_in(seat, now);
+                self.end_log_in(seat, "somebody else has logged in there", now);
+                let until = format!("until {}", assertion.assertion().expires);
+                let entry = self.entry_of(What::LoggedIn, At::Uid(seat.uid), Some(principal));
+                self.audit(entry.about(principal.user_text()).because(until));
                 self.people.log_ins.insert(seat, LogIn { assertion, renewing: false });
                 Ok(Answer::WhoAmI(self.shown(Caller::Other(seat))))
             }
@@ -222,14 +246,16 @@ impl Engine {
 
     /// A local user logs out.
     pub(in crate::engine) fn log_out(&mut self, command: CommandId, caller: Caller, now: Timestamp) {
-        self.end_log_in(caller.seat(), now);
+        self.end_log_in(caller.seat(), "", now);
         self.who_am_i(command, caller);
     }
 
     /// Whatever was opened by the log-in at a seat ends, unless the same person is logged in at another.
-    fn end_log_in(&mut self, seat: Seat, now: Timestamp) {
+    fn end_log_in(&mut self, seat: Seat, why: &str, now: Timestamp) {
         let Some(log_in) = self.people.log_ins.remove(&seat) else { return };
         let principal = log_in.assertion.principal();
+        let entry = self.entry_of(What::LoggedOut, At::Uid(seat.uid), Some(principal));
+        self.audit(entry.about(principal.user_text()).because(why));
         if self.people.of(principal).next().is_none() {
             self.give_up_tickets_of(&Actor::Person(principal.clone()), now);
         }
@@ -240,7 +266,7 @@ impl Engine {
         let over = |log_in: &LogIn| log_in.assertion.assertion().expires <= now;
         let ended = self.people.log_ins.iter().filter(|(_, log_in)| over(log_in));
         for seat in ended.map(|(seat, _)| *seat).collect::<Vec<Seat>>() {
-            self.end_log_in(seat, now);
+            self.end_log_in(seat, "its time is over", now);
         }
     }
 
@@ -288,7 +314,7 @@ impl Engine {
             let own = self.node_id();
             match self.vouch_again(own, &shown, now) {
                 Some(assertion) => self.log_in_renewed(seat, &shown, &assertion, now),
-                None => self.end_log_in(seat, now),
+                None => self.end_log_in(seat, REMOVED, now),
             }
         } else if let Some(home) = self.membership.home {
             let known = Known::Assertion(shown, seat);
@@ -323,7 +349,7 @@ impl Engine {
         let Some(log_in) = self.people.log_ins.get_mut(seat).filter(same) else { return };
         log_in.renewing = false;
         if *failure == Reject::LogIn.failure() {
-            self.end_log_in(*seat, now);
+            self.end_log_in(*seat, REMOVED, now);
         } else {
             self.people.review = Some(now.after(RENEW_AGAIN));
         }
@@ -341,7 +367,7 @@ impl Engine {
     fn end_log_ins_where(&mut self, ends: impl Fn(&Principal) -> bool, now: Timestamp) {
         let ended = self.people.log_ins.iter().filter(|(_, log_in)| ends(log_in.assertion.principal()));
         for seat in ended.map(|(seat, _)| *seat).collect::<Vec<Seat>>() {
-            self.end_log_in(seat, now);
+            self.end_log_in(seat, REMOVED, now);
         }
     }
 
@@ -399,9 +425,9 @@ impl Engine {
 
     /// A log-in came to nothing. Where the authority has not looked at the password that was no guess.
     pub(in crate::engine) fn not_logged_in(&mut self, log_in: &LoggingIn, failure: &Failure) {
-        if let Known::Password(_, seat) = &log_in.known
-            && *failure != Reject::Credentials.failure()
-        {
+        let Known::Password(_, seat) = &log_in.known else { return };
+        self.audit_not_logged_in(At::Uid(seat.uid), &log_in.principal.user_text(), &failure.message);
+        if *failure != Reject::Credentials.failure() {
             self.refund(seat.uid);
         }
     }
@@ -439,7 +465,10 @@ impl Engine {
         };
         match self.may_guess(from, now) {
             Ok(()) => self.check_password(principal, &password, To::Node(inbound, from), now),
-            Err(reject) => self.respond(inbound, &Response::Reject(reject)),
+            Err(reject) => {
+                self.audit_not_logged_in(At::Node(from), &principal.user_text(), &reject.to_string());
+                self.respond(inbound, &Response::Reject(reject));
+            }
         }
     }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::change::{By, Change, Reply, may};
 use crate::access::{FILE_MAX, PART_MAX, Privilege};
+use crate::audit;
 use crate::control::{Answer, Caller, Code, Failure, ListUsers, PolicyShown, UserChange, UserChanged, Users};
+use crate::engine::audit::At;
 use crate::engine::commands::not_a_member;
 use crate::engine::errand::{Origin, Target, Want};
 use crate::engine::{CommandId, Engine, InboundId, Output};
@@ -52,7 +54,7 @@ pub(in crate::engine) struct Managing {
 }
 
 /// The hash of a policy's text, by which a change says what it was made from.
-fn text_digest(text: &str) -> Digest {
+pub(in crate::engine) fn text_digest(text: &str) -> Digest {
     Label::MessageHash.hash(&[b"policy-text", text.as_bytes()])
 }
 
@@ -290,7 +292,7 @@ impl Engine {
             Manage::RemovePerson { user, person } => (user, Change::RemovePerson { person }),
             Manage::SetRole { user, role, given } => (user, Change::SetRole { role, given }),
         };
-        self.change_directory((Reply::Inbound(inbound), Some(from)), (false, by), user, change, now);
+        self.change_directory((Reply::Inbound(inbound), At::Node(from)), (false, by), user, change, now);
         Ok(())
     }
 
@@ -343,6 +345,8 @@ impl Engine {
         let response = Response::Managed(Managed::Done { epoch });
         match published {
             Some(published) => {
+                let applied = self.entry_of(audit::What::PolicyApplied, At::Node(from.0), Some(&from.1));
+                self.audit(applied.about(format!("version {epoch}")));
                 let respond = Output::Respond { to: inbound, message: message::frame(&response) };
                 self.persist_policy(published, vec![respond]);
             }
@@ -382,7 +386,7 @@ pub(super) fn not_of_the_network(principal: &Principal) -> Failure {
     )
 }
 
-fn changed_meanwhile() -> Failure {
+pub(in crate::engine) fn changed_meanwhile() -> Failure {
     Failure::new(
         Code::Failed,
         "the policy was changed by somebody else meanwhile; nothing was changed",

@@ -1,12 +1,13 @@
 //! What the users of this host ask about the policy, and how the authority's owner changes it.
 
 use crate::access::{FailedTest, Notices, Policy, PublishedPolicy, Subject};
+use crate::audit;
 use crate::control::{
     Answer, ApplyPolicy, Caller, Code, DecisionName, ExplainPolicy, Explained, Failure, PolicyShown,
 };
 use crate::engine::admission::not_authority;
 use crate::engine::commands::not_a_member;
-use crate::engine::people::What;
+use crate::engine::people::{What, changed_meanwhile, text_digest};
 use crate::engine::{CommandId, Engine, Output};
 use crate::identity::NodeName;
 use crate::reject::Reject;
@@ -38,20 +39,35 @@ impl Engine {
         apply: &ApplyPolicy,
         now: Timestamp,
     ) {
-        if self.membership.member.is_some() && self.membership.authority.is_none() {
-            let text = apply.text.clone();
-            self.manage_at_authority(command, caller, What::Policy { text, base: None }, now);
+        if let Err(failure) = self.check_base(apply.based_on) {
+            self.answer(command, Err(failure));
+            return;
+        }
+        if let (Some(member), None) = (&self.membership.member, &self.membership.authority) {
+            let base = apply.based_on.map(|_| text_digest(member.policy.text()));
+            self.manage_at_authority(command, caller, What::Policy { text: apply.text.clone(), base }, now);
             return;
         }
         let applied = self.may_apply_policy(caller).and_then(|()| self.next_policy(&apply.text));
         match applied {
             Ok(Some(published)) => {
+                let version = published.policy().epoch();
+                self.audit_order(audit::What::PolicyApplied, format!("version {version}"), "");
                 let answer = Output::Answer { to: command, result: Ok(shown(published.policy())) };
                 self.persist_policy(published, vec![answer]);
             }
             Ok(None) => self.show_policy(command),
             Err(failure) => self.answer(command, Err(failure)),
         }
+    }
+
+    /// Refuses a change that was made from another version than the present one, or while one is being written.
+    fn check_base(&self, based_on: Option<u64>) -> Result<(), Failure> {
+        let present = self.membership.member.as_ref().map_or(0, |member| member.policy.epoch());
+        if based_on.is_some_and(|base| base != present || self.is_changing_policy()) {
+            return Err(changed_meanwhile());
+        }
+        Ok(())
     }
 
     /// The policy with this text as a new version, unless it is the present one.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::access::{Assembly, Notices, PARTS_MAX, PolicyPart, PublishedPolicy, SignedPolicyError};
+use crate::audit::What;
 use crate::certificate::TrustAnchor;
 use crate::engine::revocation::{FAN_OUT, TRIES};
 use crate::engine::tickets::Place;
@@ -189,6 +190,8 @@ impl Engine {
         match self.policies.take(part, &member.anchor) {
             Ok(Some(published)) => {
                 self.policies.known.insert(from, told.head.epoch);
+                let applied = self.entry_from(from, What::PolicyApplied);
+                self.audit(applied.about(format!("version {}", told.head.epoch)));
                 let mut writes = published.to_writes();
                 let respond = taken(published.policy().epoch(), None);
                 let respond = Output::Respond { to: inbound, message: message::frame(&respond) };
