@@ -85,10 +85,10 @@ impl Anywhere {
     pub(crate) async fn policy(&self) -> Result<PolicyShown> {
         match self {
             Self::Running(client) => client.get("/v1/policy").await,
-            Self::Hosted(hosted, _) => match hosted.command(Command::Policy).await? {
-                Answer::Policy(shown) => Ok(shown),
-                other => Err(unexpected(&other)),
-            },
+            Self::Hosted(hosted, _) => {
+                let answer = hosted.command(Command::Policy).await?;
+                if let Answer::Policy(shown) = answer { Ok(shown) } else { Err(unexpected(&answer)) }
+            }
         }
     }
 

@@ -62,10 +62,9 @@ fn change_in(
     change: UserChange,
 ) -> Result<u64, Failure> {
     let change = ChangeUser { user: user.parse().unwrap(), local, change };
-    match lan.command_as(host, caller, Command::ChangeUser(change))? {
-        Answer::UserChanged(changed) => Ok(changed.epoch),
-        other => panic!("{other:?}"),
-    }
+    let answer = lan.command_as(host, caller, Command::ChangeUser(change))?;
+    let Answer::UserChanged(changed) = answer else { panic!("{answer:?}") };
+    Ok(changed.epoch)
 }
 
 fn new_user(roles: &[&str]) -> UserChange {
@@ -79,17 +78,15 @@ fn role(role: &str, given: bool) -> UserChange {
 
 fn log_in(lan: &mut Lan, (host, caller): (usize, Caller), user: &str, with: &str) -> Result<WhoAmI, Failure> {
     let log_in = LogIn { user: user.to_owned(), person: None, password: password(with) };
-    match lan.command_as(host, caller, Command::LogIn(log_in))? {
-        Answer::WhoAmI(shown) => Ok(shown),
-        other => panic!("{other:?}"),
-    }
+    let answer = lan.command_as(host, caller, Command::LogIn(log_in))?;
+    let Answer::WhoAmI(shown) = answer else { panic!("{answer:?}") };
+    Ok(shown)
 }
 
 fn actor(lan: &mut Lan, host: usize, caller: Caller) -> Result<Actor, Failure> {
-    match lan.command_as(host, caller, Command::Actor)? {
-        Answer::Actor(actor) => Ok(actor),
-        other => panic!("{other:?}"),
-    }
+    let answer = lan.command_as(host, caller, Command::Actor)?;
+    let Answer::Actor(actor) = answer else { panic!("{answer:?}") };
+    Ok(actor)
 }
 
 fn who(lan: &mut Lan, host: usize, caller: Caller) -> WhoAmI {
