@@ -2,6 +2,7 @@
 
 mod api;
 pub mod chat;
+mod content;
 pub mod envelope;
 pub mod file;
 mod frame;
