@@ -28,6 +28,8 @@ pub enum Table {
     Denied = 11,
     /// The network's policy: its head and its parts.
     Policy = 12,
+    /// Services that the node's user offers, by name.
+    Services = 13,
     /// The network's users, by name: on an authority only.
     Users = 15,
     /// The users of this node's own, by name.
@@ -36,7 +38,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, in order of its number.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Keys,
         Self::Membership,
         Self::Authority,
@@ -49,6 +51,7 @@ impl Table {
         Self::Revocations,
         Self::Denied,
         Self::Policy,
+        Self::Services,
         Self::Users,
         Self::LocalUsers,
     ];
@@ -69,6 +72,7 @@ impl Table {
             Self::Revocations => "revocations",
             Self::Denied => "denied",
             Self::Policy => "policy",
+            Self::Services => "services",
             Self::Users => "users",
             Self::LocalUsers => "local users",
         }
@@ -93,6 +97,7 @@ impl Table {
             | Self::Revocations
             | Self::Denied
             | Self::Policy
+            | Self::Services
             | Self::Users
             | Self::LocalUsers => true,
             Self::Invites | Self::Tickets => false,
