@@ -18,6 +18,7 @@ use crate::channel::handshake::{OpenError, Requester};
 use crate::channel::{AnyWire, Channel, Lease};
 use crate::handle::Handle;
 use crate::lane::Way;
+use crate::swarm::Turn;
 
 /// How long an address of a lane may take to answer. 1 second: a thousand round trips of a local network.
 const LANE_PATIENCE: Duration = Duration::from_secs(1);
@@ -71,15 +72,16 @@ pub(crate) async fn open(handle: &Handle, actor: &Actor, service: &ServiceRef) -
 type Reached = (Channel<AnyWire>, Way);
 
 /// Opens the channel on the lane, or on a stream where the lane does not work; a lane that did not work a moment
-/// ago comes last.
+/// ago comes last. One that waits for its turn first: a provider drops what is more than it takes unproven at a time.
 async fn connect(handle: &Handle, grant: &ChannelGrant) -> Result<Reached, OpenError> {
     let (detour, provider) = (handle.detour(), grant.ticket.terms().provider);
+    let turn = detour.streams().turn(provider).await?;
     let lane_last = detour.avoids(provider, ambient::monotonic());
     if !lane_last {
         match by_lane(handle, grant).await {
             Err(error) if is_no_word(&error) => {
                 detour.avoid(provider, ambient::monotonic());
-                return match by_stream(handle, grant).await {
+                return match by_stream(handle, grant, &turn).await {
                     // What is wrong is the lane, as long as the stream is no better.
                     Err(worse) if is_no_word(&worse) => Err(error),
                     decided => decided,
@@ -88,7 +90,7 @@ async fn connect(handle: &Handle, grant: &ChannelGrant) -> Result<Reached, OpenE
             decided => return decided,
         }
     }
-    match by_stream(handle, grant).await {
+    match by_stream(handle, grant, &turn).await {
         Err(error) if is_no_word(&error) => by_lane(handle, grant).await,
         decided => decided,
     }
@@ -149,10 +151,9 @@ async fn attempt(turn: u32, lane: SocketAddr) -> (SocketAddr, Result<TcpStream, 
 }
 
 /// Opens the channel on a stream of a connection with the provider, which has proven its membership there.
-async fn by_stream(handle: &Handle, grant: &ChannelGrant) -> Result<Reached, OpenError> {
+async fn by_stream(handle: &Handle, grant: &ChannelGrant, turn: &Turn) -> Result<Reached, OpenError> {
     let (streams, provider) = (handle.detour().streams(), grant.ticket.terms().provider);
-    let turn = streams.turn(provider).await?;
-    let stream = streams.open(provider, &turn).await?;
+    let stream = streams.open(provider, turn).await?;
     Ok((begin(handle, grant, Box::new(stream)).await?, Way::Stream))
 }
 
