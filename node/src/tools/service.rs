@@ -85,7 +85,7 @@ impl Exposures {
         for Kept { name, target } in table::load(&exposures.store)?.into_iter().take(SERVICES_MAX) {
             match exposures.refusal(&name, &target) {
                 None => _ = offered.insert(name.clone(), exposures.serve(name, target)),
-                Some(failure) => tracing::error!(%name, %target, "not offered any more: {failure}"),
+                Some(failure) => tracing::error!(%name, %target, "not exposed any more: {failure}"),
             }
         }
         Ok(Self { offered: Mutex::new(offered), ..exposures })
@@ -117,7 +117,11 @@ impl Exposures {
         }
         if offered.len() >= SERVICES_MAX {
             let remedy = "withdraw one: `lanyard service list`, `lanyard unexpose NAME`";
-            return Err(Failure::new(Code::Failed, format!("{SERVICES_MAX} services are offered"), remedy));
+            return Err(Failure::new(
+                Code::Failed,
+                format!("{SERVICES_MAX} services are exposed already"),
+                remedy,
+            ));
         }
         self.store.commit(vec![table::set(&name, &target)]).await.map_err(|error| unkept(&error))?;
         let exposure = self.serve(name.clone(), target);
@@ -135,7 +139,7 @@ impl Exposures {
         let Some(exposure) = offered.get(name) else {
             return Err(Failure::new(
                 Code::NotFound,
-                format!("{name} is not offered here"),
+                format!("{name} is not exposed here"),
                 "see what is: `lanyard service list`",
             ));
         };

@@ -7,7 +7,7 @@ use lanyard_protocol::control::{Code, Failure, FolderItem, Listing, ServiceRef};
 use lanyard_protocol::people::Actor;
 use tokio::sync::mpsc;
 
-use super::folder::message::{ENTRIES_MAX, REPLY_MAX, Refusal, Reply, Request, VERSION, Want};
+use super::folder::message::{ENTRIES_MAX, PATH_MAX, REPLY_MAX, Refusal, Reply, Request, VERSION, Want};
 use crate::channel::{AnyWire, ChannelError, Receiver, Sender};
 use crate::handle::Handle;
 use crate::lane;
@@ -39,7 +39,7 @@ pub(in crate::tools) async fn get(
     let mut asked = Asked::ask(handle, actor, item, |path| Want::File { path }).await?;
     let size = match asked.next().await? {
         Reply::File { size } => size,
-        Reply::Refused(why) => return Err(asked.refused(why)),
+        Reply::Refused(why) => return Err(refused(&asked.item, why)),
         Reply::Entries(_) | Reply::Listed { .. } => return Err(asked.unexpected()),
     };
     let (pieces, coming) = mpsc::channel(PIECES);
@@ -80,7 +80,7 @@ pub(in crate::tools) async fn list(handle: &Handle, actor: &Actor, item: FolderI
             }
             Reply::Entries(page) => entries.extend(page),
             Reply::Listed { more, left_out } => return Ok(Listing { entries, more, left_out }),
-            Reply::Refused(why) => return Err(asked.refused(why)),
+            Reply::Refused(why) => return Err(refused(&asked.item, why)),
             Reply::File { .. } => return Err(asked.unexpected()),
         }
     }
@@ -103,6 +103,10 @@ impl Asked {
     ) -> Result<Self, Failure> {
         let dialled = lane::open(handle, actor, &item.service).await?;
         let (mut to, from) = dialled.channel.split();
+        if item.path.len() > PATH_MAX {
+            // Nobody would read a request with it.
+            return Err(refused(&item, Refusal::NoSuch));
+        }
         let request = Request { version: VERSION, want: want(item.path.clone()) };
         frame::send(&mut to, &request).await.map_err(|error| cut(&item.service, &error))?;
         Ok(Self { item, from, _to: to })
@@ -172,35 +176,6 @@ impl Asked {
         }
     }
 
-    fn refused(&self, why: Refusal) -> Failure {
-        let FolderItem { service, path } = &self.item;
-        let (code, message, remedy) = match why {
-            Refusal::NoSuch => {
-                let what = if self.item.is_folder() { "folder" } else { "file" };
-                let remedy = format!("see what there is: `lanyard get {service}/`");
-                (Code::NotFound, format!("there is no {what} {path:?} in {service}"), remedy)
-            }
-            Refusal::IsFolder => {
-                let remedy = format!("list it: `lanyard get {service}/{path}/`");
-                (Code::Usage, format!("{path:?} in {service} is a folder"), remedy)
-            }
-            Refusal::Unreadable => {
-                let remedy = format!("ask whoever runs {}", service.peer);
-                (Code::Failed, format!("{} may not read {path:?} itself", service.peer), remedy)
-            }
-            Refusal::Busy => {
-                let remedy = "wait until others have ended".to_owned();
-                (Code::Failed, format!("too much is being read of {service}"), remedy)
-            }
-            Refusal::Version => (
-                Code::Failed,
-                format!("{} speaks another version", service.peer),
-                "update both nodes".to_owned(),
-            ),
-        };
-        Failure::new(code, message, remedy)
-    }
-
     fn changed(&self) -> Failure {
         Failure::new(Code::Data, format!("{} changed while it was read", self.item), "get it again")
     }
@@ -214,6 +189,33 @@ impl Asked {
             format!("is it a port? then `lanyard forward {service}`; else update both nodes"),
         )
     }
+}
+
+fn refused(item: &FolderItem, why: Refusal) -> Failure {
+    let FolderItem { service, path } = item;
+    let (code, message, remedy) = match why {
+        Refusal::NoSuch => {
+            let what = if item.is_folder() { "folder" } else { "file" };
+            let remedy = format!("see what there is: `lanyard get {service}/`");
+            (Code::NotFound, format!("there is no {what} {path:?} in {service}"), remedy)
+        }
+        Refusal::IsFolder => {
+            let remedy = format!("list it: `lanyard get {service}/{path}/`");
+            (Code::Usage, format!("{path:?} in {service} is a folder"), remedy)
+        }
+        Refusal::Unreadable => {
+            let remedy = format!("ask whoever runs {}", service.peer);
+            (Code::Failed, format!("{} may not read {path:?} itself", service.peer), remedy)
+        }
+        Refusal::Busy => {
+            let remedy = "wait until others have ended".to_owned();
+            (Code::Failed, format!("too much is being read of {service}"), remedy)
+        }
+        Refusal::Version => {
+            (Code::Failed, format!("{} speaks another version", service.peer), "update both nodes".to_owned())
+        }
+    };
+    Failure::new(code, message, remedy)
 }
 
 /// What comes of a service may be cut at any time: what is there then is not all of it.

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 pub(in super::super) const VERSION: u8 = 1;
 
 /// The longest path that is looked at: four names of the longest kind.
-pub(super) const PATH_MAX: usize = 1024;
+pub(in super::super) const PATH_MAX: usize = 1024;
 
 /// The longest encoded request: one with the longest path.
 pub(super) const REQUEST_MAX: usize = PATH_MAX + 16;
