@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use lanyard_tests::{Member, Process, SOON, noise, wait_for};
-use rustix::process::Signal;
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 
 const POLICY: &str = r#"version = 1
 [roles]
@@ -136,6 +136,7 @@ fn port_is_carried_to_a_server_elsewhere() {
 #[test]
 fn a_thousand_connections_are_carried_at_once() {
     const MANY: u64 = 1000;
+    raise_descriptors();
     let pair = Pair::new();
     pair.expose_db(echo_server("127.0.0.1:0"));
     let (_forward, port) = pair.forward(&[]);
@@ -157,6 +158,12 @@ fn a_thousand_connections_are_carried_at_once() {
     );
     drop(open);
     wait_for("all have ended", SOON, || (pair.exposed("db")["open"] == 0).then_some(()));
+}
+
+/// This process has both ends of each connection.
+fn raise_descriptors() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
 }
 
 /// H5: nobody exposes the node itself, its socket, its keys, or under a name of Lanyard's own.

@@ -131,7 +131,11 @@ fn real_folder(path: &Path) -> Result<std::path::PathBuf, Failure> {
     }
     let real = std::fs::canonicalize(path).and_then(|real| Ok((std::fs::metadata(&real)?, real)));
     match real {
-        Ok((found, real)) if found.is_dir() => Ok(real),
+        // It is kept and shown as text.
+        Ok((found, real)) if found.is_dir() && real.to_str().is_some() => Ok(real),
+        Ok((found, real)) if found.is_dir() => {
+            Err(refused(Code::Usage, format!("{} is a path that is no text", real.display())))
+        }
         Ok((found, _)) if found.file_type().is_socket() => Err(refused(
             Code::Usage,
             format!("{} is a Unix socket, which is for programs of this host alone", path.display()),
@@ -155,6 +159,8 @@ pub(super) fn secret(path: &Path, state: &Path) -> Option<Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStrExt as _;
+
     use super::*;
 
     fn listening(control: &str, lane: &str) -> Listening {
@@ -202,7 +208,16 @@ mod tests {
         std::fs::write(dir.path().join("file"), "x").unwrap();
         let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("socket")).unwrap();
         assert_eq!(real_folder(&dir.path().join("link")), Ok(real));
-        for (path, code) in [("file", Code::Usage), ("socket", Code::Usage), ("nothing", Code::NotFound)] {
+        // By a link, a folder whose name is no text can be named in one that is.
+        let odd = dir.path().join(std::ffi::OsStr::from_bytes(b"odd\xff"));
+        std::fs::create_dir(&odd).unwrap();
+        std::os::unix::fs::symlink(&odd, dir.path().join("odd")).unwrap();
+        for (path, code) in [
+            ("odd", Code::Usage),
+            ("file", Code::Usage),
+            ("socket", Code::Usage),
+            ("nothing", Code::NotFound),
+        ] {
             assert_eq!(real_folder(&dir.path().join(path)).unwrap_err().code, code, "{path}");
         }
         assert_eq!(real_folder(Path::new("docs")).unwrap_err().code, Code::Usage);

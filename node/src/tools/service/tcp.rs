@@ -13,7 +13,7 @@ pub(super) async fn serve(exposure: &Exposure, target: &HostPort, session: Sessi
         Ok(stream) => stream,
         Err(error) => {
             exposure.count_refused();
-            tracing::info!(%peer, service = %session.service, %target, %error, "the target is not had");
+            tracing::debug!(%peer, service = %session.service, %target, %error, "the target is not had");
             return;
         }
     };
