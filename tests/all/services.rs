@@ -15,12 +15,12 @@ const POLICY: &str = r#"version = 1
 member = ["service.use"]
 [[grant]]
 to      = ["node:bob"]
-service = ["db@alice", "docs@alice"]
+service = ["db@*", "docs@*"]
 "#;
 
 const NOTHING: &str = "version = 1\n[roles]\nmember = [\"service.use\"]\n";
 
-/// An authority and a member, where policy lets that member use `db` and `docs` of the authority.
+/// An authority and a member, where policy lets that member use `db` and `docs`, wherever they are.
 struct Pair {
     alice: Member,
     bob: Member,
