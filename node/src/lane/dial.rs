@@ -26,6 +26,15 @@ const LANE_PATIENCE: Duration = Duration::from_secs(1);
 /// How long an address of a lane is tried before the next one is tried beside it. 100 ms: a hundred round trips.
 const HEAD_START: Duration = Duration::from_millis(100);
 
+/// How long to wait before a lane that was dropped without a word is tried again. 5 to 40 ms, 75 in all: what a busy
+/// provider takes to get round to it, and hardly noticed where somebody else has the port.
+const DROPPED_PAUSES: [Duration; 4] = [
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(20),
+    Duration::from_millis(40),
+];
+
 /// A channel that this node opened.
 #[derive(Debug)]
 pub struct Dialled {
@@ -112,7 +121,7 @@ async fn by_lane(handle: &Handle, grant: &ChannelGrant) -> Result<Reached, OpenE
             Err(error) => return Err(error),
         };
         lanes.retain(|other| *other != lane);
-        match begin(handle, grant, Box::new(stream)).await {
+        match begin_until_heard(handle, grant, lane, stream).await {
             Err(error) if is_no_word(&error) => {
                 tracing::debug!(%lane, %error, "lane not usable");
                 last = error;
@@ -121,6 +130,26 @@ async fn by_lane(handle: &Handle, grant: &ChannelGrant) -> Result<Reached, OpenE
         }
     }
     Err(last)
+}
+
+/// Opens the channel on `stream`, and on another connection to `lane` each time that one is dropped without a word: the
+/// provider may still have been about to find out who opened those before it.
+async fn begin_until_heard(
+    handle: &Handle,
+    grant: &ChannelGrant,
+    lane: SocketAddr,
+    stream: TcpStream,
+) -> Result<Channel<AnyWire>, OpenError> {
+    let mut begun = begin(handle, grant, Box::new(stream)).await;
+    for pause in DROPPED_PAUSES {
+        if !matches!(&begun, Err(OpenError::Io(_))) {
+            break;
+        }
+        tokio::time::sleep(pause).await;
+        let (_, stream) = first_connected(&[lane]).await?;
+        begun = begin(handle, grant, Box::new(stream)).await;
+    }
+    begun
 }
 
 /// Connects to all of `lanes`, each a moment after the one before it, and takes the first that answers (the

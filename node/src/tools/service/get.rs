@@ -70,7 +70,11 @@ pub(in crate::tools) async fn get(
 ///
 /// # Errors
 /// What the user is told: denied, unreachable, no such folder.
-pub(in crate::tools) async fn list(handle: &Handle, actor: &Actor, item: FolderItem) -> Result<Listing, Failure> {
+pub(in crate::tools) async fn list(
+    handle: &Handle,
+    actor: &Actor,
+    item: FolderItem,
+) -> Result<Listing, Failure> {
     let mut asked = Asked::ask(handle, actor, item, |path| Want::List { path }).await?;
     let mut entries = Vec::new();
     loop {
