@@ -6,6 +6,7 @@ mod node;
 mod peer;
 mod people;
 mod policy;
+mod service;
 
 use core::time::Duration;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub(crate) use self::node::{
 pub(crate) use self::peer::{Chat, OnePeer, Open, Peers, Ping, Receive, Seal, Send, Ticket};
 pub(crate) use self::people::{Login, PersonOf, Role, User, UserPassword};
 pub(crate) use self::policy::{Policy, PolicyEdit};
+pub(crate) use self::service::{Expose, Forward, Get, Service, Unexpose};
 
 /// A badge for every machine on the local network: certificates, tickets and encrypted channels between them.
 #[derive(Debug, Parser)]
@@ -125,6 +127,17 @@ pub(crate) enum Command {
     Send(Send),
     /// Take the files that peers send
     Receive(Receive),
+    /// Let others use a TCP port or read a folder of this host, by a name; policy says who may
+    Expose(Expose),
+    /// Take a name back that was exposed
+    Unexpose(Unexpose),
+    /// Show what this node exposes
+    #[command(subcommand)]
+    Service(Service),
+    /// Open a port on this host that leads to a service of another, until interrupted
+    Forward(Forward),
+    /// Get a file from a folder that another node exposes, or list it
+    Get(Get),
     /// Export this node's state, verify an export, restore one
     #[command(subcommand)]
     State(State),

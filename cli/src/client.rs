@@ -98,6 +98,16 @@ impl Client {
         self.request(Method::POST, path, encoded(body)?).await.map(Events::new)
     }
 
+    /// Has the node give out bytes, as many as it says beforehand.
+    pub(crate) async fn fetch(&self, path: &str, body: &impl Serialize) -> Result<Download> {
+        let asked = self.request(Method::POST, path, encoded(body)?);
+        let response = self.in_time(asked).await?;
+        let length = response.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+        let length = length.and_then(|length| length.parse().ok());
+        let length = length.ok_or_else(|| not_understood(&"an answer without its length"))?;
+        Ok(Download { body: response.into_body(), length })
+    }
+
     /// Waits until no node is running any more.
     pub(crate) async fn gone(&self) -> Result {
         let mut tick = tokio::time::interval(Duration::from_millis(20));
@@ -197,6 +207,29 @@ pub(crate) fn segment(text: &str) -> String {
     text.bytes()
         .map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
         .collect()
+}
+
+/// Bytes that a node gives out.
+pub(crate) struct Download {
+    body: Incoming,
+    length: u64,
+}
+
+impl Download {
+    /// How many bytes there are to be.
+    pub(crate) const fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The next bytes; nothing when no more come, whether or not there were to be more.
+    pub(crate) async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            match self.body.frame().await?.ok()?.into_data() {
+                Ok(bytes) => return Some(bytes),
+                Err(_trailers) => {}
+            }
+        }
+    }
 }
 
 /// The events that a node sends as it goes (`text/event-stream`).

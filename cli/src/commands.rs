@@ -7,6 +7,7 @@ mod chat;
 mod compare;
 mod demo;
 mod file;
+mod get;
 mod member;
 mod node;
 mod peer;
@@ -14,6 +15,7 @@ mod people;
 mod policy;
 mod revoke;
 mod seal;
+mod service;
 mod shell;
 mod state;
 mod ticket;
@@ -123,6 +125,11 @@ async fn call(context: &Context, command: Command) -> Result {
         Command::Chat(chat) => chat::chat(context, chat).await,
         Command::Send(send) => file::send(context, send).await,
         Command::Receive(receive) => file::receive(context, receive).await,
+        Command::Expose(expose) => service::expose(context, expose).await,
+        Command::Unexpose(unexpose) => service::unexpose(context, unexpose).await,
+        Command::Service(service) => service::service(context, service).await,
+        Command::Forward(forward) => service::forward(context, forward).await,
+        Command::Get(get) => get::get(context, get).await,
         Command::State(state) => state::state(context, state).await,
         Command::Seal(seal) => seal::seal(context, seal).await,
         Command::Open(open) => seal::open(context, open).await,

@@ -2,7 +2,31 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::host;
 use crate::printer::{Printer, escaped};
+
+/// From how many bytes on there is a bar: below, it would only flicker.
+const LARGE: u64 = 64 << 20;
+
+/// How many bytes lie between two looks at the bar.
+const BAR_EVERY: u64 = 4 << 20;
+
+/// Moves a bar for the file `name` on a terminal, if it is known to be large, whenever it is told how many bytes there
+/// are.
+pub(crate) fn follow(printer: &Printer, name: String, total: Option<u64>) -> impl FnMut(u64) + Send + use<> {
+    let total = total.filter(|size| *size >= LARGE);
+    let began = host::monotonic();
+    let bar = total.map(|total| (Progress::new(printer), total));
+    let mut shown = 0;
+    move |bytes| {
+        let Some((bar, total)) = &bar else { return };
+        if bytes >= shown + BAR_EVERY {
+            shown = bytes;
+            let rate = bytes as f64 / began.elapsed().as_secs_f64().max(0.001);
+            bar.show(&name, bytes, *total, rate as u64);
+        }
+    }
+}
 
 /// The bar of one file at a time.
 pub(crate) struct Progress {

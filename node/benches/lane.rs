@@ -4,10 +4,11 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark that fails has no result")]
 
+mod shop;
+
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
@@ -15,13 +16,11 @@ use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterio
 use lanyard_node::ambient::{self, Clock, OsRng};
 use lanyard_node::channel::handshake::{self, Requester};
 use lanyard_node::channel::{Channel, Lease};
-use lanyard_node::{Config, Node};
 use lanyard_protocol::channel::{Binding, Psk, Responder, Suites};
-use lanyard_protocol::control::{Admission, Answer, Caller, Command, Init, InviteRequest, Join};
 use lanyard_protocol::identity::{IdentityKey, NodeId, SealingKey, Secret, ServiceName};
 use lanyard_protocol::time::Timestamp;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 
 /// What an application writes at a time.
@@ -226,35 +225,9 @@ fn plain_copy(from: &Path, to: &Path) {
     receiving.join().unwrap();
 }
 
-async fn start(state: &Path) -> Node {
-    let loopback = "127.0.0.1:0".parse().unwrap();
-    let config = Config { listen: vec![loopback], lane: loopback, mdns: false, ..Config::new(state) };
-    let node = Node::start(config).await.unwrap();
-    node.handle().listening().await.unwrap();
-    node
-}
-
-async fn command(node: &Node, command: Command) -> Answer {
-    node.handle().command(Caller::NODE, command).await.unwrap()
-}
-
 /// Asks for a stream of events and reads it to its end, which must be a good one.
 async fn until_done(state: &Path, request: &str, body: serde_json::Value) {
-    let mut stream = BufReader::new(UnixStream::connect(state.join("control.sock")).await.unwrap());
-    let (body, mut lines) = (body.to_string(), Vec::new());
-    let head = format!(
-        "{request} HTTP/1.1\r\nHost: node\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
-    let mut line = String::new();
-    while !line.contains(r#""event":"done""#) {
-        line.clear();
-        if stream.read_line(&mut line).await.unwrap() == 0 {
-            panic!("{request}: {lines:?}");
-        }
-        lines.push(line.clone());
-    }
+    shop::ask(state, request, &body, r#""event":"done""#).await;
 }
 
 fn sends(c: &mut Criterion) {
@@ -264,24 +237,7 @@ fn sends(c: &mut Criterion) {
     let (from, into) = (dir.path().join("file"), dir.path().join("in"));
     std::fs::write(&from, vec![0xa5; FILE]).unwrap();
     std::fs::create_dir(&into).unwrap();
-    let nodes = runtime.block_on(async {
-        let (office, till) = (start(&office_state).await, start(&till_state).await);
-        let (network, name) = ("shop.lan".parse().unwrap(), "office".parse().unwrap());
-        let init = Init {
-            network,
-            name,
-            admission: Admission::default(),
-            password: None,
-            weak: false,
-            require_login: false,
-        };
-        command(&office, Command::Init(init)).await;
-        let invite = Command::Invite(InviteRequest { uses: 1, ttl_s: 600 });
-        let Answer::Invite(invite) = command(&office, invite).await else { panic!("no invite") };
-        let join = Join::new(Some(invite.uri), "till".parse().unwrap(), None);
-        command(&till, Command::Join(join)).await;
-        Arc::new((office, till))
-    });
+    let nodes = runtime.block_on(async { shop::open(&office_state, &till_state).await });
     let mut group = c.benchmark_group("file_512MiB");
     prepare(&mut group);
     group.throughput(Throughput::Bytes(FILE as u64));

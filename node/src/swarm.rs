@@ -43,7 +43,7 @@ use self::rates::Rates;
 use self::standing::Standing;
 #[cfg(test)]
 pub(crate) use self::streams::MemberStream;
-pub(crate) use self::streams::{Incoming, Offered, Streams};
+pub(crate) use self::streams::{Incoming, Offered, Streams, Turn};
 use crate::ambient;
 use crate::config::NetworkLimits;
 use crate::origin::Origin;

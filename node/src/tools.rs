@@ -1,10 +1,13 @@
 //! What people do with channels.
 
 mod api;
+mod carry;
 pub mod chat;
+mod content;
 pub mod envelope;
 pub mod file;
 mod frame;
+mod service;
 
 use std::sync::Arc;
 
@@ -13,6 +16,7 @@ use lanyard_protocol::control::Pending;
 
 use self::chat::Chat;
 use self::file::Files;
+use self::service::{Exposures, Forwards};
 use crate::handle::Handle;
 use crate::start::Base;
 use crate::store::StoreError;
@@ -24,6 +28,8 @@ pub(crate) struct Tools {
     handle: Handle,
     chat: Arc<Chat>,
     files: Arc<Files>,
+    exposures: Arc<Exposures>,
+    forwards: Arc<Forwards>,
     tasks: Tasks,
 }
 
@@ -37,7 +43,10 @@ impl Tools {
         let limits = &base.config.limits.chat;
         let chat = Chat::start(handle.clone(), base.store.clone(), services, limits, tasks.clone())?;
         let files = Files::start(handle.clone(), services, base.config.inbox.clone(), tasks.clone());
-        Ok(Self { handle, chat, files, tasks })
+        // Behind what this program serves itself, whose names are taken then.
+        let exposures = Arc::new(Exposures::start(base)?);
+        let forwards = Arc::new(Forwards::new(handle.clone(), tasks.clone()));
+        Ok(Self { handle, chat, files, exposures, forwards, tasks })
     }
 
     /// What waits for a person.

@@ -10,6 +10,7 @@ mod peer;
 mod people;
 mod policy;
 mod reference;
+mod service;
 mod state;
 mod status;
 mod time;
@@ -28,6 +29,9 @@ pub use self::peer::{Peer, PeerCertificate, PeerState, Pong, RevokedTicket, Tick
 pub use self::people::{ChangeUser, ListUsers, LogIn, UserChange, UserChanged, Users, WhoAmI};
 pub use self::policy::{ApplyPolicy, DecisionName, ExplainPolicy, Explained, PolicyShown};
 pub use self::reference::{PeerRef, ServiceRef};
+pub use self::service::{
+    Expose, Exposed, FolderEntry, FolderItem, Forward, ForwardEvent, HostPort, HostPortError, Listing, Target,
+};
 pub use self::state::{ExportState, Exported, Passphrase};
 pub use self::status::{AuthorityStatus, CertificateStatus, Epochs, Pending, RoleName, State, Status};
 pub use self::time::Time;

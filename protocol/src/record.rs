@@ -28,6 +28,8 @@ pub enum Table {
     Denied = 11,
     /// The network's policy: its head and its parts.
     Policy = 12,
+    /// Services that the node's user offers, by name.
+    Services = 13,
     /// How far the audit log has come.
     Audit = 14,
     /// The network's users, by name: on an authority only.
@@ -38,7 +40,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, in order of its number.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Keys,
         Self::Membership,
         Self::Authority,
@@ -51,6 +53,7 @@ impl Table {
         Self::Revocations,
         Self::Denied,
         Self::Policy,
+        Self::Services,
         Self::Audit,
         Self::Users,
         Self::LocalUsers,
@@ -72,6 +75,7 @@ impl Table {
             Self::Revocations => "revocations",
             Self::Denied => "denied",
             Self::Policy => "policy",
+            Self::Services => "services",
             Self::Users => "users",
             Self::LocalUsers => "local users",
             Self::Audit => "audit",
@@ -98,6 +102,7 @@ impl Table {
             | Self::Revocations
             | Self::Denied
             | Self::Policy
+            | Self::Services
             | Self::Users
             | Self::LocalUsers => true,
             Self::Invites | Self::Tickets | Self::Audit => false,

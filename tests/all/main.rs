@@ -26,6 +26,7 @@ mod renewal;
 mod revocation;
 mod seal;
 mod secrets;
+mod services;
 mod spine;
 mod store;
 mod tickets;

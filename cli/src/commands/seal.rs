@@ -13,13 +13,7 @@ use crate::args;
 use crate::error::{Error, Result};
 use crate::host::{self, StreamError};
 use crate::output::{Output, Readable};
-use crate::progress::{Progress, size};
-
-/// From how many bytes on there is a bar: below, it would only flicker.
-const LARGE: u64 = 64 << 20;
-
-/// How many bytes lie between two looks at the bar.
-const BAR_EVERY: u64 = 4 << 20;
+use crate::progress::{follow, size};
 
 /// `lanyard seal`
 pub(super) async fn seal(context: &Context, seal: args::Seal) -> Result {
@@ -152,18 +146,7 @@ impl Source {
 
     /// Moves a bar on a terminal, if this is large.
     fn bar(&self, context: &Context) -> impl FnMut(u64) + Send + use<> {
-        let total = self.size.filter(|size| *size >= LARGE);
-        let (name, began) = (self.name.clone(), host::monotonic());
-        let bar = total.map(|total| (Progress::new(&context.printer), total));
-        let mut shown = 0;
-        move |bytes| {
-            let Some((bar, total)) = &bar else { return };
-            if bytes >= shown + BAR_EVERY {
-                shown = bytes;
-                let rate = bytes as f64 / began.elapsed().as_secs_f64().max(0.001);
-                bar.show(&name, bytes, *total, rate as u64);
-            }
-        }
+        follow(&context.printer, self.name.clone(), self.size)
     }
 }
 

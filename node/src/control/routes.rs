@@ -116,7 +116,14 @@ fn is_for_people(method: &Method, path: &str) -> bool {
         "POST" => {
             matches!(
                 path,
-                "/v1/ping" | "/v1/tickets" | "/v1/policy/explain" | "/v1/users" | "/v1/chat" | "/v1/channels"
+                "/v1/ping"
+                    | "/v1/tickets"
+                    | "/v1/policy/explain"
+                    | "/v1/users"
+                    | "/v1/chat"
+                    | "/v1/channels"
+                    | "/v1/get"
+                    | "/v1/list"
             ) || path
                 .strip_suffix("/revoke")
                 .is_some_and(|ticket| ticket.strip_prefix("/v1/tickets/").is_some_and(|id| !id.contains('/')))

@@ -20,7 +20,7 @@ use crate::swarm::Streams;
 use crate::tasks::Tasks;
 
 /// Every route of the local API, and some that are none.
-const ROUTES: [(&str, &str); 40] = [
+const ROUTES: [(&str, &str); 45] = [
     ("GET", "/v1/status"),
     ("POST", "/v1/status"),
     ("GET", "/v1/status/"),
@@ -58,6 +58,11 @@ const ROUTES: [(&str, &str); 40] = [
     ("POST", "/v1/policy/explain"),
     ("POST", "/v1/tickets/00112233445566778899aabbccddeeff/revoke"),
     ("POST", "/v1/channels"),
+    ("POST", "/v1/services"),
+    ("DELETE", "/v1/services/db"),
+    ("POST", "/v1/forward"),
+    ("POST", "/v1/get"),
+    ("POST", "/v1/list"),
     ("POST", "/v1/nothing"),
     ("GET", "/"),
     ("GET", "/v1/status/../peers"),

@@ -18,12 +18,22 @@ use crate::channel::handshake::{OpenError, Requester};
 use crate::channel::{AnyWire, Channel, Lease};
 use crate::handle::Handle;
 use crate::lane::Way;
+use crate::swarm::Turn;
 
 /// How long an address of a lane may take to answer. 1 second: a thousand round trips of a local network.
 const LANE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long an address of a lane is tried before the next one is tried beside it. 100 ms: a hundred round trips.
 const HEAD_START: Duration = Duration::from_millis(100);
+
+/// How long to wait before a lane that was dropped without a word is tried again. 5 to 40 ms, 75 in all: what a busy
+/// provider takes to get round to it, and hardly noticed where somebody else has the port.
+const DROPPED_PAUSES: [Duration; 4] = [
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(20),
+    Duration::from_millis(40),
+];
 
 /// A channel that this node opened.
 #[derive(Debug)]
@@ -71,15 +81,16 @@ pub(crate) async fn open(handle: &Handle, actor: &Actor, service: &ServiceRef) -
 type Reached = (Channel<AnyWire>, Way);
 
 /// Opens the channel on the lane, or on a stream where the lane does not work; a lane that did not work a moment
-/// ago comes last.
+/// ago comes last. One that waits for its turn first: a provider drops what is more than it takes unproven at a time.
 async fn connect(handle: &Handle, grant: &ChannelGrant) -> Result<Reached, OpenError> {
     let (detour, provider) = (handle.detour(), grant.ticket.terms().provider);
+    let turn = detour.streams().turn(provider).await?;
     let lane_last = detour.avoids(provider, ambient::monotonic());
     if !lane_last {
         match by_lane(handle, grant).await {
             Err(error) if is_no_word(&error) => {
                 detour.avoid(provider, ambient::monotonic());
-                return match by_stream(handle, grant).await {
+                return match by_stream(handle, grant, &turn).await {
                     // What is wrong is the lane, as long as the stream is no better.
                     Err(worse) if is_no_word(&worse) => Err(error),
                     decided => decided,
@@ -88,7 +99,7 @@ async fn connect(handle: &Handle, grant: &ChannelGrant) -> Result<Reached, OpenE
             decided => return decided,
         }
     }
-    match by_stream(handle, grant).await {
+    match by_stream(handle, grant, &turn).await {
         Err(error) if is_no_word(&error) => by_lane(handle, grant).await,
         decided => decided,
     }
@@ -110,7 +121,7 @@ async fn by_lane(handle: &Handle, grant: &ChannelGrant) -> Result<Reached, OpenE
             Err(error) => return Err(error),
         };
         lanes.retain(|other| *other != lane);
-        match begin(handle, grant, Box::new(stream)).await {
+        match begin_until_heard(handle, grant, lane, stream).await {
             Err(error) if is_no_word(&error) => {
                 tracing::debug!(%lane, %error, "lane not usable");
                 last = error;
@@ -119,6 +130,26 @@ async fn by_lane(handle: &Handle, grant: &ChannelGrant) -> Result<Reached, OpenE
         }
     }
     Err(last)
+}
+
+/// Opens the channel on `stream`, and on another connection to `lane` each time that one is dropped without a word: the
+/// provider may still have been about to find out who opened those before it.
+async fn begin_until_heard(
+    handle: &Handle,
+    grant: &ChannelGrant,
+    lane: SocketAddr,
+    stream: TcpStream,
+) -> Result<Channel<AnyWire>, OpenError> {
+    let mut begun = begin(handle, grant, Box::new(stream)).await;
+    for pause in DROPPED_PAUSES {
+        if !matches!(&begun, Err(OpenError::Io(_))) {
+            break;
+        }
+        tokio::time::sleep(pause).await;
+        let (_, stream) = first_connected(&[lane]).await?;
+        begun = begin(handle, grant, Box::new(stream)).await;
+    }
+    begun
 }
 
 /// Connects to all of `lanes`, each a moment after the one before it, and takes the first that answers (the
@@ -149,10 +180,9 @@ async fn attempt(turn: u32, lane: SocketAddr) -> (SocketAddr, Result<TcpStream, 
 }
 
 /// Opens the channel on a stream of a connection with the provider, which has proven its membership there.
-async fn by_stream(handle: &Handle, grant: &ChannelGrant) -> Result<Reached, OpenError> {
+async fn by_stream(handle: &Handle, grant: &ChannelGrant, turn: &Turn) -> Result<Reached, OpenError> {
     let (streams, provider) = (handle.detour().streams(), grant.ticket.terms().provider);
-    let turn = streams.turn(provider).await?;
-    let stream = streams.open(provider, &turn).await?;
+    let stream = streams.open(provider, turn).await?;
     Ok((begin(handle, grant, Box::new(stream)).await?, Way::Stream))
 }
 

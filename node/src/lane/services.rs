@@ -37,7 +37,7 @@ impl Services {
         self.0.write().unwrap_or_else(PoisonError::into_inner).remove(service);
     }
 
-    pub(super) fn has(&self, service: &ServiceName) -> bool {
+    pub(crate) fn has(&self, service: &ServiceName) -> bool {
         self.0.read().unwrap_or_else(PoisonError::into_inner).contains_key(service)
     }
 

@@ -14,7 +14,10 @@
 //! ```
 //!
 //! Events are server-sent events (WHATWG HTML, section 9.2) whose data is one line of JSON. A channel is asked
-//! for with `Upgrade: lanyard-channel`; its end is the end of the channel, and its half-close goes through.
+//! for with `Upgrade: lanyard-channel`; its end is the end of the channel, and its half-close goes through. What users
+//! expose to each other stands in [`service`].
+
+mod service;
 
 use core::convert::Infallible;
 use core::time::Duration;
@@ -36,6 +39,7 @@ use lanyard_protocol::control::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc};
 
+use super::carry::{self, Tally};
 use super::chat::LOG_MAX;
 use super::{Tools, envelope};
 use crate::channel::{AnyWire, Channel};
@@ -51,9 +55,6 @@ const LOG_DEFAULT: usize = 100;
 /// How often a stream without events shows that it is alive, so that one whose reader has gone ends.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// How much is copied at a time between a program and its channel.
-const COPY_BUFFER: usize = 128 << 10;
-
 pub(super) fn router(tools: Tools) -> Router {
     Router::new()
         .route("/v1/chat", post(chat_send).get(chat_log))
@@ -65,6 +66,7 @@ pub(super) fn router(tools: Tools) -> Router {
         .route("/v1/channels", post(channel))
         .route("/v1/seal", post(seal))
         .route("/v1/open", post(open))
+        .merge(service::routes())
         .with_state(tools)
 }
 
@@ -133,11 +135,11 @@ async fn send(
     Input(request): Input<SendFile>,
 ) -> Result<Response, ApiError> {
     let actor = tools.handle.actor(caller).await?;
-    Ok(events(transfer(tools.files.send(actor, request))))
+    Ok(events(received(tools.files.send(actor, request))))
 }
 
 async fn receive(State(tools): State<Tools>, Input(request): Input<Receive>) -> Result<Response, ApiError> {
-    Ok(events(transfer(tools.files.receive(request).await?)))
+    Ok(events(received(tools.files.receive(request).await?)))
 }
 
 async fn offers(State(tools): State<Tools>) -> Json<Vec<TransferEvent>> {
@@ -204,15 +206,15 @@ async fn open(
 }
 
 /// Carries bytes both ways until both have ended, or one is cut.
-async fn carry(mut program: TokioIo<hyper::upgrade::Upgraded>, mut channel: Channel<AnyWire>) {
-    let copied =
-        tokio::io::copy_bidirectional_with_sizes(&mut program, &mut channel, COPY_BUFFER, COPY_BUFFER).await;
-    if let Err(error) = copied {
+async fn carry(program: TokioIo<hyper::upgrade::Upgraded>, channel: Channel<AnyWire>) {
+    let (reader, writer) = tokio::io::split(program);
+    if let Err(error) = carry::carry(reader, writer, channel, &Tally::default()).await {
         tracing::debug!(%error, "channel cut");
     }
 }
 
-fn transfer(events: mpsc::Receiver<TransferEvent>) -> impl Stream<Item = TransferEvent> + Send + 'static {
+/// What comes out of `events`, until whoever reads it goes away.
+fn received<T: Send + 'static>(events: mpsc::Receiver<T>) -> impl Stream<Item = T> + Send + 'static {
     unfold(events, async |mut events| events.recv().await.map(|event| (event, events)))
 }
 

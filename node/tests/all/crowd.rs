@@ -5,7 +5,7 @@ use core::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lanyard_node::lane::{Dialled, Session};
+use lanyard_node::lane::{Dialled, Session, Way};
 use lanyard_node::{Config, Node};
 use lanyard_protocol::control::{Code, Command};
 use tempfile::TempDir;
@@ -56,6 +56,17 @@ async fn open(node: &Node) -> Dialled {
     let mut dialled = node.open(&"chat@office".parse().unwrap()).await.unwrap();
     assert_eq!(dialled.channel.receiver.recv().await.unwrap(), Some(&b"welcome"[..]));
     dialled
+}
+
+/// R-C7, D7: many channels that one member opens at once are not taken for a flood: all of them run by the lane.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_of_channels_runs_by_the_lane() {
+    let mut shop = Shop::new(|_| {}).await;
+    let till = shop.member("till").await;
+    let live = futures::future::join_all((0..600).map(|_| open(&till))).await;
+    assert!(live.iter().all(|dialled| dialled.way == Way::Lane));
+    till.stop().await;
+    shop.office.stop().await;
 }
 
 /// D12: a ticket opens so many channels at a time and no more; others are not kept out, and when one ends there is

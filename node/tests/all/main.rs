@@ -8,6 +8,7 @@ mod fallback;
 mod lease;
 mod local_api;
 mod members;
+mod services;
 mod start;
 mod tools;
 

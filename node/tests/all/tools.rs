@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use core::net::SocketAddr;
 use core::num::NonZeroU32;
 
 use lanyard_node::channel::{AnyWire, Channel};
@@ -18,35 +19,47 @@ use tokio::net::{TcpStream, UnixStream};
 use crate::{config, init, invite, join, owner};
 
 /// A host: its state outlives its node, and so do its addresses.
-struct Host {
-    state: TempDir,
+pub(crate) struct Host {
+    pub(crate) state: TempDir,
     config: Config,
     node: Option<Node>,
 }
 
 impl Host {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// A host whose configuration was changed.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let state = tempfile::tempdir().unwrap();
-        let node = Node::start(config(state.path())).await.unwrap();
+        let mut config = config(state.path());
+        change(&mut config);
+        let node = Node::start(config.clone()).await.unwrap();
         let listening = node.handle().listening().await.unwrap();
-        let config = Config { listen: listening.control, lane: listening.lane[0], ..config(state.path()) };
+        let config = Config { listen: listening.control, lane: listening.lane[0], ..config };
         Self { state, config, node: Some(node) }
     }
 
-    fn node(&self) -> &Node {
+    pub(crate) fn node(&self) -> &Node {
         self.node.as_ref().unwrap()
     }
 
-    async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         self.node.take().unwrap().stop().await;
     }
 
-    async fn restart(&mut self) {
+    /// From the next start on.
+    pub(crate) fn listen_for_lanes_at(&mut self, address: SocketAddr) {
+        self.config.lane = address;
+    }
+
+    pub(crate) async fn restart(&mut self) {
         self.node = Some(Node::start(self.config.clone()).await.unwrap());
     }
 
     /// A request to the local API, and what comes back after the head.
-    async fn ask(&self, request: &str, body: &str) -> (u16, BufReader<UnixStream>) {
+    pub(crate) async fn ask(&self, request: &str, body: &str) -> (u16, BufReader<UnixStream>) {
         let (status, stream) = self.ask_with(request, "Connection: close", body).await;
         (status, stream)
     }
@@ -69,7 +82,7 @@ impl Host {
         (status, stream)
     }
 
-    async fn answer<T: serde::de::DeserializeOwned>(&self, request: &str, body: &str) -> T {
+    pub(crate) async fn answer<T: serde::de::DeserializeOwned>(&self, request: &str, body: &str) -> T {
         let (status, mut stream) = self.ask(request, body).await;
         let mut text = String::new();
         stream.read_to_string(&mut text).await.unwrap();
@@ -77,7 +90,7 @@ impl Host {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
     }
 
-    async fn events(&self, request: &str, body: &str) -> Events {
+    pub(crate) async fn events(&self, request: &str, body: &str) -> Events {
         let (status, stream) = self.ask(request, body).await;
         assert_eq!(status, 200, "{request}");
         Events(stream.lines())
@@ -102,16 +115,16 @@ impl Host {
         self.events("POST /v1/send", &body.to_string()).await
     }
 
-    async fn open(&self, service: &str) -> Channel<AnyWire> {
+    pub(crate) async fn open(&self, service: &str) -> Channel<AnyWire> {
         self.node().open(&service.parse().unwrap()).await.unwrap().channel
     }
 }
 
 /// Server-sent events.
-struct Events(Lines<BufReader<UnixStream>>);
+pub(crate) struct Events(Lines<BufReader<UnixStream>>);
 
 impl Events {
-    async fn next<T: serde::de::DeserializeOwned>(&mut self) -> Option<T> {
+    pub(crate) async fn next<T: serde::de::DeserializeOwned>(&mut self) -> Option<T> {
         while let Some(line) = self.0.next_line().await.unwrap() {
             if let Some(data) = line.strip_prefix("data: ") {
                 return Some(serde_json::from_str(data).unwrap());
@@ -135,7 +148,7 @@ impl Events {
 }
 
 /// An authority `office` and a member `till` that know each other.
-async fn network() -> (Host, Host) {
+pub(crate) async fn network() -> (Host, Host) {
     let (office, till) = (Host::start().await, Host::start().await);
     init(office.node()).await;
     let invite = invite(office.node()).await;
@@ -239,7 +252,7 @@ async fn refuses_a_message_that_is_too_long() {
 }
 
 /// A frame as the tools write it: its length, then its encoding.
-fn frame(message: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(message: &[u8]) -> Vec<u8> {
     [&u32::try_from(message.len()).unwrap().to_le_bytes(), message].concat()
 }
 

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,23 +12,21 @@ use lanyard_protocol::people::Actor;
 use rand_core::Rng as _;
 use tokio::sync::mpsc;
 
-use super::message::{Decline, End, MESSAGE_MAX, Offer, OfferId, Refusal, Reply, VERSION};
+use super::message::{Decline, MESSAGE_MAX, Offer, OfferId, Refusal, Reply, VERSION};
 use super::name::{SafeName, safe_name};
 use super::progress::Progress;
 use super::{DECISION_TIMEOUT, EVENTS, Files, check_absolute, remedy_for, service, stopped};
 use crate::ambient::OsRng;
-use crate::channel::{AnyWire, Batch, ChannelError, Receiver, Sender};
+use crate::channel::{AnyWire, ChannelError, Receiver, Sender};
 use crate::lane;
-use crate::tools::frame::{self, FrameError, STALL_TIMEOUT};
+use crate::tools::content::{self, ContentError};
+use crate::tools::frame::{self, FrameError};
 
 /// How long a decision may take before the user is told whom it waits for.
 const WAITING_AFTER: Duration = Duration::from_millis(300);
 
 /// How long the receiver may take to sync what it has.
 const STORE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
-
-/// How many batches are on their way between disk and channel: one at each end and one between them.
-const BATCHES: usize = 3;
 
 /// The receiver's side of the channel, as a stream of replies.
 struct Replies {
@@ -155,14 +153,6 @@ async fn stored_after(
     sent.ok_or_else(unexpected)
 }
 
-/// What the disk's thread hands to the channel's.
-enum Piece {
-    Data(Batch),
-    End(End),
-    /// The file ended before its size: what was offered cannot be sent.
-    Short,
-}
-
 /// Sends the file's bytes and what ends them; gives the hash, or nothing if the file changed meanwhile.
 async fn send_contents(
     to: &mut Sender<AnyWire>,
@@ -170,82 +160,13 @@ async fn send_contents(
     progress: &mut Progress,
     peer: &PeerRef,
 ) -> Result<Option<blake3::Hash>, Failure> {
-    let (filled, mut pieces) = mpsc::channel(BATCHES);
-    let (give_back, empty) = mpsc::channel(BATCHES);
-    for _ in 0..BATCHES {
-        // There is room for as many as there are.
-        let _ = give_back.try_send(Batch::new());
-    }
-    let name = source.name.to_string();
-    let reading = tokio::task::spawn_blocking(move || read_contents(source, &filled, empty));
-    let mut hash = None;
-    while let Some(piece) = pieces.recv().await {
-        let sent = match piece {
-            Piece::Data(mut batch) => {
-                progress.advance(batch.len() as u64);
-                let sent = frame::within(STALL_TIMEOUT, to.send_batch(&mut batch)).await;
-                let _ = give_back.try_send(batch);
-                sent
-            }
-            Piece::End(end) => {
-                if let End::Complete { blake3 } = end {
-                    hash = Some(blake3::Hash::from_bytes(blake3));
-                }
-                frame::send(to, &end).await
-            }
-            Piece::Short => frame::close(to).await,
-        };
-        sent.map_err(|error| cut(peer, &error))?;
-    }
-    let read = reading.await.map_err(|error| stopped(&error))?;
-    read.map_err(|error| unreadable(Path::new(&name), &error))?;
-    Ok(hash)
-}
-
-/// Reads and hashes the file, straight into records. Blocks. Ends early when the channel's side does.
-fn read_contents(
-    mut source: Source,
-    filled: &mpsc::Sender<Piece>,
-    mut empty: mpsc::Receiver<Batch>,
-) -> io::Result<()> {
-    let mut hasher = blake3::Hasher::new();
-    let mut left = source.size;
-    while left > 0 {
-        let Some(mut batch) = empty.blocking_recv() else { return Ok(()) };
-        let read = fill(&mut source.file, &mut batch, left)?;
-        batch.pieces().for_each(|piece| {
-            hasher.update(piece);
-        });
-        left -= read;
-        if filled.blocking_send(Piece::Data(batch)).is_err() {
-            return Ok(());
-        }
-        if read == 0 {
-            let _ = filled.blocking_send(Piece::Short);
-            return Ok(());
-        }
-    }
-    let end = match source.file.read(&mut [0])? {
-        0 => End::Complete { blake3: *hasher.finalize().as_bytes() },
-        _ => End::Changed,
-    };
-    let _ = filled.blocking_send(Piece::End(end));
-    Ok(())
-}
-
-/// Fills the batch with at most `left` bytes, and says with how many; none if the file has ended.
-fn fill(file: &mut File, batch: &mut Batch, left: u64) -> io::Result<u64> {
-    let limit = usize::try_from(left).unwrap_or(usize::MAX).min(Batch::CAPACITY);
-    while batch.len() < limit {
-        let wanted = limit - batch.len();
-        let room = batch.unfilled();
-        let wanted = wanted.min(room.len());
-        match file.read(&mut room[..wanted])? {
-            0 => break,
-            read => batch.advance(read),
-        }
-    }
-    Ok(batch.len() as u64)
+    let Source { file, name, size } = source;
+    let sent = content::send(to, file, size, |bytes| progress.advance(bytes)).await;
+    sent.map_err(|error| match error {
+        ContentError::Channel(error) => cut(peer, &error),
+        ContentError::Read(error) => unreadable(Path::new(name.as_str()), &error),
+        ContentError::Thread(error) => stopped(&error),
+    })
 }
 
 impl Replies {
