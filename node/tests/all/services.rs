@@ -52,7 +52,7 @@ fn sizes(seed: u64) -> impl Iterator<Item = usize> {
 
 async fn apply(office: &Node, members: &[&Node], text: &str) {
     let Answer::Policy(shown) =
-        owner(office, Command::ApplyPolicy(ApplyPolicy { text: text.to_owned() })).await
+        owner(office, Command::ApplyPolicy(ApplyPolicy { text: text.to_owned(), based_on: None })).await
     else {
         panic!("expected the policy")
     };
