@@ -19,8 +19,10 @@ use super::{BUFFER, Batch, ChannelError, Lease, Wire};
 pub struct Sender<S> {
     stream: Half<S>,
     state: State,
-    /// Sealed records; those before `written` are on their way.
+    /// Sealed records, and behind `end` what a buffer that was lent has beyond them.
     sealed: Vec<u8>,
+    /// Where the sealed records end; those before `written` are on their way.
+    end: usize,
     written: usize,
     lease: Lease,
 }
@@ -34,7 +36,7 @@ enum State {
 
 impl<S: Wire> Sender<S> {
     pub(super) const fn new(stream: Half<S>, sealer: Sealer, lease: Lease) -> Self {
-        Self { stream, state: State::Open(sealer), sealed: Vec::new(), written: 0, lease }
+        Self { stream, state: State::Open(sealer), sealed: Vec::new(), end: 0, written: 0, lease }
     }
 
     /// Sends `bytes` and waits until the stream has taken them. No bytes are one empty record.
@@ -70,7 +72,7 @@ impl<S: Wire> Sender<S> {
         // A key that wears out within a batch is the one case in which bytes are copied.
         let later = batch.payload(filled.clone());
         core::mem::swap(&mut self.sealed, batch.records_mut());
-        self.sealed.truncate(Batch::sealed_len(records, filled.start));
+        self.end = Batch::sealed_len(records, filled.start);
         self.flush().await?;
         core::mem::swap(&mut self.sealed, batch.records_mut());
         batch.restore();
@@ -134,7 +136,9 @@ impl<S: Wire> Sender<S> {
         let State::Open(sealer) = &mut self.state else { return Err(ChannelError::Closed) };
         if sealer.rekey_due(now) {
             self.lease.check(now).or_else(|reason| self.stream.cut(reason))?;
+            self.sealed.truncate(self.end);
             sealer.rekey(now, &mut self.sealed)?;
+            self.end = self.sealed.len();
         }
         Ok(())
     }
@@ -143,31 +147,36 @@ impl<S: Wire> Sender<S> {
     fn poll_seal(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, ChannelError>> {
         self.stream.check()?;
         let payload = &bytes[..bytes.len().min(PAYLOAD_MAX)];
-        if self.sealed.len() + payload.len() + RECORD_MAX - PAYLOAD_MAX > BUFFER {
+        if self.end + payload.len() + RECORD_MAX - PAYLOAD_MAX > BUFFER {
             ready!(self.poll_drain(cx))?;
         }
         self.keep_fresh()?;
         let State::Open(sealer) = &mut self.state else { return Poll::Ready(Err(ChannelError::Closed)) };
+        self.sealed.truncate(self.end);
         sealer.seal_into(payload, &mut self.sealed)?;
+        self.end = self.sealed.len();
         Poll::Ready(Ok(payload.len()))
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ChannelError>> {
         if let State::Open(sealer) = core::mem::replace(&mut self.state, State::Closed) {
+            self.sealed.truncate(self.end);
             sealer.close(&mut self.sealed)?;
+            self.end = self.sealed.len();
         }
         ready!(self.poll_drain(cx))?;
         self.stream.poll_shutdown(cx)
     }
 
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ChannelError>> {
-        while self.written < self.sealed.len() {
-            match ready!(self.stream.poll_write(cx, &self.sealed[self.written..]))? {
+        while self.written < self.end {
+            match ready!(self.stream.poll_write(cx, &self.sealed[self.written..self.end]))? {
                 0 => return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero).into())),
                 written => self.written += written,
             }
         }
-        self.sealed.clear();
+        // A buffer that was lent keeps its length: it goes back and is filled again.
+        self.end = 0;
         self.written = 0;
         Poll::Ready(Ok(()))
     }
@@ -178,7 +187,7 @@ impl<S> fmt::Debug for Sender<S> {
         f.debug_struct("Sender")
             .field("stream", &self.stream)
             .field("state", &self.state)
-            .field("sealed", &self.sealed.len())
+            .field("sealed", &self.end)
             .finish_non_exhaustive()
     }
 }

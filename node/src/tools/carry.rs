@@ -8,13 +8,11 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use std::io;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::channel::{AnyWire, Channel, ChannelError, Receiver, Sender};
-
-/// How much is read from a program at a time: two full records.
-const READ: usize = 128 << 10;
+use crate::channel::{AnyWire, Batch, Channel, ChannelError, Receiver, Sender};
 
 /// How much was carried. Clones count together.
 #[derive(Clone, Debug, Default)]
@@ -78,16 +76,31 @@ async fn send_all(
     mut sender: Sender<AnyWire>,
     tally: &Tally,
 ) -> Result<(), CarryError> {
-    let mut bytes = vec![0; READ];
+    let mut batch = Batch::new();
     loop {
-        match reader.read(&mut bytes).await.map_err(CarryError::Program)? {
-            0 => return Ok(sender.close().await?),
-            read => {
-                sender.send(&bytes[..read]).await?;
-                tally.add_sent(read as u64);
-            }
+        let read = reader.read(batch.unfilled()).await;
+        let mut ended = !fill(&mut batch, read)?;
+        // What is there already goes along with it.
+        while !ended && batch.len() < Batch::CAPACITY {
+            let Some(read) = reader.read(batch.unfilled()).now_or_never() else { break };
+            ended = !fill(&mut batch, read)?;
+        }
+        let filled = batch.len() as u64;
+        if filled > 0 {
+            sender.send_batch(&mut batch).await?;
+            tally.add_sent(filled);
+        }
+        if ended {
+            return Ok(sender.close().await?);
         }
     }
+}
+
+/// Counts what was read into the batch; whether there may be more.
+fn fill(batch: &mut Batch, read: io::Result<usize>) -> Result<bool, CarryError> {
+    let read = read.map_err(CarryError::Program)?;
+    batch.advance(read);
+    Ok(read > 0)
 }
 
 async fn receive_all(

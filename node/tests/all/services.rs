@@ -114,17 +114,15 @@ async fn exposed_until(host: &Host, so: impl Fn(&Exposed) -> bool) {
 async fn forward(host: &Host, service: &str, listen: &str) -> (SocketAddr, Events) {
     let body = json!({ "service": service, "listen": listen }).to_string();
     let mut events = host.events("POST /v1/forward", &body).await;
-    match events.next().await.unwrap() {
-        ForwardEvent::Listening { address, .. } => (address, events),
-        other => panic!("expected to listen: {other:?}"),
-    }
+    let event = events.next().await.unwrap();
+    let ForwardEvent::Listening { address, .. } = event else { panic!("expected to listen: {event:?}") };
+    (address, events)
 }
 
 async fn refused(events: &mut Events) -> Failure {
-    match timeout(SOON, events.next()).await.unwrap().unwrap() {
-        ForwardEvent::Refused(failure) => failure,
-        other => panic!("expected a refusal: {other:?}"),
-    }
+    let event = timeout(SOON, events.next()).await.unwrap().unwrap();
+    let ForwardEvent::Refused(failure) = event else { panic!("expected a refusal: {event:?}") };
+    failure
 }
 
 async fn failure_of(host: &Host, request: &str, body: serde_json::Value) -> (u16, String) {
