@@ -76,8 +76,11 @@ fn line(record: &Record) -> String {
     let who = &entry.who;
     let node = who.name.clone().or_else(|| who.node.map(|node| node.short()));
     let uid = || who.uid.map(|uid| format!("uid {uid}"));
-    let who =
-        [who.person.clone(), who.user.clone(), node].into_iter().flatten().collect::<Vec<_>>().join("@");
+    let person = match (&who.user, &who.person) {
+        (Some(user), Some(person)) if user != person => Some(format!("{user} ({person})")),
+        (user, person) => user.clone().or_else(|| person.clone()),
+    };
+    let who = [person, node].into_iter().flatten().collect::<Vec<_>>().join("@");
     let who = if who.is_empty() { uid().unwrap_or_else(|| "this node".to_owned()) } else { who };
     let about = [entry.about.as_str(), entry.reason.as_str()];
     let about = about.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(": ");

@@ -91,18 +91,36 @@ fn spawn(context: &Context, up: &Up, wish: Option<&Join>, log: File) -> Result<C
 
 /// The arguments once more, but for the secrets, which go through standard input.
 fn arguments(up: &Up, wish: Option<&Join>) -> Vec<OsString> {
+    // Each by its name: what is added is passed on, or said here why it is not.
+    let Up {
+        listen,
+        lane,
+        no_mdns,
+        inbox,
+        require_login,
+        advertise,
+        advertise_lane,
+        // In the wish.
+        join: _,
+        name: _,
+        showing: _,
+        // Of the process that starts it.
+        detach: _,
+        detached: _,
+        leash: _,
+    } = up;
     let mut arguments: Vec<OsString> = Vec::new();
     let mut flag = |name: &str, value: String| arguments.extend([name.into(), value.into()]);
-    for address in &up.listen {
+    for address in listen {
         flag("--listen", address.to_string());
     }
-    for address in &up.advertise {
+    for address in advertise {
         flag("--advertise", address.to_string());
     }
-    if let Some(address) = up.lane {
+    if let Some(address) = lane {
         flag("--lane", address.to_string());
     }
-    if let Some(address) = up.advertise_lane {
+    if let Some(address) = advertise_lane {
         flag("--advertise-lane", address.to_string());
     }
     if let Some(wish) = wish {
@@ -112,15 +130,14 @@ fn arguments(up: &Up, wish: Option<&Join>) -> Vec<OsString> {
             flag("--password-file", "-".to_owned());
         }
     }
-    if let Some(inbox) = &up.inbox {
+    if let Some(inbox) = inbox {
         arguments.extend(["--inbox".into(), inbox.into()]);
     }
     let flags = wish
         .map(|wish| [(wish.trust_first, "--trust-first"), (wish.yes, "--yes"), (wish.replace, "--replace")]);
     arguments.extend(flags.into_iter().flatten().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag.into()));
-    if up.no_mdns {
-        arguments.push("--no-mdns".into());
-    }
+    let flags = [(*no_mdns, "--no-mdns"), (*require_login, "--require-login")];
+    arguments.extend(flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag.into()));
     arguments
 }
 
@@ -173,6 +190,7 @@ mod tests {
             "--name",
             "till",
             "--no-mdns",
+            "--require-login",
         ];
         let Parsed::Up(up) = Cli::try_parse_from(given).unwrap().command else { panic!("not up") };
         let wish = Join::new(Some("7-a-b".into()), "till".parse().unwrap(), None);

@@ -101,7 +101,14 @@ impl Draft {
 /// Runs the user's editor, which may be a command with arguments, as other programs do it: by the shell.
 async fn run_editor(file: &Path) -> Result {
     let mut named = ["VISUAL", "EDITOR"].iter().filter_map(std::env::var_os);
-    let editor = named.find(|editor| !editor.is_empty()).unwrap_or_else(|| OsString::from(EDITOR));
+    let editor = match named.find(|editor| !editor.is_empty()) {
+        Some(editor) => editor,
+        None if input::is_terminal() => OsString::from(EDITOR),
+        None => {
+            let remedy = "use `lanyard policy apply FILE`, or name a program that edits: $EDITOR";
+            return Err(Error::new(Code::Usage, "there is no terminal to edit the policy on", remedy));
+        }
+    };
     let mut script = editor.clone();
     script.push(" \"$1\"");
     let mut command = tokio::process::Command::new("sh");
