@@ -165,3 +165,44 @@ fn a_wrong_password_tells_nothing() {
     };
     assert_eq!(wrong("ana"), wrong("zoe"));
 }
+
+/// R-T1: the log says who has logged in and who has not, where, and who has changed which user, on both sides.
+#[test]
+fn the_log_says_who_did_what() {
+    let (office, till) = shop();
+    let wrong = till.host.command(["login", "ana", "--password-file", "-"]);
+    let _ = Process::run(wrong, b"not the password\n", SOON).fails(4);
+    let _ = log_in(&till.host, "ana").ok();
+    let _ = till.host.run(["ticket", "get", "stock@office"]).ok();
+    let _ = till.host.run(["logout"]).ok();
+    let _ = office.host.run(["role", "revoke", "ana", "cashier"]).ok();
+    let logged = |host: &Host| -> Vec<(String, String, String)> {
+        let lines = host.run(["audit", "--json"]).ok().json_lines();
+        let text = |line: &serde_json::Value, at: &str| {
+            line.pointer(at).map_or("", |it| it.as_str().unwrap()).to_owned()
+        };
+        lines
+            .iter()
+            .map(|line| (text(line, "/what"), text(line, "/decision"), text(line, "/who/user")))
+            .collect()
+    };
+    let has = |log: &[(String, String, String)], what: &str, decision: &str, user: &str| {
+        let found = log
+            .iter()
+            .any(|line| (line.0.as_str(), line.1.as_str(), line.2.as_str()) == (what, decision, user));
+        assert!(found, "{what} {decision} {user:?} is not in {log:#?}");
+    };
+    let at_till = logged(&till.host);
+    has(&at_till, "login_refused", "deny", "");
+    has(&at_till, "logged_in", "allow", "ana");
+    has(&at_till, "logged_out", "allow", "ana");
+    let at_office = logged(&office.host);
+    has(&at_office, "login_refused", "deny", "");
+    has(&at_office, "logged_in", "allow", "ana");
+    has(&at_office, "ticket_minted", "allow", "ana");
+    has(&at_office, "user_changed", "allow", "");
+    has(&at_office, "role_changed", "allow", "");
+    for host in [&office.host, &till.host] {
+        let _ = host.run(["audit", "--verify"]).ok();
+    }
+}
