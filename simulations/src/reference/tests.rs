@@ -1,8 +1,10 @@
 //! What no fault from outside brings about, because the engine does not do it, is found where it is told.
 
+use lanyard_protocol::control::{Code, Failure};
 use lanyard_protocol::identity::IdentityKey;
 
 use super::*;
+use crate::fact::Certified;
 
 const AUTHORITY: HostId = HostId(0);
 const ONE: HostId = HostId(1);
