@@ -7,6 +7,7 @@ mod channel;
 mod host;
 mod member;
 mod order;
+mod policy;
 #[cfg(test)]
 mod tests;
 mod violation;
@@ -21,6 +22,7 @@ use lanyard_protocol::time::Timestamp;
 use self::channel::Channel;
 use self::host::HostState;
 use self::order::Order;
+use self::policy::Policies;
 pub use self::violation::{Invariant, Violation};
 use crate::event::HostId;
 use crate::fact::{Fact, Observed};
@@ -46,6 +48,8 @@ enum Check {
     ChannelOver(HostId, HostId, u64),
     /// Have the channels of the revoked one ended at this host?
     ChannelsOf(HostId, NodeId),
+    /// Does the host go by this version of the policy?
+    Policy(HostId, u64),
 }
 
 /// The model.
@@ -59,6 +63,7 @@ pub struct Reference {
     names: BTreeMap<([u8; 32], NodeName), BTreeSet<NodeId>>,
     /// Whose membership was taken away: when the order was given.
     revoked: BTreeMap<NodeId, Moment>,
+    policies: Policies,
     orders: BTreeMap<u64, Order>,
     channels: BTreeMap<(HostId, HostId, u64), Channel>,
     checks: BTreeSet<(Moment, Check)>,
@@ -83,6 +88,7 @@ impl Reference {
             ends: BTreeMap::new(),
             names: BTreeMap::new(),
             revoked: BTreeMap::new(),
+            policies: Policies::default(),
             orders: BTreeMap::new(),
             channels: BTreeMap::new(),
             checks: BTreeSet::new(),
@@ -145,6 +151,9 @@ impl Reference {
     pub fn set_disk(&mut self, host: HostId, works: bool, at: Moment) {
         let state = self.state_mut(host);
         state.disk_works = works;
+        if !works {
+            state.policy.disk_fails(at);
+        }
         state.disturb(at);
     }
 
@@ -153,7 +162,10 @@ impl Reference {
         self.look_until(observed.at);
         let (at, host) = (observed.at, observed.host);
         match &observed.fact {
-            Fact::Started { node, member, epoch } => self.started(host, *node, *member, *epoch, at),
+            Fact::Started { node, member, epoch, policy } => {
+                self.started(host, *node, *member, *epoch, at);
+                self.has_policy_on_disk(host, *policy, at);
+            }
             Fact::Stopped => self.stopped(host, at),
             Fact::Certified(certified) => self.certified(host, certified, at),
             Fact::Epoch(epoch) => self.state_mut(host).epoch = *epoch,
@@ -161,6 +173,9 @@ impl Reference {
                 let state = self.state_mut(host);
                 state.confirmed = state.confirmed.max(*epoch);
             }
+            Fact::Policy { version, text } => self.goes_by_policy(host, *version, *text, at),
+            // What it costs is not judged.
+            Fact::PolicyTold { .. } | Fact::PolicyTaken { .. } => {}
             Fact::Heard { peer, what } => self.heard(host, *peer, what, observed),
             Fact::Answered { order, result, .. } => self.answered(host, *order, result, at),
             Fact::Opened { order, result, .. } => self.opened(*order, result.as_ref().err(), at),
@@ -197,14 +212,17 @@ impl Reference {
         }
     }
 
-    /// Looks at whether everybody is where they ought to be by now: members with the same list of revocations.
+    /// Looks at whether everybody is where they ought to be by now: members with the same list of revocations, and the
+    /// policy that the authority has signed last.
     pub fn look_whether_settled(&mut self, at: Moment) {
         let epoch = self.state(self.authority).epoch;
-        for number in 0..self.hosts.len() {
-            let host = HostId(u32::try_from(number).unwrap_or(u32::MAX));
+        for host in self.all_hosts() {
             let last = self.revoked.values().max().copied().unwrap_or_default();
             let behind = self.state(host).epoch != epoch;
-            if behind && self.is_member(host) && self.knows_by(host, last).is_some_and(|by| by <= at) {
+            if behind
+                && self.is_member(host)
+                && self.knows_by(host, last, self.demand.revocation.0).is_some_and(|by| by <= at)
+            {
                 let what = format!(
                     "its list of revocations is at {}, the authority's at {epoch}",
                     self.state(host).epoch
@@ -212,6 +230,11 @@ impl Reference {
                 self.violate(Invariant::Convergence, at, what, &[host, self.authority]);
             }
         }
+        self.look_at_policies(at);
+    }
+
+    fn all_hosts(&self) -> impl Iterator<Item = HostId> + use<> {
+        (0..u32::try_from(self.hosts.len()).unwrap_or(u32::MAX)).map(HostId)
     }
 
     fn state(&self, host: HostId) -> &HostState {
@@ -229,14 +252,15 @@ impl Reference {
         fit(one) && fit(other) && one.side == other.side
     }
 
-    /// By when a host has heard of what the authority was told at `told`; nothing if it need not have.
-    fn knows_by(&self, host: HostId, told: Moment) -> Option<Moment> {
+    /// By when a host has heard of what the authority was told at `told`, if it may take as long as `within`; nothing if
+    /// it need not have.
+    fn knows_by(&self, host: HostId, told: Moment, within: Duration) -> Option<Moment> {
         if !self.in_touch(host) {
             return None;
         }
         let disturbed = self.state(host).calm.max(self.state(self.authority).calm);
         let recovered = disturbed.after(RECOVERY);
-        let known = told.after(self.demand.revocation.0);
+        let known = told.after(within);
         Some(if recovered <= told { known } else { known.max(recovered) })
     }
 
@@ -264,6 +288,7 @@ impl Reference {
     fn stopped(&mut self, host: HostId, at: Moment) {
         let state = self.state_mut(host);
         state.up = false;
+        state.policy.stopped(at);
         state.disturb(at);
         self.orders.retain(|_, order| order.host != host);
         self.channels.retain(|(provider, _, _), _| *provider != host);
@@ -291,7 +316,7 @@ impl Reference {
             }
             Check::ChannelsOf(provider, node) => {
                 let Some(told) = self.revoked.get(node).copied() else { return };
-                match self.knows_by(*provider, told) {
+                match self.knows_by(*provider, told, self.demand.revocation.0) {
                     Some(by) if by > at => {
                         self.checks.insert((by, Check::ChannelsOf(*provider, *node)));
                     }
@@ -300,6 +325,7 @@ impl Reference {
                     None => {}
                 }
             }
+            Check::Policy(host, version) => self.look_at_policy(*host, *version, at),
         }
     }
 }

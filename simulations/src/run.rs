@@ -449,6 +449,9 @@ impl Run {
             | Fact::Certified(_)
             | Fact::Epoch(_)
             | Fact::Confirmed(_)
+            | Fact::Policy { .. }
+            | Fact::PolicyTold { .. }
+            | Fact::PolicyTaken { .. }
             | Fact::Heard { .. }
             | Fact::Opened { .. }
             | Fact::Channel { .. }

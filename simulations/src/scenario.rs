@@ -30,17 +30,20 @@
 mod built_in;
 mod hosts;
 mod network;
+mod policy;
 mod select;
 mod step;
 
 use core::time::Duration;
 
+use lanyard_protocol::access::PolicyError;
 use lanyard_protocol::identity::NameError;
 use serde::Deserialize;
 
 pub use self::built_in::{BUILT_IN, built_in};
 pub use self::hosts::{AdversarySpec, Churn, HostGroup, Load};
 pub use self::network::{Discovery, LinkSpec, Network};
+pub use self::policy::PolicyChange;
 pub use self::select::{Group, Roster, SelectError, Who};
 pub use self::step::{Ending, Step, What};
 use crate::adversary::KINDS;
@@ -68,6 +71,9 @@ pub enum ScenarioError {
     /// Names a group or a host that there is none of.
     #[error(transparent)]
     Select(#[from] SelectError),
+    /// A policy that cannot be read.
+    #[error("a step's policy cannot be read: {0}")]
+    Policy(#[from] PolicyError),
     /// A name that the network cannot have.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -119,6 +125,8 @@ pub struct Scenario {
 pub struct Demand {
     /// How long after a revocation a node that is in touch may hear the revoked one.
     pub revocation: Span,
+    /// How long after a change of the policy a member that is in touch may go by an older one.
+    pub policy: Span,
     /// Whether who ought to reach whom must: not where the network loses more than its transport can mend in time.
     pub reach: bool,
     /// Whether everybody who was to join has, at the end.
@@ -127,7 +135,8 @@ pub struct Demand {
 
 impl Default for Demand {
     fn default() -> Self {
-        Self { revocation: Span(Duration::from_secs(5)), reach: true, joined: true }
+        let (revocation, policy) = (Span(Duration::from_secs(5)), Span(Duration::from_secs(5)));
+        Self { revocation, policy, reach: true, joined: true }
     }
 }
 
@@ -164,6 +173,11 @@ impl Scenario {
                 range: "flood, replayer, forger, relay, rogue-authority, clock-liar or insider",
             });
         }
+        for step in &self.at {
+            if let What::Policy(change) = &step.what {
+                change.check()?;
+            }
+        }
         for who in self.selectors() {
             roster.check(who)?;
         }
@@ -183,7 +197,7 @@ impl Scenario {
             | What::Full { who, .. }
             | What::Renew { who }
             | What::Reach { who, .. } => Some(who),
-            What::Heal => None,
+            What::Heal | What::Policy(_) | What::User { .. } | What::Role { .. } => None,
         });
         load.chain(churn).chain(steps)
     }
@@ -232,6 +246,16 @@ mod tests {
             ("do = \"cut\"", "do = \"slice\"", "slice"),
             ("nodes = 5", "nodes = 1", "number of nodes is 1"),
             ("nodes = 5", "nodez = 5", "nodez"),
+            (
+                "do = \"revoke\"\n        who = \"till-3\"",
+                "do = \"policy\"\n        size = \"1MiB\"",
+                "policy",
+            ),
+            (
+                "do = \"revoke\"\n        who = \"till-3\"",
+                "do = \"policy\"\n        sizes = \"1KiB\"",
+                "sizes",
+            ),
             ("nodes = 5", "nodes = 5\nlink = { loss = 1.5 }", "loss is 1.5"),
             ("nodes = 5", "nodes = 5\nlink = { latency = \"1us\" }", "latency is 1us"),
         ] {

@@ -39,7 +39,9 @@ impl Reference {
                     && [host, to].iter().any(|end| {
                         let told = self.state(gone).node.and_then(|node| self.revoked.get(&node)).copied();
                         *end != gone
-                            && told.and_then(|told| self.knows_by(*end, told)).is_some_and(|by| by < began)
+                            && told
+                                .and_then(|told| self.knows_by(*end, told, self.demand.revocation.0))
+                                .is_some_and(|by| by < began)
                     })
                 {
                     let what = format!(

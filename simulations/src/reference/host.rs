@@ -2,6 +2,7 @@
 
 use lanyard_protocol::identity::NodeId;
 
+use super::policy::KeptPolicy;
 use crate::fact::Certified;
 use crate::moment::Moment;
 
@@ -17,6 +18,8 @@ pub(super) struct HostState {
     /// The list of revocations that it has told somebody it keeps.
     pub(super) confirmed: u64,
     pub(super) epoch: u64,
+    /// The policy that it goes by.
+    pub(super) policy: KeptPolicy,
     /// Since when nobody has interfered with it.
     pub(super) calm: Moment,
     /// Whether its wall clock is near enough to the others'.
@@ -35,6 +38,7 @@ impl Default for HostState {
             acknowledged: false,
             confirmed: 0,
             epoch: 0,
+            policy: KeptPolicy::default(),
             calm: Moment::default(),
             clock_right: true,
             disk_works: true,

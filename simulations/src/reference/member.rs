@@ -75,7 +75,7 @@ impl Reference {
             }
         }
         if let Some(told) = self.revoked.get(&peer).copied()
-            && let Some(by) = self.knows_by(host, told).filter(|by| *by < at)
+            && let Some(by) = self.knows_by(host, told, self.demand.revocation.0).filter(|by| *by < at)
         {
             let late = at.since(by);
             let what =

@@ -15,6 +15,8 @@ pub(super) enum Expected {
     Channel(HostId),
     /// That the membership of the node on another host ends.
     Revocation(HostId),
+    /// A version of the policy.
+    Policy,
 }
 
 #[derive(Clone, Debug)]
@@ -40,6 +42,11 @@ impl Reference {
         self.expect(number, self.authority, at, Expected::Revocation(whose));
     }
 
+    /// The authority is told to change what it tells everybody with the policy.
+    pub fn ordered_policy(&mut self, number: u64, at: Moment) {
+        self.expect(number, self.authority, at, Expected::Policy);
+    }
+
     fn expect(&mut self, number: u64, host: HostId, at: Moment, expected: Expected) {
         self.orders.insert(number, Order { host, at, expected });
         self.checks.insert((at.after(COMMAND), Check::Answered(number)));
@@ -53,6 +60,10 @@ impl Reference {
         at: Moment,
     ) {
         let order = self.orders.remove(&number);
+        if let Some(Order { expected: Expected::Policy, at: told, .. }) = order {
+            self.policy_answered(told, result.as_deref(), at);
+            return;
+        }
         match result.as_deref() {
             Ok(Answer::Joined(_) | Answer::Initialised(_)) => self.state_mut(host).acknowledged = true,
             Ok(Answer::Invite(invite)) => self.invited += u64::from(invite.uses),

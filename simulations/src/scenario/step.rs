@@ -1,8 +1,11 @@
 //! What can be made to happen at a time.
 
+use std::collections::BTreeSet;
+
+use lanyard_protocol::identity::{UserName, UserRole};
 use serde::Deserialize;
 
-use super::{LinkSpec, Who};
+use super::{LinkSpec, PolicyChange, Who};
 use crate::units::{Shift, Span};
 
 /// How a node ends.
@@ -89,6 +92,25 @@ pub enum What {
     Renew {
         /// Who.
         who: Who,
+    },
+    /// The authority applies a policy.
+    Policy(PolicyChange),
+    /// The authority has a new user.
+    User {
+        /// Which.
+        user: UserName,
+        /// What it does: roles that the policy has.
+        #[serde(default)]
+        roles: BTreeSet<UserRole>,
+    },
+    /// The authority gives a user a role, or takes it away.
+    Role {
+        /// Whom.
+        user: UserName,
+        /// Which.
+        role: UserRole,
+        /// Given or taken.
+        given: bool,
     },
     /// Each opens a channel to some others, picked at random: all of which has to work.
     Reach {
