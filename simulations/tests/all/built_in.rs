@@ -1,6 +1,6 @@
 //! Every built-in scenario, small, with twenty seeds.
 
-use lanyard_simulations::scenario::Scenario;
+use lanyard_simulations::scenario::{LinkSpec, Scenario};
 
 use crate::{begin, finish, holds, scenario, told};
 
@@ -51,8 +51,8 @@ fn changes_of_the_policy_get_to_everybody() {
 /// the text.
 #[test]
 fn a_change_of_the_policy_is_told_and_not_the_policy() {
-    // Nobody talks to anybody, so nobody is told by two at once.
-    let quiet = Scenario { load: Vec::new(), ..scenario("policy") };
+    // Nobody talks to anybody, so nobody is told by two at once; and nothing is told twice because it was lost.
+    let quiet = Scenario { load: Vec::new(), link: LinkSpec::default(), ..scenario("policy") };
     let outcome = finish(begin(quiet, 12, 1));
     assert!(outcome.violations.is_empty(), "{}", told(&outcome.violations));
     let changes: Vec<_> = outcome.measure.policies.values().collect();
