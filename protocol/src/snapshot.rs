@@ -176,6 +176,13 @@ impl Snapshot {
     pub fn certificate(&self) -> Option<&VerifiedCertificate> {
         self.member.as_ref().map(|member| &member.certificate)
     }
+
+    /// The policy that it goes by, if it is a member of a network.
+    #[must_use]
+    pub fn policy(&self) -> Option<&Policy> {
+        self.member.as_ref().map(|member| &member.policy)
+    }
+
     /// The network's revocations as far as this node knows them, if it is a member of a network.
     #[must_use]
     pub fn revocations(&self) -> Option<&RevocationList> {

@@ -36,6 +36,8 @@ pub enum Fact {
         member: bool,
         /// How far its list of revocations has come.
         epoch: u64,
+        /// The version of the policy that its store held; 0 if none.
+        policy: u64,
     },
     /// It does not run any more.
     Stopped,
@@ -45,6 +47,29 @@ pub enum Fact {
     Epoch(u64),
     /// It has said to another how far its list has come, and that this is durable.
     Confirmed(u64),
+    /// It goes by this policy from now on.
+    Policy {
+        /// The version.
+        version: u64,
+        /// The BLAKE3 hash of the text.
+        text: [u8; 32],
+    },
+    /// It has told another a part of a policy.
+    PolicyTold {
+        /// On which host that one is.
+        to: HostId,
+        /// Of which version.
+        version: u64,
+        /// Which part.
+        part: u8,
+        /// In how many bytes, with headers.
+        bytes: u64,
+    },
+    /// It has answered somebody who told it a part of a policy.
+    PolicyTaken {
+        /// In how many bytes, with headers.
+        bytes: u64,
+    },
     /// It has answered a question that only members may ask.
     Heard {
         /// Whose question.

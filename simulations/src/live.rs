@@ -237,7 +237,7 @@ impl Live {
         let Some(snapshots) = self.nodes.snapshots(host) else { return };
         let snapshot = Arc::clone(&snapshots.borrow());
         let (node, member) = (snapshot.node_id(), snapshot.certificate().is_some());
-        self.observer.observe(host, Fact::Started { node, member, epoch: 0 });
+        self.observer.observe(host, Fact::Started { node, member, epoch: 0, policy: 0 });
         self.tasks.spawn(self.observer.clone().watch(host, snapshots));
     }
 

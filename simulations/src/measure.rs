@@ -1,11 +1,15 @@
 //! What a run took.
 
+mod policy;
+
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use lanyard_protocol::control::{Answer, Code};
 use serde::Serialize;
 
+use self::policy::Orders;
+pub use self::policy::{Change, Cost};
 use crate::event::HostId;
 use crate::fact::{Fact, Observed};
 use crate::moment::Moment;
@@ -25,6 +29,8 @@ pub struct Measure {
     pub renewals: u64,
     /// Revocations, by their number on the list.
     pub revocations: BTreeMap<u64, Reach>,
+    /// Changes of the policy that were ordered, by their version.
+    pub policies: BTreeMap<u64, Change>,
     /// Starts of nodes.
     pub starts: u64,
     certified: BTreeMap<HostId, u64>,
@@ -33,14 +39,15 @@ pub struct Measure {
     /// Orders to revoke that the authority has not carried out yet, by their number.
     ordered: BTreeMap<u64, (Moment, HostId)>,
     revoked: BTreeSet<HostId>,
+    policy_orders: Orders,
 }
 
-/// How a revocation has spread.
+/// How a revocation, or a change of the policy, has spread.
 #[derive(Clone, Debug, Default)]
 pub struct Reach {
     /// When it was ordered.
     pub began: Moment,
-    /// Whose membership it ends.
+    /// Whose membership it ends, if it is a revocation.
     pub whose: Option<HostId>,
     /// After how long each member that ran when it was ordered had it.
     pub after: Vec<Duration>,
@@ -61,9 +68,10 @@ impl Measure {
     pub fn observe(&mut self, observed: &Observed) {
         let Observed { at, host, fact, .. } = observed;
         match fact {
-            Fact::Started { epoch, .. } => {
+            Fact::Started { epoch, policy, .. } => {
                 self.starts += 1;
                 self.spread(*at, *host, *epoch);
+                self.goes_by_policy(*at, *host, *policy);
             }
             Fact::Stopped => {
                 self.epochs.remove(host);
@@ -78,6 +86,7 @@ impl Measure {
             }
             Fact::Answered { order, result, took } => {
                 self.ordered.remove(order);
+                self.policy_answered(*order, result.as_deref());
                 if let Ok(Answer::Joined(_)) = result.as_deref() {
                     self.enrolments.push((*at, *took));
                 }
@@ -90,6 +99,9 @@ impl Measure {
                 }
             },
             Fact::Epoch(epoch) => self.spread(*at, *host, *epoch),
+            Fact::Policy { version, .. } => self.goes_by_policy(*at, *host, *version),
+            Fact::PolicyTold { to, version, part, bytes } => self.policy_told(*to, *version, *part, *bytes),
+            Fact::PolicyTaken { bytes } => self.policy_taken(*host, *bytes),
             Fact::Confirmed(_)
             | Fact::Heard { .. }
             | Fact::Channel { .. }
@@ -118,6 +130,12 @@ impl Measure {
         }
     }
 
+    /// The members that run now, without the authority.
+    fn running_members(&self) -> impl Iterator<Item = HostId> {
+        let running = self.epochs.keys().copied().filter(|host| *host != AUTHORITY);
+        running.filter(|host| self.certified.contains_key(host) && !self.revoked.contains(host))
+    }
+
     /// The authority's list has come so far: the next of the orders that it was given is carried out.
     fn revoked(&mut self, at: Moment, epoch: u64) {
         if self.revocations.contains_key(&epoch) {
@@ -128,19 +146,14 @@ impl Measure {
         if let Some(whose) = whose {
             self.revoked.insert(whose);
             // Nobody need tell it any more.
-            self.revocations.values_mut().for_each(|reach| {
+            let changes = self.policies.values_mut().map(|change| &mut change.reach);
+            self.revocations.values_mut().chain(changes).for_each(|reach| {
                 reach.waiting.remove(&whose);
             });
         }
-        let running = self.epochs.keys().copied().filter(|host| *host != AUTHORITY);
-        let members =
-            running.filter(|host| self.certified.contains_key(host) && !self.revoked.contains(host));
-        let reach = Reach {
-            began: order.map_or(at, |(told, _)| told),
-            whose,
-            after: Vec::new(),
-            waiting: members.collect(),
-        };
+        let members = self.running_members().collect();
+        let reach =
+            Reach { began: order.map_or(at, |(told, _)| told), whose, after: Vec::new(), waiting: members };
         self.revocations.insert(epoch, reach);
     }
 }
@@ -222,7 +235,7 @@ mod tests {
             not_after: EPOCH,
             authority: host == 0,
         };
-        let start = Fact::Started { node, member: false, epoch: 0 };
+        let start = Fact::Started { node, member: false, epoch: 0, policy: 0 };
         [observed(at, host, start), observed(at, host, Fact::Certified(certified))]
     }
 
@@ -247,5 +260,43 @@ mod tests {
         measure.ordered_revocation(3, HostId(3), Moment::at(Duration::from_millis(50)));
         measure.observe(&observed(51, 0, Fact::Epoch(3)));
         assert!(measure.revocations[&2].waiting.is_empty(), "it is no member any more");
+    }
+
+    /// R-T14: what it takes to tell a change is counted for those who ran when it was ordered, whoever tells them.
+    #[test]
+    fn a_change_of_the_policy_costs_what_is_sent_for_it() {
+        let mut measure = Measure::default();
+        for observed in (0..4).flat_map(|host| started(0, host)) {
+            measure.observe(&observed);
+        }
+        let goes_by = |at, host, version| observed(at, host, Fact::Policy { version, text: [0; 32] });
+        let told = |from, to, version, part| {
+            observed(30, from, Fact::PolicyTold { to: HostId(to), version, part, bytes: 100 })
+        };
+        measure.observe(&goes_by(1, 0, 1));
+        assert!(measure.policies.is_empty(), "nobody has ordered it");
+        measure.ordered_policy(7, Moment::at(Duration::from_millis(10)));
+        measure.observe(&goes_by(12, 0, 2));
+        let shown = lanyard_protocol::control::PolicyShown { epoch: 2, text: String::new() };
+        let result = Ok(Box::new(Answer::Policy(shown)));
+        measure.observe(&observed(13, 0, Fact::Answered { order: 7, result, took: Duration::ZERO }));
+        for host in [4, 5].into_iter().flat_map(|host| started(20, host)) {
+            measure.observe(&host);
+        }
+        for told in [told(0, 1, 2, 5), told(2, 1, 2, 5), told(0, 1, 2, 3), told(0, 4, 2, 3), told(0, 2, 1, 0)]
+        {
+            measure.observe(&told);
+        }
+        measure.observe(&observed(31, 1, Fact::PolicyTaken { bytes: 60 }));
+        measure.observe(&goes_by(40, 1, 2));
+        let change = &measure.policies[&2];
+        assert_eq!((change.reach.members(), &change.reach.after[..]), (3, &[Duration::from_millis(30)][..]));
+        let cost = &change.costs[&HostId(1)];
+        assert_eq!((cost.messages, cost.bytes, cost.parts.len()), (4, 360, 2));
+        assert_eq!(
+            change.costs.values().map(|cost| cost.messages).sum::<u64>(),
+            4,
+            "newcomers are no cost of it"
+        );
     }
 }

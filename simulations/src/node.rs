@@ -7,6 +7,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use lanyard_protocol::access::{Policy, PolicyPart};
 use lanyard_protocol::certificate::VerifiedCertificate;
 use lanyard_protocol::control::{Caller, Failure};
 use lanyard_protocol::engine::{CommandId, Engine, Finished, Output, PersistId, Work};
@@ -26,7 +27,7 @@ use crate::disk::Disk;
 use crate::event::{Entry, Event, FinishedWork, HostId, Local, Packet, Wish};
 use crate::fact::{Certified, Fact};
 use crate::moment::Moment;
-use crate::port::{Port, Topology};
+use crate::port::{OVERHEAD, Port, Topology};
 
 /// How long a disk takes to make a batch durable, at least and at most: a solid-state disk of a small machine.
 const SYNC: (Duration, Duration) = (Duration::from_micros(500), Duration::from_millis(4));
@@ -83,6 +84,8 @@ pub(crate) struct Node {
     snapshot: Arc<Snapshot>,
     certified: Option<Digest>,
     epoch: u64,
+    /// The version of the policy that it goes by.
+    policy: u64,
     /// When the last batch becomes durable: they do in order.
     synced: Moment,
     events: u64,
@@ -102,13 +105,15 @@ impl Node {
             commands: 0,
             certified: None,
             epoch: 0,
+            policy: 0,
             synced: scene.at,
             events: 0,
             timer: None,
             snapshot,
         };
         let (member, epoch) = (started.snapshot.certificate().is_some(), started.list_epoch());
-        scene.observe(Fact::Started { node, member, epoch });
+        let policy = started.snapshot.policy().map_or(0, Policy::epoch);
+        scene.observe(Fact::Started { node, member, epoch, policy });
         started.drain(scene);
         let now = started.look_at_clock(scene);
         let host = scene.port.host;
@@ -264,13 +269,19 @@ impl Node {
     fn carry_out(&mut self, output: Option<Output>, scene: &mut Scene<'_>) {
         let Some(output) = output else { return };
         match output {
-            Output::Request { id, to, message } => self.wires.request(id, to, message, scene),
+            Output::Request { id, to, message } => {
+                self.count_told(to, &message, scene);
+                self.wires.request(id, to, message, scene);
+            }
             Output::Respond { to, message } => {
                 if let Some(heard) = heard(&message)
                     && let Some(peer) = self.wires.asker(to)
                 {
                     if heard == REVOCATIONS {
                         self.confirmed(&message, scene);
+                    }
+                    if heard == POLICY {
+                        scene.observe(Fact::PolicyTaken { bytes: size(&message) });
                     }
                     scene.observe(Fact::Heard { peer, what: heard });
                 }
@@ -322,6 +333,11 @@ impl Node {
             self.epoch = epoch;
             scene.observe(Fact::Epoch(epoch));
         }
+        if let Some(policy) = self.snapshot.policy().filter(|policy| policy.epoch() != self.policy) {
+            self.policy = policy.epoch();
+            let text = blake3::hash(policy.text().as_bytes()).into();
+            scene.observe(Fact::Policy { version: self.policy, text });
+        }
         let digest = self.snapshot.certificate().map(VerifiedCertificate::digest);
         if let Some(certified) = Certified::of(&self.snapshot).filter(|_| digest != self.certified) {
             self.certified = digest;
@@ -337,6 +353,14 @@ impl Node {
         }
     }
 
+    /// A part of the policy is told to another, if that is what the frame is.
+    fn count_told(&self, to: NodeId, frame: &[u8], scene: &mut Scene<'_>) {
+        if let (Some(part), Some(to)) = (told(frame), self.wires.host(to)) {
+            let (version, part) = (part.policy.head.epoch, part.number);
+            scene.observe(Fact::PolicyTold { to, version, part, bytes: size(frame) });
+        }
+    }
+
     fn list_epoch(&self) -> u64 {
         self.snapshot.revocations().map_or(0, lanyard_protocol::revocation::RevocationList::epoch)
     }
@@ -349,8 +373,28 @@ impl Node {
 
 /// The answers that only members get, by the number that stands in their frames.
 const REVOCATIONS: &str = "revocations";
+const POLICY: &str = "policy";
 const MEMBERS_ONLY: [(u8, &str); 7] =
-    [(3, "hello"), (4, "found"), (5, "status"), (6, "grant"), (7, "pong"), (9, REVOCATIONS), (13, "policy")];
+    [(3, "hello"), (4, "found"), (5, "status"), (6, "grant"), (7, "pong"), (9, REVOCATIONS), (13, POLICY)];
+
+/// The number of a request that tells a part of the policy.
+const TELLS_POLICY: u8 = 10;
+
+/// The part of the policy that a request tells, if it tells one.
+fn told(frame: &[u8]) -> Option<PolicyPart> {
+    if frame.get(1) != Some(&TELLS_POLICY) {
+        return None;
+    }
+    match message::parse(frame) {
+        Ok(message::Request::Policy(part)) => Some(part),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// The bytes of a frame with headers.
+fn size(frame: &[u8]) -> u64 {
+    (frame.len() + OVERHEAD) as u64
+}
 
 /// What an answer tells, if it is one that only members get.
 fn heard(frame: &[u8]) -> Option<&'static str> {

@@ -15,7 +15,7 @@ use crate::moment::Moment;
 use crate::trace::{Step, Trace};
 
 /// Bytes around a message: headers of all layers below.
-const OVERHEAD: usize = 60;
+pub(crate) const OVERHEAD: usize = 60;
 
 /// How hosts are attached, and who is on which side of a cut.
 #[derive(Clone, Debug, Default)]

@@ -14,7 +14,7 @@ use std::{fs, io};
 
 pub use self::comparison::{Comparison, Side};
 pub use self::plot::Plot;
-pub use self::summary::{Brief, Channels, Found, Revocation, Sent, Summary, Total};
+pub use self::summary::{Brief, Channels, Found, PolicyChange, Revocation, Sent, Summary, Total};
 pub use self::words::{escaped, table};
 use crate::run::Outcome;
 use crate::scenario::{Roster, Scenario};

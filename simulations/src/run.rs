@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::thread;
 
 use lanyard_protocol::control::{Answer, Code, Command, Init, InviteRequest, Join};
+use lanyard_protocol::identity::NetworkName;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
@@ -81,6 +82,7 @@ pub struct Run {
     pub(crate) reference: Reference,
     measure: Measure,
     scenario: Scenario,
+    network: NetworkName,
     roster: Roster,
     agenda: Agenda,
     rng: ChaCha20Rng,
@@ -109,6 +111,7 @@ impl Run {
     /// [`ScenarioError`] if the scenario does not fit so many hosts.
     pub fn new(scenario: Scenario, options: RunOptions) -> Result<Self, ScenarioError> {
         let roster = scenario.roster(options.nodes)?;
+        let network = scenario.network.name()?;
         let mut world = World::new(options.seed, options.threads);
         let base = scenario.link.link()?;
         let authority =
@@ -146,6 +149,7 @@ impl Run {
             reference,
             measure: Measure::default(),
             scenario,
+            network,
             roster,
             agenda,
             rng,
@@ -311,7 +315,7 @@ impl Run {
         let Ok(name) = self.roster.name(authority).parse() else { return };
         let network = &self.scenario.network;
         let init = Init {
-            network: network.name.clone(),
+            network: self.network.clone(),
             name,
             admission: network.admission,
             password: None,
@@ -360,7 +364,7 @@ impl Run {
     fn admit(&mut self, host: HostId, invite: Option<String>) {
         let Some(number) = self.strangers.get(&host) else { return };
         let kind = &self.scenario.adversary[*number].kind;
-        let (network, hosts) = (self.scenario.network.name.clone(), self.roster.nodes());
+        let (network, hosts) = (self.network.clone(), self.roster.nodes());
         let target = Target { network, hosts, invite };
         if let Some(adversary) = adversary::of_kind(kind, target, &mut self.rng) {
             self.world.admit(host, adversary);
@@ -401,7 +405,7 @@ impl Run {
             return;
         }
         let Ok(name) = self.roster.name(host).parse() else { return };
-        let network = Some(self.scenario.network.name.clone());
+        let network = Some(self.network.clone());
         match self.command(host, Command::Join(Join::new(invite, name, network))) {
             Some(order) => {
                 self.joining.insert(order, host);
@@ -445,6 +449,9 @@ impl Run {
             | Fact::Certified(_)
             | Fact::Epoch(_)
             | Fact::Confirmed(_)
+            | Fact::Policy { .. }
+            | Fact::PolicyTold { .. }
+            | Fact::PolicyTaken { .. }
             | Fact::Heard { .. }
             | Fact::Opened { .. }
             | Fact::Channel { .. }

@@ -28,19 +28,26 @@
 //! ```
 
 mod built_in;
+mod hosts;
+mod network;
+mod policy;
 mod select;
+mod step;
 
 use core::time::Duration;
 
-use lanyard_protocol::control::Admission;
-use lanyard_protocol::identity::NetworkName;
+use lanyard_protocol::access::PolicyError;
+use lanyard_protocol::identity::NameError;
 use serde::Deserialize;
 
 pub use self::built_in::{BUILT_IN, built_in};
+pub use self::hosts::{AdversarySpec, Churn, HostGroup, Load};
+pub use self::network::{Discovery, LinkSpec, Network};
+pub use self::policy::PolicyChange;
 pub use self::select::{Group, Roster, SelectError, Who};
+pub use self::step::{Ending, Step, What};
 use crate::adversary::KINDS;
-use crate::link::{Chance, LATENCY_MIN, Link};
-use crate::units::{Shift, Size, Span};
+use crate::units::Span;
 
 /// The most hosts of a run: an address of 10.0.0.0/8 for each, and memory for none that many.
 pub const NODES_MAX: u32 = 100_000;
@@ -64,6 +71,12 @@ pub enum ScenarioError {
     /// Names a group or a host that there is none of.
     #[error(transparent)]
     Select(#[from] SelectError),
+    /// A policy that cannot be read.
+    #[error("a step's policy cannot be read: {0}")]
+    Policy(#[from] PolicyError),
+    /// A name that the network cannot have.
+    #[error(transparent)]
+    Name(#[from] NameError),
 }
 
 /// A scenario.
@@ -106,301 +119,14 @@ pub struct Scenario {
     pub demand: Demand,
 }
 
-/// The network that the authority makes.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Network {
-    /// Its name.
-    pub name: NetworkName,
-    /// How strangers get in: `invite`, `open`, or another rule that no person has to be asked for.
-    pub admission: Admission,
-    /// How long certificates live.
-    pub certificate_life: Span,
-    /// Who hears whose multicast announcements.
-    pub discovery: Discovery,
-}
-
-impl Default for Network {
-    fn default() -> Self {
-        Self {
-            name: "shop.lan".parse().unwrap_or_else(|_| unreachable_name()),
-            admission: Admission::default(),
-            certificate_life: Span(Duration::from_hours(72)),
-            discovery: Discovery::default(),
-        }
-    }
-}
-
-#[expect(clippy::panic, reason = "the name is written here")]
-fn unreachable_name() -> NetworkName {
-    panic!("shop.lan is a network's name")
-}
-
-/// Who hears whose multicast announcements.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Discovery {
-    /// All of all: in small networks. The cost grows with the square.
-    All,
-    /// Each and the authority, of each other.
-    Authority,
-    /// Nobody: who joins is told where the authority is.
-    #[default]
-    None,
-}
-
-/// How a host is attached.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LinkSpec {
-    /// One way, at least.
-    pub latency: Span,
-    /// As much more at the most.
-    pub jitter: Span,
-    /// The probability that a packet is lost, 0 to 0.9.
-    pub loss: f64,
-    /// The probability that a message arrives twice.
-    pub duplicate: f64,
-    /// The probability that others overtake a message.
-    pub reorder: f64,
-    /// By how much it is then late at the most.
-    pub reorder_by: Span,
-    /// Bytes a second; no limit if 0.
-    pub rate: Size,
-}
-
-impl Default for LinkSpec {
-    fn default() -> Self {
-        let Link { latency, jitter, loss, duplicate, reorder, reorder_by, rate } = Link::default();
-        Self {
-            latency: Span(latency),
-            jitter: Span(jitter),
-            loss: loss.as_f64(),
-            duplicate: duplicate.as_f64(),
-            reorder: reorder.as_f64(),
-            reorder_by: Span(reorder_by),
-            rate: Size(rate),
-        }
-    }
-}
-
-impl LinkSpec {
-    /// The link.
-    ///
-    /// # Errors
-    /// [`ScenarioError::Range`].
-    pub fn link(&self) -> Result<Link, ScenarioError> {
-        if self.latency.0 < LATENCY_MIN {
-            let (what, value) = ("a link's latency", self.latency.to_string());
-            return Err(ScenarioError::Range { what, value, range: "50us or more" });
-        }
-        if self.loss > 0.9 {
-            let (what, value) = ("a link's loss", self.loss.to_string());
-            return Err(ScenarioError::Range { what, value, range: "between 0 and 0.9" });
-        }
-        let chance = |what, value: f64| {
-            let error = || ScenarioError::Range { what, value: value.to_string(), range: "between 0 and 1" };
-            Chance::new(value).ok_or_else(error)
-        };
-        Ok(Link {
-            latency: self.latency.0,
-            jitter: self.jitter.0,
-            loss: chance("a link's loss", self.loss)?,
-            duplicate: chance("a link's duplicate", self.duplicate)?,
-            reorder: chance("a link's reorder", self.reorder)?,
-            reorder_by: self.reorder_by.0,
-            rate: self.rate.0,
-        })
-    }
-}
-
-/// Hosts of one kind.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HostGroup {
-    /// The hosts are called by it and their number.
-    pub name: String,
-    /// How many; as many as are left if nothing is said.
-    #[serde(default)]
-    pub count: Option<u32>,
-    /// By how much their wall clocks are wrong.
-    #[serde(default)]
-    pub clock: Shift,
-    /// By how many millionths their clocks are too fast.
-    #[serde(default)]
-    pub drift: i32,
-    /// How they are attached.
-    #[serde(default)]
-    pub link: Option<LinkSpec>,
-    /// Until when they are started and join, evenly spread.
-    #[serde(default = "ten_seconds")]
-    pub join_within: Span,
-    /// When the first of them is started.
-    #[serde(default)]
-    pub join_from: Span,
-    /// Whether their processors have AES instructions.
-    #[serde(default = "yes")]
-    pub aes: bool,
-}
-
-/// What members ask of each other.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Load {
-    /// Who asks.
-    pub who: Who,
-    /// Whom.
-    pub to: Who,
-    /// How often each asks, on average.
-    pub every: Span,
-    /// For what.
-    #[serde(default = "chat")]
-    pub service: String,
-    /// How long the channel is then used.
-    #[serde(default = "one_second")]
-    pub hold: Span,
-    /// From when on.
-    #[serde(default)]
-    pub from: Span,
-    /// Until when; to the end if nothing is said.
-    #[serde(default)]
-    pub until: Option<Span>,
-}
-
-/// Hosts that come and go.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Churn {
-    /// Who.
-    pub who: Who,
-    /// How long each is up, on average.
-    pub up: Span,
-    /// How long it is then down, on average.
-    pub down: Span,
-    /// How it ends.
-    #[serde(default)]
-    pub how: Ending,
-    /// From when on.
-    #[serde(default)]
-    pub from: Span,
-}
-
-/// How a node ends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Ending {
-    /// As it should: everything is written, and connections are closed.
-    #[default]
-    Stop,
-    /// `kill -9`: some of what was not confirmed may be written.
-    Kill,
-    /// A power cut: what was not confirmed is lost, and nobody is told.
-    PowerCut,
-}
-
-/// Something that happens at a time.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Step {
-    /// When.
-    pub time: Span,
-    /// What.
-    #[serde(flatten)]
-    pub what: What,
-}
-
-/// What can happen.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum What {
-    /// These hosts are cut off from all others, and see each other.
-    Cut {
-        /// Who.
-        who: Who,
-        /// For how long; until `heal` if nothing is said.
-        #[serde(default, rename = "for")]
-        lasts: Option<Span>,
-    },
-    /// The network is whole again.
-    Heal,
-    /// The authority takes memberships away.
-    Revoke {
-        /// Whose.
-        who: Who,
-    },
-    /// Nodes end.
-    End {
-        /// Whose.
-        who: Who,
-        /// How.
-        #[serde(default)]
-        how: Ending,
-        /// After how long they are started again; never if nothing is said.
-        #[serde(default)]
-        back: Option<Span>,
-    },
-    /// Nodes are started.
-    Start {
-        /// Whose.
-        who: Who,
-    },
-    /// Wall clocks are set.
-    Clock {
-        /// Whose.
-        who: Who,
-        /// By how much.
-        by: Shift,
-    },
-    /// Hosts are attached in another way.
-    Link {
-        /// Which.
-        who: Who,
-        /// How.
-        link: LinkSpec,
-    },
-    /// Disks are full.
-    Full {
-        /// Whose.
-        who: Who,
-        /// For how long.
-        #[serde(rename = "for")]
-        lasts: Span,
-    },
-    /// Members renew their certificates now.
-    Renew {
-        /// Who.
-        who: Who,
-    },
-    /// Each opens a channel to some others, picked at random: all of which has to work.
-    Reach {
-        /// Who.
-        who: Who,
-        /// To how many.
-        others: u32,
-        /// Spread over how long.
-        within: Span,
-    },
-}
-
-/// Who attacks.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AdversarySpec {
-    /// What kind.
-    pub kind: String,
-    /// From when on.
-    #[serde(default)]
-    pub from: Span,
-    /// How many hosts it has.
-    #[serde(default = "one")]
-    pub hosts: u32,
-}
-
 /// What is demanded besides what always holds.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Demand {
     /// How long after a revocation a node that is in touch may hear the revoked one.
     pub revocation: Span,
+    /// How long after a change of the policy a member that is in touch may go by an older one.
+    pub policy: Span,
     /// Whether who ought to reach whom must: not where the network loses more than its transport can mend in time.
     pub reach: bool,
     /// Whether everybody who was to join has, at the end.
@@ -409,7 +135,8 @@ pub struct Demand {
 
 impl Default for Demand {
     fn default() -> Self {
-        Self { revocation: Span(Duration::from_secs(5)), reach: true, joined: true }
+        let (revocation, policy) = (Span(Duration::from_secs(5)), Span(Duration::from_secs(5)));
+        Self { revocation, policy, reach: true, joined: true }
     }
 }
 
@@ -434,6 +161,7 @@ impl Scenario {
             return Err(ScenarioError::Range { what, value, range: "between 2 and 100000" });
         }
         let roster = Roster::new(&self.hosts, nodes)?;
+        self.network.name()?;
         self.link.link()?;
         for group in &self.hosts {
             group.link.map(|link| link.link()).transpose()?;
@@ -444,6 +172,11 @@ impl Scenario {
                 value: unknown.kind.clone(),
                 range: "flood, replayer, forger, relay, rogue-authority, clock-liar or insider",
             });
+        }
+        for step in &self.at {
+            if let What::Policy(change) = &step.what {
+                change.check()?;
+            }
         }
         for who in self.selectors() {
             roster.check(who)?;
@@ -464,7 +197,7 @@ impl Scenario {
             | What::Full { who, .. }
             | What::Renew { who }
             | What::Reach { who, .. } => Some(who),
-            What::Heal => None,
+            What::Heal | What::Policy(_) | What::User { .. } | What::Role { .. } => None,
         });
         load.chain(churn).chain(steps)
     }
@@ -472,26 +205,6 @@ impl Scenario {
 
 const fn twenty() -> u32 {
     20
-}
-
-const fn one() -> u32 {
-    1
-}
-
-const fn yes() -> bool {
-    true
-}
-
-const fn ten_seconds() -> Span {
-    Span(Duration::from_secs(10))
-}
-
-const fn one_second() -> Span {
-    Span(Duration::from_secs(1))
-}
-
-fn chat() -> String {
-    "chat".to_owned()
 }
 
 #[cfg(test)]
@@ -533,6 +246,16 @@ mod tests {
             ("do = \"cut\"", "do = \"slice\"", "slice"),
             ("nodes = 5", "nodes = 1", "number of nodes is 1"),
             ("nodes = 5", "nodez = 5", "nodez"),
+            (
+                "do = \"revoke\"\n        who = \"till-3\"",
+                "do = \"policy\"\n        size = \"1MiB\"",
+                "policy",
+            ),
+            (
+                "do = \"revoke\"\n        who = \"till-3\"",
+                "do = \"policy\"\n        sizes = \"1KiB\"",
+                "sizes",
+            ),
             ("nodes = 5", "nodes = 5\nlink = { loss = 1.5 }", "loss is 1.5"),
             ("nodes = 5", "nodes = 5\nlink = { latency = \"1us\" }", "latency is 1us"),
         ] {

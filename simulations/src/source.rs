@@ -73,6 +73,7 @@ fn misread(name: &str, text: &str, error: &ScenarioError) -> Failure {
             (error.to_string(), line_with(text, &[key, value]))
         }
         ScenarioError::Select(_) => (error.to_string(), selected(text, &error.to_string())),
+        ScenarioError::Policy(_) | ScenarioError::Name(_) => (error.to_string(), None),
     };
     let place = line.map(|line| format!(", line {line}")).unwrap_or_default();
     let remedy = format!("mend it; `lanyard-sim show {}` prints one that can be run", BUILT_IN[0].0);

@@ -28,7 +28,7 @@ impl Nodes {
     pub(super) fn new(scenario: &Scenario, roster: Roster) -> Result<Self, LiveError> {
         let count = roster.nodes() as usize;
         let init = Init {
-            network: scenario.network.name.clone(),
+            network: scenario.network.name()?,
             name: "authority".parse().map_err(std::io::Error::other)?,
             admission: scenario.network.admission,
             password: None,

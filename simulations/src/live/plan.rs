@@ -123,6 +123,9 @@ impl Plan {
             What::Link { .. } => {
                 self.left_out.insert("links");
             }
+            What::Policy(_) | What::User { .. } | What::Role { .. } => {
+                self.left_out.insert("changes of the policy");
+            }
             What::Full { .. } => {
                 self.left_out.insert("full disks");
             }

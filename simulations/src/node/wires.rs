@@ -91,6 +91,12 @@ impl Wires {
         scene.send(wire.host, Packet::Request { link, number: id.0, bytes });
     }
 
+    /// On which host a node is that is asked something, if there is a connection with it.
+    pub(super) fn host(&self, node: NodeId) -> Option<HostId> {
+        let link = self.by_node.get(&node)?.last()?;
+        self.wires.get(link).map(|wire| wire.host)
+    }
+
     /// Who has asked what waits for an answer.
     pub(super) fn asker(&self, inbound: InboundId) -> Option<NodeId> {
         let (link, _) = self.inbound.get(&inbound)?;

@@ -1,8 +1,10 @@
 //! What no fault from outside brings about, because the engine does not do it, is found where it is told.
 
+use lanyard_protocol::control::{Code, Failure};
 use lanyard_protocol::identity::IdentityKey;
 
 use super::*;
+use crate::fact::Certified;
 
 const AUTHORITY: HostId = HostId(0);
 const ONE: HostId = HostId(1);
@@ -13,7 +15,7 @@ fn network() -> (Reference, Moment) {
     let mut model = Reference::new(3, Demand::default(), false);
     for (host, name) in [(AUTHORITY, "authority"), (ONE, "till"), (OTHER, "nas")] {
         let at = Moment::at(Duration::from_secs(1));
-        tell(&mut model, at, host, Fact::Started { node: node(host), member: false, epoch: 0 });
+        tell(&mut model, at, host, Fact::Started { node: node(host), member: false, epoch: 0, policy: 0 });
         tell(&mut model, at, host, certified(host, name));
     }
     assert_eq!(found(&model), []);
@@ -57,6 +59,38 @@ fn a_channel_that_outlives_its_ticket_is_found() {
         }
         model.look_until(end.after(Duration::from_secs(2)));
         assert_eq!(found(&model), if ends { vec![] } else { vec![Invariant::Ticket] });
+    }
+}
+
+/// R-T14: nobody goes back to an older policy, and a version is the same for everybody.
+#[test]
+fn a_policy_that_goes_back_or_is_another_is_found() {
+    for (second, violated) in
+        [((3, 1), vec![]), ((1, 1), vec![Invariant::Policy]), ((2, 9), vec![Invariant::Policy])]
+    {
+        let (mut model, at) = network();
+        for (host, (version, text)) in [(ONE, (2, 2)), (OTHER, (2, 2)), (ONE, second)] {
+            tell(&mut model, at, host, Fact::Policy { version, text: [text; 32] });
+        }
+        assert_eq!(found(&model), violated, "{second:?}");
+    }
+}
+
+/// R-T14: whoever is in touch goes by a policy in time.
+#[test]
+fn a_policy_that_comes_late_is_found() {
+    for (after, violated) in [(4, vec![]), (6, vec![Invariant::Policy])] {
+        let (mut model, at) = network();
+        model.ordered_policy(7, at);
+        let shown = lanyard_protocol::control::PolicyShown { epoch: 2, text: String::new() };
+        let result = Ok(Box::new(lanyard_protocol::control::Answer::Policy(shown)));
+        tell(&mut model, at, AUTHORITY, Fact::Answered { order: 7, result, took: Duration::ZERO });
+        for (host, after) in [(AUTHORITY, 0), (ONE, 1), (OTHER, after)] {
+            let at = at.after(Duration::from_secs(after));
+            tell(&mut model, at, host, Fact::Policy { version: 2, text: [2; 32] });
+        }
+        model.look_until(at.after(Duration::from_secs(9)));
+        assert_eq!(found(&model), violated, "{after} s");
     }
 }
 

@@ -23,6 +23,8 @@ pub enum Invariant {
     Contract,
     /// Lists of revocations become the same everywhere.
     Convergence,
+    /// Whoever is in touch goes by the policy that the authority has signed, and nobody goes back to an older one.
+    Policy,
     /// Who ought to reach whom does, and who must not does not.
     Reach,
     /// Every command has an answer.
@@ -44,6 +46,7 @@ impl fmt::Display for Invariant {
             Self::OneHolder => "one-holder",
             Self::Contract => "contract",
             Self::Convergence => "convergence",
+            Self::Policy => "policy",
             Self::Reach => "reach",
             Self::Answered => "answered",
             Self::Joined => "joined",

@@ -1,6 +1,6 @@
 //! The figures of a run in rows, as the terminal and the page show them.
 
-use super::summary::{Revocation, Summary, Total};
+use super::summary::{PolicyChange, Revocation, Summary, Total};
 use super::words::{bytes, count, number, seconds};
 use crate::measure::Spread;
 
@@ -26,13 +26,15 @@ pub(super) fn rows(summary: &Summary) -> Vec<Vec<String>> {
         ("nodes started", number(summary.starts)),
         ("renewals", number(summary.renewals)),
         ("revocations", reach(&summary.revocations)),
+        ("policy changes", count(summary.policies.len())),
         ("messages sent", total(&summary.sent.messages, number)),
         ("bytes sent", total(&summary.sent.bytes, |value| bytes(value as f64))),
         ("messages lost", number(summary.sent.lost)),
         ("violations", violations),
         ("trace", brief.trace_hash.clone()),
     ];
-    rows.into_iter().map(|(name, figure)| vec![name.to_owned(), figure]).collect()
+    let rows = rows.into_iter().map(|(name, figure)| vec![name.to_owned(), figure]);
+    rows.chain(summary.policies.iter().map(policy)).collect()
 }
 
 fn speed(events: u64, wall_s: f64) -> String {
@@ -71,6 +73,21 @@ fn reach(revocations: &[Revocation]) -> String {
     let slowest = revocations.iter().map(|revocation| revocation.reached.max).fold(0.0, f64::max);
     let share = format!("reached {} of {}", count(reached), count(members));
     format!("{}, {share}, within {}", count(revocations.len()), seconds(slowest / 1000.0))
+}
+
+/// What a change of the policy took.
+fn policy(change: &PolicyChange) -> Vec<String> {
+    let PolicyChange { version, members, reached, parts, messages, bytes: sent, .. } = change;
+    let share = format!("reached {} of {}", count(reached.count), count(*members));
+    let within = seconds(reached.max / 1000.0);
+    let each = format!("a member's median {}, most {}", bytes(sent.median as f64), bytes(sent.most as f64));
+    let figure = format!(
+        "{share}, within {within}; {} parts at most, {} messages, {}, {each}",
+        count(*parts),
+        number(messages.total),
+        bytes(sent.total as f64)
+    );
+    vec![format!("policy {version}"), figure]
 }
 
 fn total(total: &Total, shown: impl Fn(u64) -> String) -> String {

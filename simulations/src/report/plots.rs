@@ -14,7 +14,8 @@ const POINTS: usize = 300;
 pub(super) fn plots(outcome: &Outcome) -> Vec<Plot> {
     let plots = [
         enrolments(outcome),
-        reach(outcome),
+        revocations(outcome),
+        policies(outcome),
         channels(outcome),
         latencies(outcome),
         per_node(outcome, "messages", Unit::Count, |meter| meter.messages),
@@ -65,21 +66,35 @@ fn grown(label: &str, times: impl Iterator<Item = Moment>, end: Moment) -> Optio
 }
 
 /// Which share of the members knows of a revocation, after it was ordered.
-fn reach(outcome: &Outcome) -> Option<Plot> {
-    let all: Vec<&Reach> =
-        outcome.measure.revocations.values().filter(|reach| !reach.after.is_empty()).collect();
+fn revocations(outcome: &Outcome) -> Option<Plot> {
+    let all = outcome.measure.revocations.values();
+    reach("revocations", ["Members that know of a revocation", "all revocations"], all)
+}
+
+/// Which share of the members goes by a change of the policy, after it was ordered.
+fn policies(outcome: &Outcome) -> Option<Plot> {
+    let all = outcome.measure.policies.values().map(|change| &change.reach);
+    reach("policies", ["Members that go by a change of the policy", "all changes"], all)
+}
+
+fn reach<'a>(
+    name: &'static str,
+    [title, together]: [&str; 2],
+    all: impl Iterator<Item = &'a Reach>,
+) -> Option<Plot> {
+    let all: Vec<&Reach> = all.filter(|reach| !reach.after.is_empty()).collect();
     let slowest =
         all.iter().copied().max_by_key(|reach| (!reach.waiting.is_empty(), reach.after.iter().max()));
     let lines = match slowest {
         Some(slowest) if all.len() > 1 => {
-            vec![spread("all revocations", &all), spread("the slowest", &[slowest])]
+            vec![spread(together, &all), spread("the slowest", &[slowest])]
         }
         _ => vec![spread("", &all)],
     };
     let times: Vec<f64> = lines.iter().flat_map(|line| &line.points).map(|(x, _)| *x).collect();
     plot(Plot {
-        name: "revocations",
-        title: "Members that know of a revocation".to_owned(),
+        name,
+        title: title.to_owned(),
         x: Axis::fitting("since the order", Unit::Seconds, times.into_iter()),
         y: Axis::linear("share of the members that ran then", Unit::Percent, 100.0),
         lines,

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::Report;
 use crate::event::HostId;
-use crate::measure::{Reach, Spread};
+use crate::measure::{Change, Reach, Spread};
+use crate::port::Meter;
 use crate::reference::{Invariant, Violation};
 use crate::run::Outcome;
 use crate::scenario::Roster;
@@ -63,6 +64,8 @@ pub struct Summary {
     pub renewals: u64,
     /// Revocations, in the order in which they were made.
     pub revocations: Vec<Revocation>,
+    /// Changes of the policy, in the order of their versions.
+    pub policies: Vec<PolicyChange>,
     /// What was sent.
     pub sent: Sent,
 }
@@ -87,6 +90,25 @@ pub struct Revocation {
     pub members: usize,
     /// After how many milliseconds those of them that know of it did.
     pub reached: Spread,
+}
+
+/// How a change of the policy has spread.
+#[derive(Clone, Debug, Serialize)]
+pub struct PolicyChange {
+    /// The version that it made.
+    pub version: u64,
+    /// When it was ordered, in seconds of virtual time.
+    pub at: f64,
+    /// How many other members ran then.
+    pub members: usize,
+    /// After how many milliseconds those of them that go by it did.
+    pub reached: Spread,
+    /// The most parts that one of them was told.
+    pub parts: usize,
+    /// Messages that each of them was sent for it, and its answers.
+    pub messages: Total,
+    /// Their bytes, with headers.
+    pub bytes: Total,
 }
 
 /// What was sent.
@@ -153,6 +175,11 @@ impl Summary {
                 .values()
                 .map(|reach| revocation(reach, &outcome.roster))
                 .collect(),
+            policies: measure
+                .policies
+                .iter()
+                .map(|(version, change)| policy(*version, change, &outcome.roster))
+                .collect(),
             sent: sent(outcome),
         }
     }
@@ -167,18 +194,38 @@ fn revocation(reach: &Reach, roster: &Roster) -> Revocation {
     }
 }
 
-fn sent(outcome: &Outcome) -> Sent {
-    let total = |values: Vec<u64>| {
-        let most = (0..).map(HostId).zip(&values).max_by_key(|(_, value)| **value);
-        let (whose, most) = most.map_or((HostId(0), 0), |(host, value)| (host, *value));
-        let mut sorted = values.clone();
+fn policy(version: u64, change: &Change, roster: &Roster) -> PolicyChange {
+    let Change { reach, costs } = change;
+    PolicyChange {
+        version,
+        at: reach.began.elapsed().as_secs_f64(),
+        members: reach.members(),
+        reached: Spread::of(reach.after.iter().copied()),
+        parts: costs.values().map(|cost| cost.parts.len()).max().unwrap_or_default(),
+        messages: Total::of(costs.iter().map(|(host, cost)| (*host, cost.messages)), roster),
+        bytes: Total::of(costs.iter().map(|(host, cost)| (*host, cost.bytes)), roster),
+    }
+}
+
+impl Total {
+    fn of(values: impl Iterator<Item = (HostId, u64)>, roster: &Roster) -> Self {
+        let values: Vec<(HostId, u64)> = values.collect();
+        let most = values.iter().max_by_key(|(_, value)| *value);
+        let (whose, most) = most.copied().unwrap_or((HostId(0), 0));
+        let mut sorted: Vec<u64> = values.iter().map(|(_, value)| *value).collect();
         sorted.sort_unstable();
         let median = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
-        Total { total: values.iter().sum(), median, most, whose: outcome.roster.name(whose) }
+        Self { total: sorted.iter().sum(), median, most, whose: roster.name(whose) }
+    }
+}
+
+fn sent(outcome: &Outcome) -> Sent {
+    let total = |of: fn(&Meter) -> u64| {
+        Total::of((0..).map(HostId).zip(outcome.meters.iter().map(of)), &outcome.roster)
     };
     Sent {
-        messages: total(outcome.meters.iter().map(|meter| meter.messages).collect()),
-        bytes: total(outcome.meters.iter().map(|meter| meter.bytes).collect()),
+        messages: total(|meter| meter.messages),
+        bytes: total(|meter| meter.bytes),
         lost: outcome.meters.iter().map(|meter| meter.lost).sum(),
     }
 }

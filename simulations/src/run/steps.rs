@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::collections::BTreeSet;
 
 use lanyard_protocol::certificate::SKEW;
-use lanyard_protocol::control::{Command, Revoke};
+use lanyard_protocol::control::{ApplyPolicy, ChangeUser, Command, Password, Revoke, UserChange};
 
 use super::Run;
 use super::agenda::Item;
@@ -64,6 +64,19 @@ impl Run {
                     self.command(host, Command::Renew);
                 }
             }
+            What::Policy(change) => {
+                let apply = ApplyPolicy { text: change.text(number), based_on: None };
+                self.change_policy(Command::ApplyPolicy(apply));
+            }
+            What::User { user, roles } => {
+                let Ok(password) = Password::new(&format!("the password of {user}")) else { return };
+                let change = UserChange::Add { roles, person: None, password, weak: true };
+                self.change_policy(Command::ChangeUser(ChangeUser { user, local: false, change }));
+            }
+            What::Role { user, role, given } => {
+                let change = UserChange::SetRole { role, given };
+                self.change_policy(Command::ChangeUser(ChangeUser { user, local: false, change }));
+            }
             What::Reach { who, others, within } => {
                 let hosts = self.roster.select(&who, &mut self.rng);
                 self.reach(&hosts, others, within.0);
@@ -94,6 +107,16 @@ impl Run {
         if self.world.order(HostId(0), at, self.orders, Wish::Command(Box::new(command))) {
             self.reference.ordered_revocation(self.orders, host, at);
             self.measure.ordered_revocation(self.orders, host, at);
+        }
+    }
+
+    /// Has the authority do what everybody may have to hear of with the policy.
+    fn change_policy(&mut self, command: Command) {
+        let at = self.world.now();
+        self.orders += 1;
+        if self.world.order(HostId(0), at, self.orders, Wish::Command(Box::new(command))) {
+            self.reference.ordered_policy(self.orders, at);
+            self.measure.ordered_policy(self.orders, at);
         }
     }
 

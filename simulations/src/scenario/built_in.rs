@@ -20,6 +20,7 @@ built_in!(
     "handful",
     "outage",
     "partition",
+    "policy",
     "revocation",
     "rotation",
     "rough",

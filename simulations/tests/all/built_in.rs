@@ -1,8 +1,8 @@
 //! Every built-in scenario, small, with twenty seeds.
 
-use lanyard_simulations::scenario::Scenario;
+use lanyard_simulations::scenario::{LinkSpec, Scenario};
 
-use crate::{holds, scenario};
+use crate::{begin, finish, holds, scenario, told};
 
 /// With how many seeds each is run.
 const SEEDS: core::ops::RangeInclusive<u64> = 1..=20;
@@ -39,6 +39,34 @@ fn a_revocation_reaches_both_sides_of_a_cut() {
 #[test]
 fn revocations_hold_on_a_network_that_loses() {
     holds(&scenario("revocation"), 12, SEEDS);
+}
+
+/// R-T14, I4: a change of the policy, or of a user's roles, gets to everybody who is in touch.
+#[test]
+fn changes_of_the_policy_get_to_everybody() {
+    holds(&scenario("policy"), 12, SEEDS);
+}
+
+/// R-T14: of a long policy in which one line has changed everybody is told that part, and of a change of a user nothing of
+/// the text.
+#[test]
+fn a_change_of_the_policy_is_told_and_not_the_policy() {
+    // Nobody talks to anybody, so nobody is told by two at once; and nothing is told twice because it was lost.
+    let quiet = Scenario { load: Vec::new(), link: LinkSpec::default(), ..scenario("policy") };
+    let outcome = finish(begin(quiet, 12, 1));
+    assert!(outcome.violations.is_empty(), "{}", told(&outcome.violations));
+    let changes: Vec<_> = outcome.measure.policies.values().collect();
+    let [whole, line, given, taken] = changes[..] else { panic!("{} changes", changes.len()) };
+    for change in &changes {
+        assert_eq!((change.reach.after.len(), change.costs.len()), (11, 11));
+    }
+    for (change, parts, bytes) in [(line, 2, 14_000), (given, 1, 1000), (taken, 1, 1000)] {
+        for (host, cost) in &change.costs {
+            assert!(cost.parts.len() <= parts && cost.messages <= 2 * parts as u64, "{host}: {cost:?}");
+            assert!(cost.bytes < bytes && cost.bytes > 0, "{host}: {cost:?}");
+        }
+    }
+    assert!(whole.costs.values().all(|cost| cost.parts.len() == 5 && cost.bytes > 40 * 1024));
 }
 
 /// C4, C6: no channel outlives its ticket, across every change of the key ring.

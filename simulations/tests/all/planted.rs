@@ -86,6 +86,10 @@ fn tells_of_revocations(packet: &Packet) -> bool {
         if matches!(message::parse(bytes), Ok(Request::Revocations(_))))
 }
 
+fn tells_a_policy(packet: &Packet) -> bool {
+    matches!(packet, Packet::Request { bytes, .. } if matches!(message::parse(bytes), Ok(Request::Policy(_))))
+}
+
 const PLAIN: &str = r#"
     name = "planted"
     nodes = 8
@@ -100,6 +104,21 @@ const PLAIN: &str = r#"
     time = "4m"
     do = "revoke"
     who = "node-2"
+    [[at]]
+    time = "6m"
+    do = "end"
+    who = "node-4"
+    how = "power-cut"
+    back = "10s"
+"#;
+
+const POLICIES: &str = r#"
+    name = "policies"
+    nodes = 8
+    duration = "10m"
+    [[at]]
+    time = "4m"
+    do = "policy"
     [[at]]
     time = "6m"
     do = "end"
@@ -156,6 +175,21 @@ fn a_member_that_is_told_of_no_revocation_is_found() {
         gate(world, |to, packet| to == HostId(5) && tells_of_revocations(packet), None)
     });
     assert_eq!(found, Invariant::Convergence);
+}
+
+/// R-T14.
+#[test]
+fn a_member_that_is_told_no_policy_is_found() {
+    let found =
+        found(POLICIES, |world| gate(world, |to, packet| to == HostId(5) && tells_a_policy(packet), None));
+    assert_eq!(found, Invariant::Policy);
+}
+
+/// R-T14.
+#[test]
+fn a_disk_that_forgets_a_policy_is_found() {
+    let found = found(POLICIES, |world| world.set_disk(HostId(4), ForgetfulDisk::new(Table::Policy)));
+    assert_eq!(found, Invariant::Policy);
 }
 
 #[test]

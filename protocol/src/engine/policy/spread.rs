@@ -121,15 +121,18 @@ impl Engine {
     /// Tells a peer the last part of the policy, unless a part is on its way: that is what changes most often, and the
     /// answer says which part it needs next.
     fn push_policy(&mut self, peer: NodeId) {
-        let last = self.policies.published.as_ref().map(|published| published.parts().saturating_sub(1));
-        if let Some(last) = last.filter(|_| !self.policies.pushing.contains_key(&peer)) {
-            self.push_part(peer, last, PARTS_MAX + TRIES as usize);
+        if !self.policies.pushing.contains_key(&peer) {
+            self.push_part(peer, None, PARTS_MAX + TRIES as usize);
         }
     }
 
-    fn push_part(&mut self, peer: NodeId, number: u8, left: usize) {
+    /// Tells a peer the part that it wants, or the last one where nobody knows which that is.
+    fn push_part(&mut self, peer: NodeId, wanted: Option<u8>, left: usize) {
         let published = self.policies.published.as_ref().filter(|_| self.active_member().is_some());
-        let Some(part) = published.and_then(|published| published.part(number)) else { return };
+        let part = published.and_then(|published| {
+            published.part(wanted.unwrap_or_else(|| published.parts().saturating_sub(1)))
+        });
+        let Some(part) = part else { return };
         let epoch = part.policy.head.epoch;
         let request = self.request(peer, &Request::Policy(part), Sent::Policy(peer));
         self.policies.pushing.insert(peer, Pushing { request, epoch, left });
@@ -154,9 +157,9 @@ impl Engine {
                 if taken.epoch >= own {
                     return;
                 }
-                taken.wants.filter(|_| epoch == own).unwrap_or_default()
+                taken.wants
             }
-            None => 0,
+            None => None,
             // It cannot read it, or cannot keep it: it is told again when it is met again.
             Some(_) => return,
         };
