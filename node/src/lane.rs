@@ -9,6 +9,7 @@
 mod detour;
 mod dial;
 mod limits;
+mod probe;
 mod services;
 
 use core::time::Duration;
@@ -24,6 +25,7 @@ use tokio::net::{TcpListener, TcpStream};
 pub(crate) use self::detour::Detour;
 pub use self::dial::Dialled;
 pub(crate) use self::dial::open;
+pub(crate) use self::probe::{Probe, probe};
 use self::limits::{Proven, Unproven, UnprovenSlot};
 pub use self::services::Services;
 use crate::ambient::OsRng;

@@ -40,6 +40,9 @@ impl Engine {
             (Step::LookingUp, Response::Reject(reject)) => {
                 self.not_found(number, reject, now);
             }
+            (Step::Asked(node, Asking::WhoIs), response) => {
+                self.walk_met_stranger(number, node, &response, now);
+            }
             (Step::Asked(node, Asking::Ping), Response::Pong) => self.ponged(number, node, took, now),
             (Step::Asked(_, Asking::Status), Response::Status(good)) => self.confirmed(number, good, now),
             (Step::Asked(node, Asking::Ticket(request)), Response::Grant(grant)) => {
@@ -68,9 +71,13 @@ impl Engine {
             }
             (Step::Asked(node, Asking::Ticket(request)), Response::Reject(reject)) => {
                 self.audit_received(node, &request.service, Some(reject));
+                self.walk_was_rejected(number, reject);
                 self.fail(number, reject.failure(), now);
             }
-            (_, Response::Reject(reject)) => self.fail(number, reject.failure(), now),
+            (_, Response::Reject(reject)) => {
+                self.walk_was_rejected(number, reject);
+                self.fail(number, reject.failure(), now);
+            }
             _ => self.fail(number, Reject::Invalid.failure(), now),
         }
     }
@@ -115,6 +122,7 @@ impl Engine {
         match certificate::verify(&member.anchor, &found.certificate, now) {
             Ok(certificate) if certificate.node_id() != self.node_id() => {
                 let target = Target::Node(certificate.node_id());
+                self.walk_was_told(number);
                 self.learn(certificate, found.addresses.clone(), now);
                 if let Some(errand) = self.errands.running.get_mut(&number) {
                     errand.target = target;
@@ -124,6 +132,7 @@ impl Engine {
             Ok(_) => self.fail(number, this_node(), now),
             Err(error) => {
                 let whom = self.whom(number);
+                self.walk_is_at_certificate(number);
                 let failure = Failure::new(
                     Code::Denied,
                     format!("{whom} has no certificate that holds: {error}"),
@@ -141,6 +150,10 @@ impl Engine {
             self.give_up(number, now);
             return;
         };
+        if self.is_walk(number) {
+            self.walk_was_answered(number, node, rtt_ms, now);
+            return;
+        }
         if self.needs_no_reach(number, node, now) {
             return;
         }
