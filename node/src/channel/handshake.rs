@@ -8,8 +8,8 @@ use core::time::Duration;
 use std::io;
 
 use lanyard_protocol::channel::{
-    Binding, ChannelReject, HEADER_LEN, HandshakeError, Initiator, Opened, Preamble, PreambleError, Prefix, Psk,
-    ReceiveError, Record, Reply, Responder, Suites, Unconfirmed,
+    Binding, ChannelReject, HEADER_LEN, HandshakeError, Initiator, Opened, Preamble, PreambleError, Prefix,
+    Psk, ReceiveError, Record, Reply, Responder, Suites, Unconfirmed,
 };
 use lanyard_protocol::identity::SealingKey;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

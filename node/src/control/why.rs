@@ -74,7 +74,8 @@ async fn served(
     }
     let lane = handle.listening().await?.lane;
     let lane = lane.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let lane = if lane.is_empty() { "nowhere: channels run on streams".to_owned() } else { format!("at {lane}") };
+    let lane =
+        if lane.is_empty() { "nowhere: channels run on streams".to_owned() } else { format!("at {lane}") };
     walk.holds(LinkName::Channel, format!("{service} is served here; the lane listens {lane}"));
     Ok(())
 }

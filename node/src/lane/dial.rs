@@ -214,11 +214,7 @@ async fn begin(
 }
 
 /// Goes as far as the provider's answer.
-pub(super) async fn try_out(
-    handle: &Handle,
-    grant: &ChannelGrant,
-    stream: AnyWire,
-) -> Result<(), OpenError> {
+pub(super) async fn try_out(handle: &Handle, grant: &ChannelGrant, stream: AnyWire) -> Result<(), OpenError> {
     let (snapshot, terms) = (handle.snapshot(), grant.ticket.terms().encoded());
     requester(&snapshot, grant, &terms)?.try_out(stream, lease(handle, grant)).await
 }

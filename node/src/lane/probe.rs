@@ -69,7 +69,8 @@ async fn either_way(handle: &Handle, grant: &ChannelGrant) -> Result<String, Ope
         OpenError::Io(error) => error.to_string(),
         other @ (OpenError::NoTicket | OpenError::Refused(_) | OpenError::Misbehaved(_)) => other.to_string(),
     };
-    let lanes = if lanes.is_empty() { "of which no address is known".to_owned() } else { format!("at {lanes}") };
+    let lanes =
+        if lanes.is_empty() { "of which no address is known".to_owned() } else { format!("at {lanes}") };
     Ok(format!(
         "{} answers on a stream of the connection between the nodes; the lane's port {lanes} is closed: {why}",
         grant.provider

@@ -181,7 +181,12 @@ impl Engine {
     }
 
     /// The answer to a walk that an errand has made.
-    pub(super) fn walk_ended(&self, walking: &Walking, result: Result<(), Failure>, now: Timestamp) -> Answer {
+    pub(super) fn walk_ended(
+        &self,
+        walking: &Walking,
+        result: Result<(), Failure>,
+        now: Timestamp,
+    ) -> Answer {
         let broken = result.err().map(|failure| self.broken(walking, failure, now));
         let next = match (&broken, &walking.side) {
             (None, Side::Asks(actor)) => Onward::Channel(actor.clone()),

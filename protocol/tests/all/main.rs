@@ -13,3 +13,4 @@ mod people;
 mod policy;
 mod revocation;
 mod tickets;
+mod why;

@@ -3,9 +3,9 @@
 use std::fmt::Debug;
 
 use lanyard_protocol::control::{
-    AddGuid, Admission, ApplyPolicy, AskWhy, ChatSend, ConfirmJoin, Decide, Decision, ExplainPolicy, ExportState,
-    HeaderToOpen, HeaderToSeal, Init, InviteRequest, Join, PeerRef, Receive, Revoke, SendFile, ServiceRef,
-    SetPassword,
+    AddGuid, Admission, ApplyPolicy, AskWhy, ChatSend, ConfirmJoin, Decide, Decision, ExplainPolicy,
+    ExportState, HeaderToOpen, HeaderToSeal, Init, InviteRequest, Join, PeerRef, Receive, Revoke, SendFile,
+    ServiceRef, SetPassword,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;

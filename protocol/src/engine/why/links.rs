@@ -99,7 +99,9 @@ impl Engine {
             Side::Asks(Actor::Node) => Some("this node acts for itself".to_owned()),
             Side::Asks(actor @ Actor::Person(_)) => self.user_of(actor).ok().flatten().map(said),
             Side::WouldAsk(user) => self.people.log_in_of(user).map(said),
-            Side::Provides(None) => Some(format!("{other} acts for itself: `--as USER` asks for somebody there")),
+            Side::Provides(None) => {
+                Some(format!("{other} acts for itself: `--as USER` asks for somebody there"))
+            }
             Side::Provides(Some(user)) => {
                 let known = self.membership.authority.is_some() && user.home == Home::Network;
                 let known = if known { "there is such a user; " } else { "" };
@@ -111,7 +113,9 @@ impl Engine {
     fn link_granted(&self, walking: &Walking) -> Option<String> {
         match self.verdict(walking)? {
             Verdict::Granted(rule) => Some(format!("{rule} allows it")),
-            Verdict::Depends(missing) => Some(format!("it is granted to {missing}: the authority knows who that is")),
+            Verdict::Depends(missing) => {
+                Some(format!("it is granted to {missing}: the authority knows who that is"))
+            }
             Verdict::Denied(_) => None,
         }
     }
@@ -166,19 +170,25 @@ impl Engine {
 impl Engine {
     /// The link at which a walk has ended, and what is said of it.
     pub(super) fn broken(&self, walking: &Walking, failure: Failure, now: Timestamp) -> Broken {
-        let revoked = walking.node.or_else(|| self.known_as(&walking.peer)).is_some_and(|node| {
-            self.membership.member.as_ref().is_some_and(|member| member.denies(node))
-        });
+        let revoked = walking
+            .node
+            .or_else(|| self.known_as(&walking.peer))
+            .is_some_and(|node| self.membership.member.as_ref().is_some_and(|member| member.denies(node)));
         let stranger = matches!(walking.rejected, Some(Reject::NotMember | Reject::Revoked));
         match (walking.at, failure.code) {
-            (LinkName::Discovery | LinkName::Reachability, Code::Denied) if revoked || stranger => {
+            (LinkName::Discovery | LinkName::Reachability, Code::Denied) if revoked => {
                 (LinkName::Certificate, failure)
+            }
+            (LinkName::Reachability, Code::Denied) if stranger => {
+                (LinkName::Certificate, self.said_unbelieved(walking, not_taken(&self.other(walking)), now))
             }
             (LinkName::Discovery, Code::Unreachable) => (walking.at, self.said_unknown(walking, failure)),
             (LinkName::Reachability, Code::Unreachable) => {
                 (walking.at, self.said_unanswered(walking, failure, now))
             }
-            (LinkName::Certificate, _) if !revoked => (walking.at, self.said_unbelieved(walking, failure, now)),
+            (LinkName::Certificate, _) if !revoked => {
+                (walking.at, self.said_unbelieved(walking, failure, now))
+            }
             (LinkName::Ticket, _) => (walking.at, self.said_unminted(walking, failure)),
             (at, _) => (at, failure),
         }
@@ -245,7 +255,8 @@ impl Engine {
             return Failure { message, remedy: "try again in a moment".to_owned(), ..failure };
         }
         let Some(reject) = walking.rejected else { return failure };
-        let (own, theirs) = (self.policy_epoch(), walking.node.and_then(|node| self.policies.version_of(node)));
+        let (own, theirs) =
+            (self.policy_epoch(), walking.node.and_then(|node| self.policies.version_of(node)));
         let message = format!("{other} mints no ticket: {reject}");
         match theirs.filter(|_| reject == Reject::Denied) {
             Some(theirs) if theirs < own => Failure {
@@ -255,13 +266,23 @@ impl Engine {
             },
             Some(theirs) if theirs > own => Failure {
                 message: format!("{message}; it goes by version {theirs} of the policy, this node by {own}"),
-                remedy: "this node is being told: see whether the authority answers: `lanyard status`".to_owned(),
+                remedy: "this node is being told: see whether the authority answers: `lanyard status`"
+                    .to_owned(),
                 ..failure
             },
             Some(_) => Failure { message: format!("{message}; both go by version {own}"), ..failure },
             None => Failure { message, ..failure },
         }
     }
+}
+
+/// The failure of asking somebody who does not take this node for a member any more.
+fn not_taken(other: &str) -> Failure {
+    Failure::new(
+        Code::Denied,
+        format!("{other} does not take this node for a member of its network now"),
+        "compare network, state and clock of both: `lanyard status` on each",
+    )
 }
 
 /// A time in the largest unit in which it is whole.

@@ -115,7 +115,11 @@ impl Engine {
         let Verdict::Denied(missing) = verdict else { return None };
         let failure = Failure::new(
             Code::Denied,
-            format!("policy does not grant {} to {}: it lacks {missing}", self.walked_to(walking), self.walker(walking)),
+            format!(
+                "policy does not grant {} to {}: it lacks {missing}",
+                self.walked_to(walking),
+                self.walker(walking)
+            ),
             "ask whoever keeps the network's policy to grant it",
         );
         Some((LinkName::Policy, failure))
@@ -189,7 +193,9 @@ impl Engine {
         if self.checks_online(walking) == OnlineCheck::Require && !self.authority_answers(node, now) {
             return Some(Failure::new(
                 Code::Denied,
-                format!("the certificate of {label} is to be confirmed with the authority, which cannot be reached"),
+                format!(
+                    "the certificate of {label} is to be confirmed with the authority, which cannot be reached"
+                ),
                 "start the authority, or see why it cannot be reached: `lanyard status`",
             ));
         }
