@@ -103,7 +103,7 @@ fn acquainted(seed: u64) -> Lan {
 /// With a policy of its own, and `ana`, who is a cashier.
 fn shop(seed: u64) -> Lan {
     let mut lan = acquainted(seed);
-    lan.command(0, Command::ApplyPolicy(ApplyPolicy { text: SHOP.to_owned() })).unwrap();
+    lan.command(0, Command::ApplyPolicy(ApplyPolicy { text: SHOP.to_owned(), based_on: None })).unwrap();
     lan.pass(SECOND);
     let roles: BTreeSet<_> = [("cashier").parse().unwrap()].into();
     let password = Password::new(GOOD).unwrap();
@@ -223,7 +223,8 @@ fn the_others_certificate_breaks_the_walk() {
     lan.command(1, Command::Init(other)).unwrap();
     lan.discover();
     lan.pass(SECOND);
-    let walked = why(&mut lan, 0, ask(&format!("chat@{}", lan.id(1).short())));
+    let grace = ask(&format!("chat@{}", lan.id(1).short()));
+    let walked = why(&mut lan, 0, grace);
     breaks(&walked, LinkName::Certificate, Code::Denied, "a member of another network, lab.lan");
     assert_eq!(links(&walked), [LinkName::Discovery, LinkName::Reachability, LinkName::Certificate]);
 }
@@ -374,7 +375,7 @@ fn a_ticket_breaks_where_the_provider_refuses() {
 fn a_ticket_breaks_where_the_authority_cannot_confirm() {
     let mut lan = acquainted(1013);
     let text = SHOP.replace("max_ticket = \"30m\"", "online_check = \"require\"");
-    lan.command(0, Command::ApplyPolicy(ApplyPolicy { text })).unwrap();
+    lan.command(0, Command::ApplyPolicy(ApplyPolicy { text, based_on: None })).unwrap();
     lan.pass(SECOND);
     let walked = why(&mut lan, 2, from("till-1", "chat@till-2"));
     assert!(detail(&walked, LinkName::Ticket).contains("(by the grant: the authority is always asked)"));

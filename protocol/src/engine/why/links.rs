@@ -276,6 +276,15 @@ impl Engine {
     }
 }
 
+/// Whether something is on behalf of this user, whoever uses it; or of nobody.
+pub(super) fn is_of(had: Option<&Principal>, user: Option<&UserRef>) -> bool {
+    match (had, user) {
+        (None, None) => true,
+        (Some(had), Some(user)) => had.user == user.user && had.home == user.home,
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
 /// The failure of asking somebody who does not take this node for a member any more.
 fn not_taken(other: &str) -> Failure {
     Failure::new(

@@ -155,9 +155,9 @@ impl Engine {
     ) -> Option<Broken> {
         let no_log_in = user.and_then(|user| self.cannot_log_in(user, node));
         let no_log_in = no_log_in.map(|failure| (LinkName::Login, failure));
-        no_log_in
-            .or_else(|| self.denied_by(walking, self.verdict(walking)?))
-            .or_else(|| self.mints_nothing(walking, user, node, now).map(|failure| (LinkName::Ticket, failure)))
+        no_log_in.or_else(|| self.denied_by(walking, self.verdict(walking)?)).or_else(|| {
+            self.mints_nothing(walking, user, node, now).map(|failure| (LinkName::Ticket, failure))
+        })
     }
 
     /// Why a user cannot be logged in at a node, as far as that is known here.
