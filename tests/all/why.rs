@@ -162,9 +162,12 @@ fn certificate_breaks_when_it_has_ended() {
     let detail = breaks(&bob.host, &["chat@alice"], "certificate", 4);
     says(&detail, "expired at");
     says(&detail, "this host's clock says");
-    // The authority still knows a certificate of bob's that holds, and bob takes nobody's.
-    let detail = breaks(&alice.host, &["chat@alice", "--from", "bob"], "certificate", 4);
-    says(&detail, "bob");
+    // The authority still knows a certificate of bob's that holds; bob answers no member, and says what it is when asked.
+    for args in [&["chat@alice", "--from", "bob"][..], &["chat@bob"]] {
+        let detail = breaks(&alice.host, args, "certificate", 5);
+        says(&detail, "bob is a member of no network at the moment");
+    }
+    let _ = alice.host.run(["ping", "bob"]).fails(5);
 }
 
 /// R-T1: at a till that asks for log-ins whoever runs the node walks for nobody, until somebody has logged in.

@@ -12,7 +12,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use self::failure::{no_certificate, strangers};
+use self::failure::{no_certificate, strangers, unreachable};
 pub(super) use self::failure::{this_node, unknown};
 use super::commands::certificate_answer;
 use super::peers::{Greeting, Resolved};
@@ -254,13 +254,9 @@ impl Engine {
             Target::Node(node) => self.peers.label(*node),
         };
         let certificate = matches!(errand.want, Want::Certificate);
-        let failure = revoked.or_else(|| certificate.then(|| no_certificate(&whom))).unwrap_or_else(|| {
-            Failure::new(
-                Code::Unreachable,
-                format!("{whom} cannot be reached"),
-                "see whether it is up and on this network: `lanyard status` there, `lanyard peers` here",
-            )
-        });
+        let failure = revoked
+            .or_else(|| certificate.then(|| no_certificate(&whom)))
+            .unwrap_or_else(|| unreachable(&whom));
         self.end(errand.origin, &errand.want, Err(failure), now);
         if let Some(node) = asked {
             self.advance_errands_for(node, now);

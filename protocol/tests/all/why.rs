@@ -195,7 +195,7 @@ fn the_nodes_own_membership_comes_first() {
     };
     let revoke = Revoke { peer: "till-1".parse().unwrap(), wait_ms: 0, reason: None };
     lan.command(0, Command::Revoke(revoke)).unwrap();
-    lan.pass(SECOND);
+    lan.pass(5 * SECOND);
     alone(&mut lan, 1, "this node's membership was revoked at");
     lan.away.insert(0);
     lan.disconnect_all(0);

@@ -96,7 +96,9 @@ impl Engine {
             return;
         }
         if core::mem::replace(&mut errand.lost, true) {
-            self.give_up(number, now);
+            if !self.walk_meets_silence(number) {
+                self.give_up(number, now);
+            }
         } else {
             errand.step = Step::Reach { looked_up: false };
             self.advance(number, now);

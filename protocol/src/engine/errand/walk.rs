@@ -1,5 +1,6 @@
 //! Errands that walk: their steps, and what they take note of on the way.
 
+use super::failure::unreachable;
 use super::{Asking, Errand, Origin, Step, Want};
 use crate::control::{Failure, LinkName};
 use crate::engine::peers::Greeting;
@@ -58,6 +59,24 @@ impl Engine {
         true
     }
 
+    /// The other end is connected and answers nothing that members ask: it is asked, once, of which network it is. Says
+    /// whether the answer is waited for.
+    pub(super) fn walk_meets_silence(&mut self, number: u64) -> bool {
+        let Some(walking) = self.walking(number) else { return false };
+        let node =
+            walking.node.filter(|_| walking.at == LinkName::Reachability && walking.stranger.is_none());
+        let Some(node) =
+            node.filter(|node| self.peers.get(*node).is_some_and(|peer| peer.connected.is_some()))
+        else {
+            return false;
+        };
+        if let Some(walking) = self.walking(number) {
+            walking.stranger = Some(Stranger::Silent);
+        }
+        self.put(number, node, &Request::WhoIs, Asking::WhoIs);
+        true
+    }
+
     /// A stranger has said of which network it is, or that it is of none.
     pub(super) fn walk_met_stranger(
         &mut self,
@@ -74,10 +93,14 @@ impl Engine {
             Response::Reject(Reject::NotMember) => Stranger::None,
             _ => Stranger::Silent,
         };
-        if let Some(walking) = self.walking(number) {
-            walking.stranger = Some(said);
+        let Some(walking) = self.walking(number) else { return };
+        let was_refused = walking.at == LinkName::Certificate;
+        if !matches!(said, Stranger::Silent) {
+            walking.at = LinkName::Certificate;
         }
-        self.fail(number, self.refusal(node), now);
+        walking.stranger = Some(said);
+        let failure = if was_refused { self.refusal(node) } else { unreachable(&self.peers.label(node)) };
+        self.fail(number, failure, now);
     }
 
     /// The other end has said no.

@@ -1,7 +1,9 @@
 //! What is said of each link: that it holds and how, or how it breaks.
 
 use core::fmt::Write as _;
+use core::net::SocketAddr;
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use super::people::Verdict;
 use super::{Broken, Side, Stranger, Walking};
@@ -205,7 +207,8 @@ impl Engine {
 
     fn said_unanswered(&self, walking: &Walking, failure: Failure, now: Timestamp) -> Failure {
         let addresses = walking.node.and_then(|node| self.peers.get(node)).map(|peer| peer.all_addresses());
-        let addresses: Vec<String> = addresses.iter().flatten().map(ToString::to_string).collect();
+        let addresses: BTreeSet<SocketAddr> = addresses.into_iter().flatten().collect();
+        let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
         let other = self.other(walking);
         let tried = if addresses.is_empty() {
             format!("no address of {other} is known")
