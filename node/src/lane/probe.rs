@@ -51,13 +51,14 @@ pub(crate) async fn probe(handle: &Handle, actor: &Actor, service: &ServiceRef) 
 
 /// By the lane, or where that does not work on a stream: then it is said which port is closed.
 async fn either_way(handle: &Handle, grant: &ChannelGrant) -> Result<String, OpenError> {
+    let turn = handle.detour().streams().turn(grant.ticket.terms().provider).await?;
     let attempt = |stream| try_out(handle, grant, stream);
     let closed = match by_lane(grant, attempt).await {
         Ok(((), lane)) => return Ok(format!("{} answers on the lane at {lane}", grant.provider)),
         Err(error) if is_no_word(&error) => error,
         Err(refused) => return Err(refused),
     };
-    match by_stream(handle, grant, attempt).await {
+    match by_stream(handle, grant, &turn, attempt).await {
         Ok(()) => {}
         // What is wrong is the lane, as long as the stream is no better.
         Err(worse) if is_no_word(&worse) => return Err(closed),

@@ -286,7 +286,9 @@ impl Engine {
             Some(node) if self.needs_no_reach(number, node, now) => {}
             Some(_) if self.may_be_another(number) => self.look_up(number, now),
             Some(node) => {
-                self.walk_turns_to(number, node);
+                if self.walk_is_turned_away(number, node) {
+                    return;
+                }
                 match self.reach(node, now) {
                     Reach::Ready => self.ask(number, node, now),
                     Reach::Working => {}

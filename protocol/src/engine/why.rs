@@ -36,6 +36,8 @@ pub(super) struct Walking {
     pub(super) rtt_ms: Option<f64>,
     /// Whether the provider was asked for the ticket.
     pub(super) asked: bool,
+    /// How often it was turned to since it has answered last.
+    pub(super) turns: u32,
     /// What the other end has said no with.
     pub(super) rejected: Option<Reject>,
     /// What the other end says of its network, where neither takes the other for a member.
@@ -129,6 +131,7 @@ impl Engine {
             told: false,
             rtt_ms: None,
             asked: false,
+            turns: 0,
             rejected: None,
             stranger: None,
         };

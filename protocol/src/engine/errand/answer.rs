@@ -50,9 +50,10 @@ impl Engine {
             }
             // It has yet to take note of the certificate that this node has now: the question has overtaken the greeting,
             // or a renewal has overtaken the question.
-            (Step::Asked(node, _), Response::Reject(Reject::NotMember | Reject::Invalid))
+            (Step::Asked(node, _), Response::Reject(reject @ (Reject::NotMember | Reject::Invalid)))
                 if !self.was_lost(number) =>
             {
+                self.walk_was_rejected(number, reject);
                 self.peers.forget_shown(node);
                 self.lost(number, now);
             }

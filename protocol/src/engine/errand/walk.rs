@@ -11,6 +11,9 @@ use crate::message::{Request, Response};
 use crate::reject::Reject;
 use crate::time::Timestamp;
 
+/// How often somebody is turned to who does not take this node for a member: a greeting may have been overtaken.
+const TURNS_MAX: u32 = 4;
+
 impl Engine {
     fn walking(&mut self, number: u64) -> Option<&mut Walking> {
         match self.errands.running.get_mut(&number) {
@@ -23,11 +26,14 @@ impl Engine {
         matches!(self.errands.running.get(&number), Some(Errand { want: Want::Why(_), .. }))
     }
 
-    /// It is known which node is meant, and it is turned to.
-    pub(super) fn walk_turns_to(&mut self, number: u64, node: NodeId) {
-        if let Some(walking) = self.walking(number) {
-            (walking.node, walking.at) = (Some(node), LinkName::Reachability);
-        }
+    /// It is known which node is meant, and it is turned to, unless it has said no so often that it is asked instead of
+    /// which network it is. Says whether the answer is waited for.
+    pub(super) fn walk_is_turned_away(&mut self, number: u64, node: NodeId) -> bool {
+        let Some(walking) = self.walking(number) else { return false };
+        (walking.node, walking.at) = (Some(node), LinkName::Reachability);
+        walking.turns = walking.turns.saturating_add(1);
+        let turned_away = walking.rejected == Some(Reject::NotMember) && walking.turns > TURNS_MAX;
+        turned_away && self.walk_meets_silence(number)
     }
 
     /// The authority has said which node is meant, and where it is.
@@ -113,7 +119,7 @@ impl Engine {
     /// The other end has answered.
     pub(super) fn walk_was_answered(&mut self, number: u64, node: NodeId, rtt_ms: f64, now: Timestamp) {
         if let Some(walking) = self.walking(number) {
-            walking.rtt_ms = Some(rtt_ms);
+            (walking.rtt_ms, walking.rejected, walking.turns) = (Some(rtt_ms), None, 0);
         }
         self.walk_on(number, node, now);
     }
