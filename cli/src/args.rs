@@ -22,7 +22,7 @@ use self::mistake::{duration, usage};
 pub(crate) use self::node::{
     Audit, Ca, Cert, Completions, Demo, Export, Man, State, StateFile, Status, Up, Verify,
 };
-pub(crate) use self::peer::{Chat, OnePeer, Open, Peers, Ping, Receive, Seal, Send, Ticket};
+pub(crate) use self::peer::{Chat, OnePeer, Open, Peers, Ping, Receive, Seal, Send, Ticket, Why};
 pub(crate) use self::people::{Login, PersonOf, Role, User, UserPassword};
 pub(crate) use self::policy::{Policy, PolicyEdit};
 pub(crate) use self::service::{Expose, Forward, Get, Service, Unexpose};
@@ -95,6 +95,8 @@ pub(crate) enum Command {
     Ping(Ping),
     /// Show who a peer is
     Whois(OnePeer),
+    /// Say why a service can be used, or what stands in the way and what to do about it
+    Why(Why),
     /// Log in at this node: what leaves it from here is on your behalf then
     Login(Login),
     /// Log out, and end what was opened on your behalf

@@ -19,6 +19,7 @@ mod service;
 mod shell;
 mod state;
 mod ticket;
+mod why;
 
 use core::time::Duration;
 use std::path::PathBuf;
@@ -112,6 +113,7 @@ async fn call(context: &Context, command: Command) -> Result {
         Command::Peers(peers) => peer::peers(context, peers).await,
         Command::Ping(ping) => peer::ping(context, ping).await,
         Command::Whois(whois) => peer::whois(context, whois).await,
+        Command::Why(why) => why::why(context, why).await,
         Command::Login(login) => people::login(context, login).await,
         Command::Logout => people::logout(context).await,
         Command::Whoami => people::whoami(context).await,

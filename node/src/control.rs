@@ -15,6 +15,7 @@ mod seat;
 mod server;
 mod socket;
 mod state;
+mod why;
 
 #[cfg(test)]
 mod tests;
@@ -25,3 +26,4 @@ pub(crate) use self::server::serve;
 pub use self::socket::SocketError;
 pub(crate) use self::socket::{ControlSocket, bind};
 pub(crate) use self::state::router as state_router;
+pub(crate) use self::why::router as why_router;

@@ -9,6 +9,7 @@
 mod detour;
 mod dial;
 mod limits;
+mod probe;
 mod services;
 
 use core::time::Duration;
@@ -25,6 +26,7 @@ pub(crate) use self::detour::Detour;
 pub use self::dial::Dialled;
 pub(crate) use self::dial::open;
 use self::limits::{Proven, Unproven, UnprovenSlot};
+pub(crate) use self::probe::{Probe, probe};
 pub use self::services::Services;
 use crate::ambient::OsRng;
 use crate::channel::handshake::{self, AcceptError};

@@ -195,6 +195,7 @@ fn open_doors(base: &Base, network: &mut Network) -> Result<SocketAddr, StartErr
     };
     let others = tools.router().merge(control::state_router(base.store.clone(), base.handle.clock()));
     let others = others.merge(control::audit_router(base.audit.clone(), base.tasks.clone()));
+    let others = others.merge(control::why_router(base.handle.clone(), base.services.clone(), local.request));
     let (audit, few) = (base.audit.clone(), descriptors::warning(&base.config.limits, descriptors));
     let warnings = Warnings::new(move || few.iter().cloned().chain(audit.warning()).collect());
     let router = control::router(base.handle.clone(), base.tasks.clone(), local.request, others)

@@ -15,6 +15,7 @@ mod state;
 mod status;
 mod time;
 mod tool;
+mod why;
 
 pub use self::admission::{
     AddGuid, Admission, AdmissionError, AdmissionStatus, ConfirmJoin, Decision, Guid, GuidRow, MachineId,
@@ -36,6 +37,7 @@ pub use self::state::{ExportState, Exported, Passphrase};
 pub use self::status::{AuthorityStatus, CertificateStatus, Epochs, Pending, RoleName, State, Status};
 pub use self::time::Time;
 pub use self::tool::{ChatLine, ChatSend, ChatSent, ChatState, Decide, Receive, SendFile, TransferEvent};
+pub use self::why::{AskWhy, Link, LinkName, Onward, Walk, Walked};
 use crate::identity::NetworkName;
 use crate::people::{Actor, Seat};
 
@@ -128,6 +130,8 @@ pub enum Command {
     ApplyPolicy(ApplyPolicy),
     /// What policy decides for somebody, and why.
     ExplainPolicy(ExplainPolicy),
+    /// Why a service can be used, or cannot.
+    Why(AskWhy),
     /// Log in at the caller's seat.
     LogIn(LogIn),
     /// Log out there.
@@ -187,6 +191,8 @@ pub enum Answer {
     Policy(PolicyShown),
     /// To [`Command::ExplainPolicy`].
     Explained(Explained),
+    /// To [`Command::Why`].
+    Why(Box<Walked>),
     /// To [`Command::LogIn`], [`Command::LogOut`] and [`Command::WhoAmI`].
     WhoAmI(WhoAmI),
     /// To [`Command::Actor`] and [`Command::MayUse`].

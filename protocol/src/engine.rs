@@ -29,6 +29,7 @@ mod revocation;
 mod rewrite;
 mod signed_time;
 mod tickets;
+mod why;
 
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;

@@ -174,7 +174,7 @@ fn listener_on_the_wire_reads_nothing() {
 }
 
 /// R-T1: what is refused at a node causes no packet: so many refusals, of services that policy does not grant and of a
-/// person who is not logged in, leave the wire as quiet as an idle node does.
+/// person who is not logged in, and so many questions why, leave the wire as quiet as an idle node does.
 #[test]
 fn what_is_refused_at_the_node_leaves_the_wire_as_quiet_as_an_idle_one() {
     const TIMES: usize = 60;
@@ -203,9 +203,9 @@ fn what_is_refused_at_the_node_leaves_the_wire_as_quiet_as_an_idle_one() {
         }
     });
     let refused = packets(&|| {
-        for _ in 0..TIMES {
-            let _ = bob.host.run(["ticket", "get", "stock@alice"]).fails(4);
-            let _ = carol.host.run(["ticket", "get", "chat@alice"]).fails(4);
+        for asking in [&["ticket", "get"][..], &["why"]].into_iter().cycle().take(TIMES) {
+            let _ = bob.host.run([asking, &["stock@alice"]].concat()).fails(4);
+            let _ = carol.host.run([asking, &["chat@alice"]].concat()).fails(4);
         }
     });
     let granted = packets(&|| {

@@ -31,3 +31,4 @@ mod spine;
 mod store;
 mod tickets;
 mod tree;
+mod why;

@@ -27,6 +27,18 @@ pub(crate) struct OnePeer {
     pub(crate) peer: PeerRef,
 }
 
+#[derive(Args, Debug)]
+pub(crate) struct Why {
+    /// NAME@PEER, as in chat@till
+    pub(crate) service: ServiceRef,
+    /// Who wants to use it; on the node that provides it, another one [default: this node]
+    #[arg(long, value_name = "PEER")]
+    pub(crate) from: Option<PeerRef>,
+    /// For this user, as in ana or ana%till, and no further than what is known without them
+    #[arg(long = "as", value_name = "USER")]
+    pub(crate) user: Option<String>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Ticket {
     /// Get a ticket for a service, or say which one is held

@@ -8,8 +8,8 @@ use core::time::Duration;
 use std::io;
 
 use lanyard_protocol::channel::{
-    Binding, ChannelReject, HEADER_LEN, HandshakeError, Initiator, Preamble, PreambleError, Prefix, Psk,
-    ReceiveError, Record, Reply, Responder, Suites, Unconfirmed,
+    Binding, ChannelReject, HEADER_LEN, HandshakeError, Initiator, Opened, Preamble, PreambleError, Prefix,
+    Psk, ReceiveError, Record, Reply, Responder, Suites, Unconfirmed,
 };
 use lanyard_protocol::identity::SealingKey;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -83,21 +83,38 @@ impl Requester<'_> {
         }
     }
 
+    /// Begins to open a channel over `stream`, and goes no further than the provider's answer: without this side's
+    /// first record there is no channel, and nobody is called for it.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn try_out<S: Wire>(self, mut stream: S, lease: Lease) -> Result<(), OpenError> {
+        match tokio::time::timeout(TIMEOUT, self.agree(&mut stream, &lease)).await {
+            Ok(agreed) => agreed.map(drop),
+            Err(_) => Err(OpenError::TimedOut),
+        }
+    }
+
     async fn open_unhurried<S: Wire>(self, mut stream: S, lease: Lease) -> Result<Channel<S>, OpenError> {
+        let opened = self.agree(&mut stream, &lease).await?;
+        let mut channel = Channel::new(stream, opened, lease);
+        channel.sender.send(&[]).await.map_err(io::Error::from)?;
+        Ok(channel)
+    }
+
+    /// Up to message 2.
+    async fn agree<S: Wire>(self, stream: &mut S, lease: &Lease) -> Result<Opened, OpenError> {
         let (initiator, message_1) =
             Initiator::start(&self.binding, self.psk, self.key, self.suites, &mut OsRng);
         let preamble =
             Preamble { offered: self.suites, for_service: self.binding.for_service.to_vec(), message_1 };
         stream.write_all(&preamble.encode()?).await?;
         stream.flush().await?;
-        let message_2 = match read_whole(&mut stream, Reply::decode_prefix).await?? {
+        let message_2 = match read_whole(stream, Reply::decode_prefix).await?? {
             Reply::NoTicket => return Err(OpenError::NoTicket),
             Reply::Message2(message) => message,
         };
-        let opened = initiator.finish(&message_2, lease.now())?;
-        let mut channel = Channel::new(stream, opened, lease);
-        channel.sender.send(&[]).await.map_err(io::Error::from)?;
-        Ok(channel)
+        Ok(initiator.finish(&message_2, lease.now())?)
     }
 }
 

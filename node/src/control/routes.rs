@@ -117,6 +117,7 @@ fn is_for_people(method: &Method, path: &str) -> bool {
             matches!(
                 path,
                 "/v1/ping"
+                    | "/v1/why"
                     | "/v1/tickets"
                     | "/v1/policy/explain"
                     | "/v1/users"
@@ -132,7 +133,7 @@ fn is_for_people(method: &Method, path: &str) -> bool {
     }
 }
 
-async fn in_time(State(patience): State<Duration>, request: Request, next: Next) -> Response {
+pub(super) async fn in_time(State(patience): State<Duration>, request: Request, next: Next) -> Response {
     tokio::time::timeout(patience, next.run(request)).await.unwrap_or_else(|_| {
         let message = format!("it took longer than {} s", patience.as_secs());
         ApiError(Failure::new(Code::Unreachable, message, "look at `lanyard status`, then try again"))
@@ -349,5 +350,6 @@ fn body(answer: Answer) -> Response {
         Answer::UserChanged(changed) => json(changed),
         Answer::Policy(policy) => json(policy),
         Answer::Explained(explained) => json(explained),
+        Answer::Why(walked) => json(walked.walk),
     }
 }

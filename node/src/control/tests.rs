@@ -20,7 +20,7 @@ use crate::swarm::Streams;
 use crate::tasks::Tasks;
 
 /// Every route of the local API, and some that are none.
-const ROUTES: [(&str, &str); 45] = [
+const ROUTES: [(&str, &str); 46] = [
     ("GET", "/v1/status"),
     ("POST", "/v1/status"),
     ("GET", "/v1/status/"),
@@ -29,6 +29,7 @@ const ROUTES: [(&str, &str); 45] = [
     ("POST", "/v1/join"),
     ("POST", "/v1/invites"),
     ("POST", "/v1/ping"),
+    ("POST", "/v1/why"),
     ("GET", "/v1/whois/till"),
     ("POST", "/v1/tickets"),
     ("GET", "/v1/tickets"),

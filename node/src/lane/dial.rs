@@ -11,6 +11,7 @@ use lanyard_protocol::control::{Code, Failure, ServiceRef};
 use lanyard_protocol::engine::ChannelGrant;
 use lanyard_protocol::identity::{NodeId, NodeName};
 use lanyard_protocol::people::Actor;
+use lanyard_protocol::snapshot::Snapshot;
 use tokio::net::TcpStream;
 
 use crate::ambient;
@@ -87,10 +88,10 @@ async fn connect(handle: &Handle, grant: &ChannelGrant) -> Result<Reached, OpenE
     let turn = detour.streams().turn(provider).await?;
     let lane_last = detour.avoids(provider, ambient::monotonic());
     if !lane_last {
-        match by_lane(handle, grant).await {
+        match on_lane(handle, grant).await {
             Err(error) if is_no_word(&error) => {
                 detour.avoid(provider, ambient::monotonic());
-                return match by_stream(handle, grant, &turn).await {
+                return match on_stream(handle, grant, &turn).await {
                     // What is wrong is the lane, as long as the stream is no better.
                     Err(worse) if is_no_word(&worse) => Err(error),
                     decided => decided,
@@ -99,19 +100,32 @@ async fn connect(handle: &Handle, grant: &ChannelGrant) -> Result<Reached, OpenE
             decided => return decided,
         }
     }
-    match by_stream(handle, grant, &turn).await {
-        Err(error) if is_no_word(&error) => by_lane(handle, grant).await,
+    match on_stream(handle, grant, &turn).await {
+        Err(error) if is_no_word(&error) => on_lane(handle, grant).await,
         decided => decided,
     }
 }
 
 /// Whether it was not the provider who said no: another way may lead to him.
-const fn is_no_word(error: &OpenError) -> bool {
+pub(super) const fn is_no_word(error: &OpenError) -> bool {
     matches!(error, OpenError::Io(_) | OpenError::TimedOut | OpenError::Misbehaved(_))
 }
 
-/// Tries the provider's addresses; the first that is the provider decides.
-async fn by_lane(handle: &Handle, grant: &ChannelGrant) -> Result<Reached, OpenError> {
+async fn on_lane(handle: &Handle, grant: &ChannelGrant) -> Result<Reached, OpenError> {
+    let (channel, _) = by_lane(grant, |stream| begin(handle, grant, stream)).await?;
+    Ok((channel, Way::Lane))
+}
+
+async fn on_stream(handle: &Handle, grant: &ChannelGrant, turn: &Turn) -> Result<Reached, OpenError> {
+    let channel = by_stream(handle, grant, turn, |stream| begin(handle, grant, stream)).await?;
+    Ok((channel, Way::Stream))
+}
+
+/// Tries the provider's addresses; the first that is the provider decides. With what came of it comes the address.
+pub(super) async fn by_lane<T, F: Future<Output = Result<T, OpenError>>>(
+    grant: &ChannelGrant,
+    begin: impl Fn(AnyWire) -> F,
+) -> Result<(T, SocketAddr), OpenError> {
     let mut lanes = grant.lanes.clone();
     let mut last = OpenError::TimedOut;
     while !lanes.is_empty() {
@@ -121,33 +135,32 @@ async fn by_lane(handle: &Handle, grant: &ChannelGrant) -> Result<Reached, OpenE
             Err(error) => return Err(error),
         };
         lanes.retain(|other| *other != lane);
-        match begin_until_heard(handle, grant, lane, stream).await {
+        match begin_until_heard(&begin, lane, stream).await {
             Err(error) if is_no_word(&error) => {
                 tracing::debug!(%lane, %error, "lane not usable");
                 last = error;
             }
-            decided => return decided.map(|channel| (channel, Way::Lane)),
+            decided => return decided.map(|begun| (begun, lane)),
         }
     }
     Err(last)
 }
 
-/// Opens the channel on `stream`, and on another connection to `lane` each time that one is dropped without a word: the
+/// Begins on `stream`, and on another connection to `lane` each time that one is dropped without a word: the
 /// provider may still have been about to find out who opened those before it.
-async fn begin_until_heard(
-    handle: &Handle,
-    grant: &ChannelGrant,
+async fn begin_until_heard<T, F: Future<Output = Result<T, OpenError>>>(
+    begin: impl Fn(AnyWire) -> F,
     lane: SocketAddr,
     stream: TcpStream,
-) -> Result<Channel<AnyWire>, OpenError> {
-    let mut begun = begin(handle, grant, Box::new(stream)).await;
+) -> Result<T, OpenError> {
+    let mut begun = begin(Box::new(stream)).await;
     for pause in DROPPED_PAUSES {
         if !matches!(&begun, Err(OpenError::Io(_))) {
             break;
         }
         tokio::time::sleep(pause).await;
         let (_, stream) = first_connected(&[lane]).await?;
-        begun = begin(handle, grant, Box::new(stream)).await;
+        begun = begin(Box::new(stream)).await;
     }
     begun
 }
@@ -179,11 +192,16 @@ async fn attempt(turn: u32, lane: SocketAddr) -> (SocketAddr, Result<TcpStream, 
     (lane, connected.map_or(Err(OpenError::TimedOut), |connected| connected.map_err(OpenError::Io)))
 }
 
-/// Opens the channel on a stream of a connection with the provider, which has proven its membership there.
-async fn by_stream(handle: &Handle, grant: &ChannelGrant, turn: &Turn) -> Result<Reached, OpenError> {
+/// Begins on a stream of a connection with the provider, which has proven its membership there.
+pub(super) async fn by_stream<T, F: Future<Output = Result<T, OpenError>>>(
+    handle: &Handle,
+    grant: &ChannelGrant,
+    turn: &Turn,
+    begin: impl Fn(AnyWire) -> F,
+) -> Result<T, OpenError> {
     let (streams, provider) = (handle.detour().streams(), grant.ticket.terms().provider);
     let stream = streams.open(provider, turn).await?;
-    Ok((begin(handle, grant, Box::new(stream)).await?, Way::Stream))
+    begin(Box::new(stream)).await
 }
 
 async fn begin(
@@ -191,17 +209,33 @@ async fn begin(
     grant: &ChannelGrant,
     stream: AnyWire,
 ) -> Result<Channel<AnyWire>, OpenError> {
-    let (snapshot, terms) = (handle.snapshot(), grant.ticket.terms());
+    let (snapshot, terms) = (handle.snapshot(), grant.ticket.terms().encoded());
+    requester(&snapshot, grant, &terms)?.open(stream, lease(handle, grant)).await
+}
+
+/// Goes as far as the provider's answer.
+pub(super) async fn try_out(handle: &Handle, grant: &ChannelGrant, stream: AnyWire) -> Result<(), OpenError> {
+    let (snapshot, terms) = (handle.snapshot(), grant.ticket.terms().encoded());
+    requester(&snapshot, grant, &terms)?.try_out(stream, lease(handle, grant)).await
+}
+
+/// This node with its ticket, of which `encoded` are the terms.
+fn requester<'a>(
+    snapshot: &'a Snapshot,
+    grant: &'a ChannelGrant,
+    encoded: &'a [u8],
+) -> Result<Requester<'a>, OpenError> {
+    let terms = grant.ticket.terms();
     let binding = Binding {
         for_service: grant.ticket.for_service(),
-        terms: &terms.encoded(),
+        terms: encoded,
         requester: terms.requester,
         provider: terms.provider,
         service: &terms.service,
     };
     let (key, suites) = (snapshot.sealing_key(), snapshot.suites());
     let psk = grant.ticket.psk(key)?;
-    Requester { binding, psk, key, suites }.open(stream, lease(handle, grant)).await
+    Ok(Requester { binding, psk, key, suites })
 }
 
 /// Holds as long as this node may use the ticket.
@@ -215,14 +249,14 @@ fn lease(handle: &Handle, grant: &ChannelGrant) -> Lease {
     Lease::new(handle.clock(), holds).ends_at(expires).follows(changes)
 }
 
-fn failure(error: &OpenError, service: &ServiceRef) -> Failure {
+pub(super) fn failure(error: &OpenError, service: &ServiceRef) -> Failure {
     let peer = &service.peer;
     let (code, remedy) = match error {
         OpenError::Refused(ChannelReject::NotAllowed | ChannelReject::Revoked) => {
             (Code::Denied, format!("ask whoever runs {peer} or the network's authority"))
         }
         OpenError::Refused(ChannelReject::Unavailable) => {
-            (Code::NotFound, format!("start the service on {peer}"))
+            (Code::NotFound, format!("offer it there: on {peer}, `lanyard expose {} …`", service.service))
         }
         OpenError::Refused(ChannelReject::Busy) => (Code::Failed, "close channels, or try again".to_owned()),
         OpenError::NoTicket | OpenError::Refused(ChannelReject::Expired) => {

@@ -72,6 +72,7 @@ impl Engine {
             Command::Policy => self.show_policy(id),
             Command::ApplyPolicy(apply) => self.apply_policy(id, caller, &apply, now),
             Command::ExplainPolicy(explain) => self.explain_policy(id, &explain),
+            Command::Why(ask) => self.why(id, caller, ask, now),
             Command::LogIn(log_in) => self.log_in(id, caller, log_in, now),
             Command::LogOut => self.log_out(id, caller, now),
             Command::WhoAmI => self.who_am_i(id, caller),
@@ -120,20 +121,7 @@ impl Engine {
     }
 
     fn run(&mut self, id: CommandId, peer: PeerRef, want: Want, now: Timestamp) {
-        let Some(member) = &self.membership.member else {
-            self.refuse(id, &want, not_a_member());
-            return;
-        };
-        if let Some(failure) = self.own_revocation() {
-            self.refuse(id, &want, failure);
-            return;
-        }
-        if let Err(error) = member.certificate.check_time(now) {
-            let failure = Failure::new(
-                Code::Denied,
-                format!("{error}"),
-                "it is renewed when the authority can be reached: `lanyard cert renew`; or set the clock right",
-            );
+        if let Some(failure) = self.no_membership(now) {
             self.refuse(id, &want, failure);
             return;
         }
@@ -159,7 +147,7 @@ impl Engine {
         }
     }
 
-    fn is_me(&self, peer: &PeerRef) -> bool {
+    pub(super) fn is_me(&self, peer: &PeerRef) -> bool {
         let named = self.membership.member.as_ref().map(|member| member.certificate.name().as_str());
         named == Some(peer.as_str()) || self.node_id().to_string() == peer.as_str()
     }

@@ -6,18 +6,20 @@
 mod answer;
 mod failure;
 mod ticket;
+mod walk;
 
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use self::failure::{no_certificate, strangers};
+use self::failure::{no_certificate, strangers, unreachable};
 pub(super) use self::failure::{this_node, unknown};
 use super::commands::certificate_answer;
 use super::peers::{Greeting, Resolved};
 use super::people::{LoggingIn, Managing};
 use super::reach::Reach;
 use super::tickets::Place;
+use super::why::Walking;
 use super::{CommandId, Engine, InboundId, Output, Sent};
 use crate::certificate;
 use crate::control::{Answer, Code, Failure, PeerRef};
@@ -79,6 +81,8 @@ pub(super) enum Want {
     LogIn(Arc<LoggingIn>),
     /// Something that somebody who has logged in here wants the authority to change, or to tell.
     Manage(Arc<Managing>),
+    /// How far one gets on the way to a service.
+    Why(Box<Walking>),
 }
 
 /// With whom.
@@ -100,6 +104,8 @@ enum Step {
 /// The question that is out, and with it the one kind of answer that fits.
 enum Asking {
     Ping,
+    /// Of which network a stranger is.
+    WhoIs,
     Status,
     Ticket(TicketRequest),
     Revocation,
@@ -127,8 +133,13 @@ impl Errand {
     }
 
     fn asks_ticket(&self, of: NodeId, wish: &Wish) -> bool {
-        let same = matches!(&self.want, Want::Ticket(other) | Want::Channel(other)
-            if other.service == wish.service && other.actor == wish.actor);
+        let same = match &self.want {
+            Want::Ticket(other) | Want::Channel(other) => {
+                other.service == wish.service && other.actor == wish.actor
+            }
+            Want::Why(walking) => walking.is_for(wish),
+            _ => false,
+        };
         same && matches!(&self.step, Step::Asked(node, Asking::Ticket(_)) if *node == of)
     }
 }
@@ -243,13 +254,9 @@ impl Engine {
             Target::Node(node) => self.peers.label(*node),
         };
         let certificate = matches!(errand.want, Want::Certificate);
-        let failure = revoked.or_else(|| certificate.then(|| no_certificate(&whom))).unwrap_or_else(|| {
-            Failure::new(
-                Code::Unreachable,
-                format!("{whom} cannot be reached"),
-                "see whether it is up and on this network: `lanyard status` there, `lanyard peers` here",
-            )
-        });
+        let failure = revoked
+            .or_else(|| certificate.then(|| no_certificate(&whom)))
+            .unwrap_or_else(|| unreachable(&whom));
         self.end(errand.origin, &errand.want, Err(failure), now);
         if let Some(node) = asked {
             self.advance_errands_for(node, now);
@@ -278,12 +285,18 @@ impl Engine {
         match target {
             Some(node) if self.needs_no_reach(number, node, now) => {}
             Some(_) if self.may_be_another(number) => self.look_up(number, now),
-            Some(node) => match self.reach(node, now) {
-                Reach::Ready => self.ask(number, node, now),
-                Reach::Working => {}
-                Reach::Nowhere => self.look_up(number, now),
-                Reach::Refused => self.fail(number, self.refusal(node), now),
-            },
+            Some(node) => {
+                if self.walk_is_turned_away(number, node) {
+                    return;
+                }
+                match self.reach(node, now) {
+                    Reach::Ready => self.ask(number, node, now),
+                    Reach::Working => {}
+                    Reach::Nowhere => self.look_up(number, now),
+                    Reach::Refused if self.walk_meets_stranger(number, node) => {}
+                    Reach::Refused => self.fail(number, self.refusal(node), now),
+                }
+            }
             None => self.look_up(number, now),
         }
     }
@@ -332,7 +345,8 @@ impl Engine {
             | Want::Confirm(..)
             | Want::Revocation(_)
             | Want::LogIn(_)
-            | Want::Manage(_) => None,
+            | Want::Manage(_)
+            | Want::Why(_) => None,
         };
         let Some(answer) = answer else { return false };
         self.succeed(number, answer, now);
@@ -373,6 +387,7 @@ impl Engine {
             Ok(_) if looked_up => self.give_up(number, now),
             Ok(certificate) => {
                 self.learn(certificate, Addresses::default(), now);
+                self.walk_was_told(number);
                 self.set_step(number, Step::Reach { looked_up: true });
                 self.advance(number, now);
             }
@@ -394,6 +409,10 @@ impl Engine {
     fn ask(&mut self, number: u64, node: NodeId, now: Timestamp) {
         let Some(errand) = self.errands.running.get(&number) else { return };
         let (request, asking) = match &errand.want {
+            Want::Why(_) => {
+                self.walk_on(number, node, now);
+                return;
+            }
             Want::Ping | Want::Whois | Want::Certificate => (Request::Ping, Asking::Ping),
             Want::Confirm(requester, request) => {
                 let status = StatusRequest { node: *requester, certificate: request.certificate };
@@ -438,8 +457,7 @@ impl Engine {
                 (Request::Ticket(request.clone()), Asking::Ticket(request))
             }
         };
-        self.set_step(number, Step::Asked(node, asking));
-        self.request(node, &request, Sent::Errand(number));
+        self.put(number, node, &request, asking);
     }
 
     fn succeed(&mut self, number: u64, answer: Answer, now: Timestamp) {
@@ -471,6 +489,7 @@ impl Engine {
                 self.not_logged_in(log_in, &failure);
                 self.answer(to, Err(failure));
             }
+            (origin, Want::Why(walking), result) => self.end_walk(origin, walking, result.map(drop), now),
             (Origin::Command(to), _, result) => self.answer(to, result),
             (Origin::Inbound(inbound), Want::Confirm(requester, request), Err(_)) => {
                 self.unconfirmed(*requester, request, inbound, now);

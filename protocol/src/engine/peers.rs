@@ -14,7 +14,7 @@ pub(super) use self::kept::Remembered;
 use self::kept::{FORGOTTEN_AFTER, Keeping, Kept, erase};
 pub(super) use self::peer::{Greeting, Peer};
 use self::table::Table;
-use crate::certificate::{self, AuthenticatedPeer, TrustAnchor, VerifiedCertificate};
+use crate::certificate::{self, AuthenticatedPeer, CertificateError, TrustAnchor, VerifiedCertificate};
 use crate::codec;
 use crate::control::{self, PeerRef, PeerState, Time};
 use crate::hello::Addresses;
@@ -187,6 +187,11 @@ impl Peers {
 
     pub(super) fn set_greeting(&mut self, id: NodeId, greeting: Greeting) {
         self.known.change(id, |peer| peer.greeting = greeting);
+    }
+
+    /// Why the certificate that the peer has shown is not believed, if it is not.
+    pub(super) fn set_unproven(&mut self, id: NodeId, why: Option<CertificateError>) {
+        self.known.change(id, |peer| peer.unproven = why);
     }
 
     /// The peer's membership was taken away, or this node's own.

@@ -15,9 +15,9 @@ use self::manage::Staged;
 pub(super) use self::manage::{Managing, What, changed_meanwhile, text_digest};
 use super::commands::not_a_member;
 use super::{CommandId, Engine};
-use crate::control::{Answer, Caller, Code, Command, Failure, Time, WhoAmI};
+use crate::control::{Answer, AskWhy, Caller, Code, Command, Failure, Time, WhoAmI};
 use crate::identity::{NodeId, UserName};
-use crate::people::{Actor, Attempts, Directory, Principal, Seat, VerifiedAssertion};
+use crate::people::{Actor, Attempts, Directory, Principal, Seat, UserRef, VerifiedAssertion};
 use crate::record::{Table, Write};
 use crate::time::Timestamp;
 
@@ -125,6 +125,21 @@ impl People {
         [ends, self.review].into_iter().flatten().min()
     }
 
+    /// The log-in of a user at this node, whoever uses it, that lasts longest, if there is one.
+    pub(super) fn log_in_of(&self, user: &UserRef) -> Option<&VerifiedAssertion> {
+        let of_user = |log_in: &&LogIn| {
+            let principal = log_in.assertion.principal();
+            principal.user == user.user && principal.home == user.home
+        };
+        let log_ins = self.log_ins.values().filter(of_user).map(|log_in| &log_in.assertion);
+        log_ins.max_by_key(|assertion| assertion.assertion().expires)
+    }
+
+    /// On an authority, the network's directory.
+    pub(super) const fn network(&self) -> &Directory {
+        &self.network
+    }
+
     /// Who is logged in at a seat.
     fn at(&self, seat: Seat) -> Option<&VerifiedAssertion> {
         self.log_ins.get(&seat).map(|log_in| &log_in.assertion)
@@ -154,6 +169,7 @@ impl Engine {
             | Command::Policy
             | Command::ApplyPolicy(_)
             | Command::ExplainPolicy(_) => self.actor(caller).map(drop),
+            Command::Why(ask) if self.is_own_walk(ask) => self.actor(caller).map(drop),
             Command::Users(list) if !list.local => self.actor(caller).map(drop),
             Command::ChangeUser(change) if !change.local => self.actor(caller).map(drop),
             Command::Init(_)
@@ -174,8 +190,14 @@ impl Engine {
             | Command::ConfirmJoin(_)
             | Command::MayUse(..)
             | Command::Users(_)
-            | Command::ChangeUser(_) => Err(not_owner()),
+            | Command::ChangeUser(_)
+            | Command::Why(_) => Err(not_owner()),
         }
+    }
+
+    /// Whether the walk is the caller's own: what others may do, and from where, is for whoever runs the node.
+    fn is_own_walk(&self, ask: &AskWhy) -> bool {
+        ask.user.is_none() && ask.from.as_ref().is_none_or(|from| self.is_me(from))
     }
 
     /// On whose behalf the caller acts.
@@ -250,7 +272,7 @@ fn logged_out(principal: &Principal) -> Failure {
     )
 }
 
-fn to_be_renewed(principal: &Principal) -> Failure {
+pub(super) fn to_be_renewed(principal: &Principal) -> Failure {
     Failure::new(
         Code::Denied,
         format!("what {principal} may do has changed, and the authority has not confirmed the log-in yet"),

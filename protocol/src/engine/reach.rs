@@ -105,12 +105,18 @@ impl Engine {
         now: Timestamp,
     ) {
         let proven = match (&response, self.active_member()) {
-            (Some(Response::Hello(hello)), Some(member)) => member
-                .authenticate(hello, self.known_certificate(peer), peer, now)
-                .ok()
-                .map(|proven| (proven, hello.clone())),
+            (Some(Response::Hello(hello)), Some(member)) => {
+                let proven = member.authenticate(hello, self.known_certificate(peer), peer, now);
+                Some(proven.map(|proven| (proven, hello.clone())))
+            }
             _ => None,
         };
+        let (proven, unproven) = match proven {
+            Some(Ok(proven)) => (Some(proven), None),
+            Some(Err(error)) => (None, Some(error)),
+            None => (None, None),
+        };
+        self.peers.set_unproven(peer, unproven);
         let busy = matches!(response, Some(Response::Reject(Reject::Busy)));
         if let Some(Response::Revoked(entry)) = &response {
             self.told_revoked(*entry, now);

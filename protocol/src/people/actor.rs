@@ -68,6 +68,15 @@ pub(crate) struct UserRef {
     pub(crate) home: Home,
 }
 
+impl fmt::Display for UserRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.home {
+            Home::Network => self.user.fmt(f),
+            Home::Node(node) => write!(f, "{}%{node}", self.user),
+        }
+    }
+}
+
 impl FromStr for UserRef {
     type Err = NameError;
 

@@ -58,11 +58,25 @@ impl MintedTickets {
                 _ => return false,
             }
         }
-        let of_node = || self.of(requester).filter(|(_, ticket)| now < ticket.expires);
-        let of_one = || of_node().filter(|(_, ticket)| ticket.user.as_ref() == user);
-        of_one().filter(|(_, ticket)| !ticket.revoked).count() < LIVE_OF_ONE
+        self.has_own_room(requester, now, |had| had == user)
+    }
+
+    /// Whether `requester` and whoever it asks for, of whose tickets `is_theirs` holds, have fewer than they may have.
+    pub(crate) fn has_own_room(
+        &self,
+        requester: NodeId,
+        now: Timestamp,
+        is_theirs: impl Fn(Option<&Principal>) -> bool,
+    ) -> bool {
+        let of_one = || self.live_of(requester, now).filter(|ticket| is_theirs(ticket.user.as_ref()));
+        of_one().filter(|ticket| !ticket.revoked).count() < LIVE_OF_ONE
             && of_one().count() < KNOWN_OF_ONE
-            && of_node().count() < KNOWN_OF_NODE
+            && self.live_of(requester, now).count() < KNOWN_OF_NODE
+    }
+
+    /// The requester's tickets that have not ended, also those that were taken back.
+    pub(crate) fn live_of(&self, requester: NodeId, now: Timestamp) -> impl Iterator<Item = &MintedTicket> {
+        self.of(requester).map(|(_, ticket)| ticket).filter(move |ticket| now < ticket.expires)
     }
 
     /// Remembers a ticket that was sealed under `generation` of the key ring.

@@ -14,3 +14,4 @@ mod people;
 mod policy;
 mod revocation;
 mod tickets;
+mod why;

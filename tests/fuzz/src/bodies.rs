@@ -3,9 +3,9 @@
 use std::fmt::Debug;
 
 use lanyard_protocol::control::{
-    AddGuid, Admission, ApplyPolicy, ChatSend, ConfirmJoin, Decide, Decision, ExplainPolicy, ExportState,
-    HeaderToOpen, HeaderToSeal, Init, InviteRequest, Join, PeerRef, Receive, Revoke, SendFile, ServiceRef,
-    SetPassword,
+    AddGuid, Admission, ApplyPolicy, AskWhy, ChatSend, ConfirmJoin, Decide, Decision, ExplainPolicy,
+    ExportState, HeaderToOpen, HeaderToSeal, Init, InviteRequest, Join, PeerRef, Receive, Revoke, SendFile,
+    ServiceRef, SetPassword,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 type Read = fn(&[u8]) -> bool;
 
 /// One for each kind of body; the last three stand in bodies of one field.
-const BODIES: [Read; 20] = [
+const BODIES: [Read; 21] = [
     read::<Init>,
     read::<Join>,
     read::<InviteRequest>,
@@ -32,6 +32,7 @@ const BODIES: [Read; 20] = [
     read::<ExportState>,
     read::<ApplyPolicy>,
     read::<ExplainPolicy>,
+    read::<AskWhy>,
     read::<Admission>,
     read::<PeerRef>,
     read::<ServiceRef>,

@@ -23,7 +23,7 @@ use crate::{TARGETS, envelope, export};
 const COUNTS: [(&str, usize); TARGETS.len()] = [
     ("audit_line", 5),
     ("authority", 65),
-    ("body", 116),
+    ("body", 121),
     ("certificate", 65),
     ("certificate_request", 64),
     ("chat_message", 41),
@@ -309,6 +309,7 @@ fn bodies() -> Vec<Vec<u8>> {
         r#"{"path":"/srv/state","passphrase":"correct horse"}"#.to_owned(),
         r##"{"text":"version = 1 # ours\n"}"##.to_owned(),
         r#"{"who":"ana@till","service":"chat@office"}"#.to_owned(),
+        r#"{"service":"chat@office","from":"till","as":"ana%till"}"#.to_owned(),
         r#""open+approval,password""#.to_owned(),
         format!(r#""{id}""#),
         r#""chat@office""#.to_owned(),

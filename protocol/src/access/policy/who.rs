@@ -4,8 +4,8 @@ use core::fmt;
 use core::str::FromStr;
 
 use crate::certificate::VerifiedCertificate;
-use crate::identity::NodeName;
-use crate::people::VerifiedAssertion;
+use crate::identity::{NodeName, UserRole};
+use crate::people::{UserRef, VerifiedAssertion};
 
 /// What stands for every node with a certificate.
 const MEMBER: &str = "member";
@@ -160,6 +160,18 @@ impl Subject {
         let mut said = Self::of(certificate).said;
         said.push(Who::new(Kind::User, user.principal().user_text()));
         said.extend(assertion.roles.iter().map(|role| Who::new(Kind::Role, role)));
+        Self::new(said)
+    }
+
+    /// A user of whom somebody speaks, at the node with this certificate, who would have these roles.
+    pub(crate) fn of_supposed<'a>(
+        certificate: &VerifiedCertificate,
+        user: &UserRef,
+        roles: impl IntoIterator<Item = &'a UserRole>,
+    ) -> Self {
+        let mut said = Self::of(certificate).said;
+        said.push(Who::new(Kind::User, user));
+        said.extend(roles.into_iter().map(|role| Who::new(Kind::Role, role)));
         Self::new(said)
     }
 

@@ -40,6 +40,9 @@ impl Engine {
             (Step::LookingUp, Response::Reject(reject)) => {
                 self.not_found(number, reject, now);
             }
+            (Step::Asked(node, Asking::WhoIs), response) => {
+                self.walk_met_stranger(number, node, &response, now);
+            }
             (Step::Asked(node, Asking::Ping), Response::Pong) => self.ponged(number, node, took, now),
             (Step::Asked(_, Asking::Status), Response::Status(good)) => self.confirmed(number, good, now),
             (Step::Asked(node, Asking::Ticket(request)), Response::Grant(grant)) => {
@@ -47,9 +50,10 @@ impl Engine {
             }
             // It has yet to take note of the certificate that this node has now: the question has overtaken the greeting,
             // or a renewal has overtaken the question.
-            (Step::Asked(node, _), Response::Reject(Reject::NotMember | Reject::Invalid))
+            (Step::Asked(node, _), Response::Reject(reject @ (Reject::NotMember | Reject::Invalid)))
                 if !self.was_lost(number) =>
             {
+                self.walk_was_rejected(number, reject);
                 self.peers.forget_shown(node);
                 self.lost(number, now);
             }
@@ -68,9 +72,13 @@ impl Engine {
             }
             (Step::Asked(node, Asking::Ticket(request)), Response::Reject(reject)) => {
                 self.audit_received(node, &request.service, Some(reject));
+                self.walk_was_rejected(number, reject);
                 self.fail(number, reject.failure(), now);
             }
-            (_, Response::Reject(reject)) => self.fail(number, reject.failure(), now),
+            (_, Response::Reject(reject)) => {
+                self.walk_was_rejected(number, reject);
+                self.fail(number, reject.failure(), now);
+            }
             _ => self.fail(number, Reject::Invalid.failure(), now),
         }
     }
@@ -89,7 +97,9 @@ impl Engine {
             return;
         }
         if core::mem::replace(&mut errand.lost, true) {
-            self.give_up(number, now);
+            if !self.walk_meets_silence(number) {
+                self.give_up(number, now);
+            }
         } else {
             errand.step = Step::Reach { looked_up: false };
             self.advance(number, now);
@@ -115,6 +125,7 @@ impl Engine {
         match certificate::verify(&member.anchor, &found.certificate, now) {
             Ok(certificate) if certificate.node_id() != self.node_id() => {
                 let target = Target::Node(certificate.node_id());
+                self.walk_was_told(number);
                 self.learn(certificate, found.addresses.clone(), now);
                 if let Some(errand) = self.errands.running.get_mut(&number) {
                     errand.target = target;
@@ -124,6 +135,7 @@ impl Engine {
             Ok(_) => self.fail(number, this_node(), now),
             Err(error) => {
                 let whom = self.whom(number);
+                self.walk_is_at_certificate(number);
                 let failure = Failure::new(
                     Code::Denied,
                     format!("{whom} has no certificate that holds: {error}"),
@@ -141,6 +153,10 @@ impl Engine {
             self.give_up(number, now);
             return;
         };
+        if self.is_walk(number) {
+            self.walk_was_answered(number, node, rtt_ms, now);
+            return;
+        }
         if self.needs_no_reach(number, node, now) {
             return;
         }

@@ -15,6 +15,15 @@ pub(in crate::engine) fn unknown(name: &str, reject: Reject) -> Failure {
     )
 }
 
+/// The failure of turning to somebody who does not answer.
+pub(super) fn unreachable(whom: &str) -> Failure {
+    Failure::new(
+        Code::Unreachable,
+        format!("{whom} cannot be reached"),
+        "see whether it is up and on this network: `lanyard status` there, `lanyard peers` here",
+    )
+}
+
 /// The failure of a search for a certificate: whatever is known of the peer, there is none that can be used.
 pub(super) fn no_certificate(whom: &str) -> Failure {
     Failure::new(

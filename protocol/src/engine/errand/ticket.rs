@@ -76,7 +76,9 @@ impl Engine {
     pub(super) fn deliver(&mut self, number: u64, held: Arc<HeldTicket>, now: Timestamp) {
         let Some(errand) = self.errands.running.get(&number) else { return };
         let Origin::Command(to) = errand.origin else { return };
-        if matches!(errand.want, Want::Channel(_)) {
+        if matches!(errand.want, Want::Why(_)) {
+            self.walk_arrives(number, now);
+        } else if matches!(errand.want, Want::Channel(_)) {
             self.errands.running.remove(&number);
             let result = self.channel_grant(held).map(Box::new);
             self.output(Output::Channel { to, result });

@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use super::kept::Keeping;
-use crate::certificate::{AuthenticatedPeer, VerifiedCertificate};
+use crate::certificate::{AuthenticatedPeer, CertificateError, VerifiedCertificate};
 use crate::hello::{ADDRESSES_MAX, Addresses};
 use crate::label::Digest;
 use crate::time::Timestamp;
@@ -37,6 +37,8 @@ pub(in crate::engine) struct Peer {
     /// Where somebody said that it is: kept apart, so that hearsay pushes out only hearsay.
     pub(in crate::engine) heard: Vec<SocketAddr>,
     pub(in crate::engine) greeting: Greeting,
+    /// Why the certificate that it showed last was not believed, if it was not.
+    pub(in crate::engine) unproven: Option<CertificateError>,
     /// The certificate of this node's that it was shown on the present connection.
     pub(in crate::engine) shown: Option<Digest>,
     /// The certificate that it is being shown.

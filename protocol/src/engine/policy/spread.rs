@@ -75,6 +75,11 @@ impl Policies {
         self.published.as_ref().map(|published| (**published.notices()).clone()).unwrap_or_default()
     }
 
+    /// By which version a connected member goes, as far as it has said.
+    pub(in crate::engine) fn version_of(&self, peer: NodeId) -> Option<u64> {
+        self.known.get(&peer).copied()
+    }
+
     /// A peer has gone.
     pub(in crate::engine) fn forget(&mut self, peer: NodeId) {
         self.known.remove(&peer);
