@@ -349,5 +349,6 @@ fn body(answer: Answer) -> Response {
         Answer::UserChanged(changed) => json(changed),
         Answer::Policy(policy) => json(policy),
         Answer::Explained(explained) => json(explained),
+        Answer::Guests(guests) => json(guests),
     }
 }

@@ -85,6 +85,8 @@ impl Engine {
             }
             Command::Users(list) => self.list_users(id, caller, list, now),
             Command::ChangeUser(change) => self.change_user(id, caller, change, now),
+            Command::SetGuest(set) => self.set_guest(id, set, now),
+            Command::Guests => self.show_guests(id, now),
         }
     }
 
@@ -159,7 +161,7 @@ impl Engine {
         }
     }
 
-    fn is_me(&self, peer: &PeerRef) -> bool {
+    pub(super) fn is_me(&self, peer: &PeerRef) -> bool {
         let named = self.membership.member.as_ref().map(|member| member.certificate.name().as_str());
         named == Some(peer.as_str()) || self.node_id().to_string() == peer.as_str()
     }
@@ -225,6 +227,7 @@ impl Engine {
             warnings: if owner { self.warnings(now) } else { Vec::new() },
             addresses: if owner { self.local.addresses.control.clone() } else { Vec::new() },
             guid: self.guid().filter(|_| owner),
+            guests: if owner { self.guest_services().cloned().collect() } else { Vec::new() },
         }
     }
 
@@ -259,7 +262,13 @@ impl Engine {
                  again; revocations since then are learnt from members"
             )
         });
-        damaged.chain(ended.map(|error| error.to_string())).chain(clock).chain(restored).collect()
+        let guests = self.guest_warnings(now);
+        damaged
+            .chain(ended.map(|error| error.to_string()))
+            .chain(clock)
+            .chain(restored)
+            .chain(guests)
+            .collect()
     }
 
     /// The peer as a user is shown it.

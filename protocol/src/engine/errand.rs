@@ -207,6 +207,7 @@ impl Engine {
         self.cancel_joining(id);
         self.cancel_renewal(id);
         self.cancel_revocation(id);
+        self.cancel_visit(id);
     }
 
     pub(super) fn advance_errands_for(&mut self, peer: NodeId, now: Timestamp) {

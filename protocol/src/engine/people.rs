@@ -174,7 +174,9 @@ impl Engine {
             | Command::ConfirmJoin(_)
             | Command::MayUse(..)
             | Command::Users(_)
-            | Command::ChangeUser(_) => Err(not_owner()),
+            | Command::ChangeUser(_)
+            | Command::SetGuest(_)
+            | Command::Guests => Err(not_owner()),
         }
     }
 
