@@ -225,6 +225,10 @@ impl EventLoop {
                 self.waiting.insert(id, Waiting::Open(reply));
                 self.engine.handle_open(id, actor, service, now);
             }
+            Message::Visit { id, visit, reply } => {
+                self.waiting.insert(id, Waiting::Open(reply));
+                self.engine.handle_open_guest(id, visit, now);
+            }
             Message::NoTicket(ticket) => self.engine.handle_no_ticket(&ticket, now),
         }
     }

@@ -4,7 +4,9 @@ use core::net::SocketAddr;
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
-use lanyard_protocol::control::{Answer, Caller, Code, Command, Failure, Peer, PeerRef, ServiceRef};
+use lanyard_protocol::control::{
+    Answer, Caller, Code, Command, Failure, GuestStatus, Peer, PeerRef, ServiceRef, SetGuest, Visit,
+};
 use lanyard_protocol::engine::{ChannelGrant, CommandId};
 use lanyard_protocol::identity::NodeId;
 use lanyard_protocol::people::Actor;
@@ -33,6 +35,8 @@ pub(crate) enum Message {
     Command { id: CommandId, caller: Caller, command: Command, reply: oneshot::Sender<Answered> },
     /// A wish to open a channel.
     Open { id: CommandId, actor: Actor, service: ServiceRef, reply: oneshot::Sender<Opened> },
+    /// A wish to open a channel as a guest.
+    Visit { id: CommandId, visit: Visit, reply: oneshot::Sender<Opened> },
     /// A provider did not know this ticket.
     NoTicket(TicketId),
 }
@@ -115,6 +119,39 @@ impl Handle {
     /// The node's own [`Failure`], or one of kind [`Code::NotRunning`] if it has stopped.
     pub async fn open(&self, actor: Actor, service: ServiceRef) -> Result<Box<ChannelGrant>, Failure> {
         self.ask(|id, reply| Message::Open { id, actor, service, reply }).await?
+    }
+
+    /// Gets the ticket for a service by its password, as somebody without a certificate does, and the place to present
+    /// it. Dropping the future takes the wish back.
+    ///
+    /// # Errors
+    /// The node's own [`Failure`], or one of kind [`Code::NotRunning`] if it has stopped.
+    pub async fn visit(&self, visit: Visit) -> Result<Box<ChannelGrant>, Failure> {
+        self.ask(|id, reply| Message::Visit { id, visit, reply }).await?
+    }
+
+    /// How the services stand that have a password for guests.
+    ///
+    /// # Errors
+    /// A [`Failure`] of kind [`Code::NotRunning`] if the node has stopped.
+    pub async fn guests(&self) -> Result<Vec<GuestStatus>, Failure> {
+        self.ask_for_guests(Command::Guests).await
+    }
+
+    /// Lets guests use a service by a password, or not any more.
+    ///
+    /// # Errors
+    /// The node's own [`Failure`], or one of kind [`Code::NotRunning`] if it has stopped.
+    pub async fn set_guest(&self, set: SetGuest) -> Result<Vec<GuestStatus>, Failure> {
+        self.ask_for_guests(Command::SetGuest(set)).await
+    }
+
+    async fn ask_for_guests(&self, command: Command) -> Result<Vec<GuestStatus>, Failure> {
+        let answer = self.command(Caller::NODE, command).await?;
+        let Answer::Guests(guests) = answer else {
+            return Err(Failure::new(Code::Failed, format!("no answer to that: {answer:?}"), "report it"));
+        };
+        Ok(guests)
     }
 
     /// Whether `actor` may use the service, as far as that is decided here. Nothing leaves this host for it.

@@ -24,7 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) use self::detour::Detour;
 pub use self::dial::Dialled;
-pub(crate) use self::dial::open;
+pub(crate) use self::dial::{open, visit};
 use self::limits::{Proven, Unproven, UnprovenSlot};
 pub(crate) use self::probe::{Probe, probe};
 pub use self::services::Services;
@@ -56,8 +56,8 @@ pub struct Session {
     pub channel: Channel<AnyWire>,
     /// Who opened it.
     pub peer: NodeId,
-    /// The peer's name, from its certificate.
-    pub name: NodeName,
+    /// The peer's name, from its certificate. A guest has none.
+    pub name: Option<NodeName>,
     /// On behalf of whom there, if of a person.
     pub user: Option<Principal>,
     /// The service that it was opened to.
@@ -206,7 +206,7 @@ impl Gate {
             service: &terms.service,
         };
         let psk = ticket.psk(self.handle.snapshot().sealing_key())?;
-        let key = ticket.requester().sealing_key();
+        let key = ticket.sealing_key();
         let responder =
             Responder::read(&binding, psk, key, preamble.offered, &preamble.message_1, &mut OsRng)?;
         if let Some(reason) = refusal.or_else(|| self.refusal(&ticket)) {
@@ -222,7 +222,7 @@ impl Gate {
         Ok(Session {
             channel,
             peer: terms.requester,
-            name: ticket.requester().name().clone(),
+            name: ticket.requester().map(|requester| requester.name().clone()),
             user: terms.user.clone(),
             service: terms.service.clone(),
             remote: from.remote,

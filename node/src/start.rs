@@ -25,7 +25,7 @@ use crate::tasks::Tasks;
 use crate::tools::Tools;
 
 /// The tables that the engine keeps; the others belong to tools, which read them as they need them.
-pub(crate) const ENGINE_TABLES: [Table; 12] = [
+pub(crate) const ENGINE_TABLES: [Table; 13] = [
     Table::Keys,
     Table::Membership,
     Table::Authority,
@@ -38,6 +38,7 @@ pub(crate) const ENGINE_TABLES: [Table; 12] = [
     Table::Policy,
     Table::Users,
     Table::LocalUsers,
+    Table::Guests,
 ];
 
 /// How often to try to listen where any port will do.

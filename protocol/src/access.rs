@@ -15,16 +15,26 @@ pub use self::signed::{
     Assembly, PART_MAX, PARTS_MAX, PolicyHead, PolicyPart, PublishedPolicy, SignedPolicy, SignedPolicyError,
 };
 use crate::certificate::VerifiedCertificate;
+use crate::guest::ProvenGuest;
 use crate::identity::{NodeName, ServiceName};
 use crate::people::VerifiedAssertion;
 
-/// The proof that policy grants a service to a requester. Made by [`Policy::grant`] alone.
+/// The proof that policy grants a service to a requester. Made by [`Policy::grant`] and, for guests, by
+/// `Policy::grant_to_guest` alone.
 #[derive(Debug)]
 pub struct Granted {
-    requester: VerifiedCertificate,
-    user: Option<VerifiedAssertion>,
+    requester: Grantee,
     service: ServiceName,
     max_ticket: Option<Duration>,
+}
+
+/// To whom a service is granted.
+#[derive(Debug)]
+pub(crate) enum Grantee {
+    /// To a member, or to somebody who has logged in there.
+    Member(Box<VerifiedCertificate>, Option<Box<VerifiedAssertion>>),
+    /// To somebody who knows the service's password.
+    Guest(Box<ProvenGuest>),
 }
 
 impl Policy {
@@ -42,21 +52,32 @@ impl Policy {
     ) -> Option<Granted> {
         let rule = self.decide(&Subject::of_user(requester, user.as_ref()), service, provider)?;
         let max_ticket = rule.max_ticket();
-        Some(Granted { requester: requester.clone(), user, service: service.clone(), max_ticket })
+        let requester = Grantee::Member(Box::new(requester.clone()), user.map(Box::new));
+        Some(Granted { requester, service: service.clone(), max_ticket })
+    }
+
+    /// Whether somebody without a certificate, who knows the service's password, may use it at `provider`.
+    #[must_use]
+    pub(crate) fn grant_to_guest(&self, guest: ProvenGuest, provider: &NodeName) -> Option<Granted> {
+        let service = guest.service().clone();
+        let max_ticket = self.decide(&Subject::guest(), &service, provider)?.max_ticket();
+        Some(Granted { requester: Grantee::Guest(Box::new(guest)), service, max_ticket })
     }
 }
 
 impl Granted {
     /// To whom.
-    #[must_use]
-    pub const fn requester(&self) -> &VerifiedCertificate {
+    pub(crate) const fn requester(&self) -> &Grantee {
         &self.requester
     }
 
     /// On behalf of whom, if of a person.
     #[must_use]
-    pub const fn user(&self) -> Option<&VerifiedAssertion> {
-        self.user.as_ref()
+    pub fn user(&self) -> Option<&VerifiedAssertion> {
+        match &self.requester {
+            Grantee::Member(_, user) => user.as_deref(),
+            Grantee::Guest(_) => None,
+        }
     }
 
     /// What.

@@ -5,6 +5,7 @@
 mod admission;
 mod envelope;
 mod failure;
+mod guest;
 mod membership;
 mod peer;
 mod people;
@@ -23,6 +24,7 @@ pub use self::admission::{
 };
 pub use self::envelope::{HeaderToOpen, HeaderToSeal, OpenedHeader, SealedHeader};
 pub use self::failure::{Code, Failure};
+pub use self::guest::{GuestPassword, GuestStatus, SetGuest, Visit};
 pub use self::membership::{
     Certificates, Init, Initialised, Invite, InviteRequest, Join, Joined, Revoke, Revoked,
 };
@@ -146,6 +148,10 @@ pub enum Command {
     Users(ListUsers),
     /// Change a user.
     ChangeUser(ChangeUser),
+    /// Let guests use a service by a password, or not any more.
+    SetGuest(SetGuest),
+    /// How the services stand that have a password for guests.
+    Guests,
 }
 
 /// What a node answers to a [`Command`].
@@ -201,4 +207,6 @@ pub enum Answer {
     Users(Users),
     /// To [`Command::ChangeUser`].
     UserChanged(UserChanged),
+    /// To [`Command::Guests`] and [`Command::SetGuest`].
+    Guests(Vec<GuestStatus>),
 }

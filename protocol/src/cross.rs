@@ -70,6 +70,7 @@ const ROWS: &[(Label, Use)] = &[
     (Label::UserAssertion, Use::Signs),
     (Label::UserPassword, Use::Seals),
     (Label::Audit, Use::Names),
+    (Label::GuestPassword, Use::Names),
 ];
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_253_400);

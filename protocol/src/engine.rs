@@ -9,9 +9,11 @@
 //! the caller reports the writes durable.
 
 mod admission;
+mod around;
 mod audit;
 mod commands;
 mod errand;
+mod guests;
 mod home;
 mod inbound;
 mod input;
@@ -29,6 +31,7 @@ mod revocation;
 mod rewrite;
 mod signed_time;
 mod tickets;
+mod visit;
 mod why;
 
 use core::net::{IpAddr, SocketAddr};
@@ -59,8 +62,10 @@ use self::revocation::Spread;
 use self::signed_time::Clock;
 pub use self::signed_time::ClockFault;
 use self::tickets::Tickets;
+use self::visit::Visits;
 use crate::control::MachineId;
 use crate::enrolment::{Authority, OwnRequest};
+use crate::guest::Guests;
 use crate::hello::Addresses;
 use crate::identity::{NetworkName, NodeId, NodeKeys};
 use crate::keyring::KeyRing;
@@ -83,6 +88,8 @@ pub struct Engine {
     spread: Spread,
     policies: Policies,
     people: People,
+    guests: Guests,
+    visits: Visits,
     contacts: Contacts,
     joining: Option<Joining>,
     stretching: BTreeMap<WorkId, Stretching>,
@@ -144,6 +151,8 @@ enum Sent {
     Revocations(NodeId),
     /// A part of the policy.
     Policy(NodeId),
+    /// A step of a visit, to the peer.
+    Visit(u64, NodeId),
 }
 
 /// A wish to connect that waits for its end.
@@ -191,6 +200,7 @@ impl Engine {
             },
             member: self.membership.member.clone(),
             revoked_tickets: self.tickets.revoked(),
+            guests: self.guest_passwords(),
         })
     }
 
@@ -218,7 +228,8 @@ impl Engine {
         let renewal = self.next_renewal().map(|time| (time, "renew the certificate"));
         let revocation = self.next_revocation();
         let log_out = self.people.next_deadline().map(|time| (time, "end or renew a log-in"));
-        let all = [ring, errands, joining, homing, contacts, renewal, revocation, log_out];
+        let visits = self.visits.next_deadline().map(|time| (time, "go on visiting"));
+        let all = [ring, errands, joining, homing, contacts, renewal, revocation, log_out, visits];
         all.into_iter().flatten().min()
     }
 
@@ -237,6 +248,7 @@ impl Engine {
         self.go_on_revoking(now);
         self.go_home_if_due(now);
         self.dial_contacts_if_due(now);
+        self.go_on_visiting(now);
     }
 
     /// Where others reach this node.
@@ -258,6 +270,7 @@ impl Engine {
         if peer == self.node_id() || !self.peers.seen(peer, addresses, now) {
             return;
         }
+        self.visits_look_around(now);
         if self.joining.is_some() {
             self.ask_around(now);
         } else if self.active_member().is_some_and(|member| !member.denies(peer))
@@ -292,6 +305,7 @@ impl Engine {
             None => {}
         }
         self.renewal_connected(peer, now);
+        self.visits_connected(peer, now);
         self.advance_errands_for(peer, now);
     }
 
@@ -311,6 +325,7 @@ impl Engine {
                 self.peers.dial_ended(peer, Some(now));
                 self.join_dial_failed(peer, now);
                 self.renewal_dial_failed(peer, now);
+                self.visits_dial_failed(peer, now);
                 self.advance_errands_for(peer, now);
             }
             Some(Dialling::Uri) => self.join_uri_failed(dial, now),
@@ -330,6 +345,7 @@ impl Engine {
             Sent::Errand(errand) => self.errand_answered(errand, response, took, now),
             Sent::Revocations(peer) => self.pushed(request, peer, response.as_ref(), now),
             Sent::Policy(peer) => self.policy_pushed(request, peer, response.as_ref(), now),
+            Sent::Visit(visit, peer) => self.visit_answered(visit, request, peer, response, now),
         }
     }
 
@@ -343,6 +359,7 @@ impl Engine {
             Some(Sent::Errand(errand)) => self.errand_answered(errand, None, Duration::ZERO, now),
             Some(Sent::Revocations(peer)) => self.pushed(request, peer, None, now),
             Some(Sent::Policy(peer)) => self.policy_pushed(request, peer, None, now),
+            Some(Sent::Visit(visit, peer)) => self.visit_answered(visit, request, peer, None, now),
             None => {}
         }
     }
@@ -358,6 +375,8 @@ impl Engine {
             Some(Stretching::Password(command)) => self.set_password(command, secret, now),
             Some(Stretching::LogIn(checking)) => self.password_checked(*checking, &secret, now),
             Some(Stretching::Credential(setting)) => self.credential_stretched(*setting, secret, now),
+            Some(Stretching::Guest(setting)) => self.guest_password_stretched(setting, secret, now),
+            Some(Stretching::Visit(visit)) => self.visit_stretched(visit, id, &secret, now),
             None => {}
         }
     }
@@ -369,6 +388,7 @@ impl Engine {
             self.tickets.held.remove(&place);
             self.persist(load::erase_ticket(&place).into_iter().collect(), Vec::new());
         }
+        self.visits.forget_ticket(*ticket);
     }
 
     fn output(&mut self, output: Output) {

@@ -19,8 +19,10 @@
 //! or any secret. The transport has proven both ids before the first message.
 
 mod approval;
+mod attempts;
 mod authority;
 mod candidate;
+mod guesses;
 mod invitation;
 mod message;
 mod pake;
@@ -29,14 +31,16 @@ mod vectors;
 mod words;
 
 pub use self::approval::{Comparison, OwnRequest};
+pub(crate) use self::attempts::Attempts;
 pub use self::authority::{
     Authority, AuthorityError, Change, EnrolmentRecord, Issued, NewInvite, Origin, Refused, Undo, Verdict,
 };
 pub use self::candidate::{Answered, Asked, Enrolled, Hope, HopeInvite, JoinError, Prospect, Requested};
+pub(crate) use self::guesses::Guesses;
 pub use self::invitation::{Code, Invitation, InvitationError, InviteSecret, InviteUri};
 pub use self::message::{
     AuthorityKey, Credentials, EnrolAnswer, EnrolRequest, InviteOffer, KeyRequest, Offer, PakeAnswer,
     SHARE_LEN, Share, Way, WhoIsAnswer,
 };
-pub(crate) use self::pake::password_salt;
 pub use self::pake::stretch;
+pub(crate) use self::pake::{About, Confirmation, Exchange, Transcript, password_salt};

@@ -93,11 +93,13 @@ pub enum Label {
     UserPassword,
     /// The hash of a record of the audit log, which the next one names.
     Audit,
+    /// The salt with which the password of a service's guests is stretched.
+    GuestPassword,
 }
 
 impl Label {
     /// Every label, in order.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::AuthorityKey,
         Self::CertificateRequest,
         Self::CertificateAnswer,
@@ -136,6 +138,7 @@ impl Label {
         Self::UserAssertion,
         Self::UserPassword,
         Self::Audit,
+        Self::GuestPassword,
     ];
 
     /// The context string, always `lanyard/<purpose>/<version>`.
@@ -180,6 +183,7 @@ impl Label {
             Self::UserAssertion => "lanyard/user-assertion/1",
             Self::UserPassword => "lanyard/user-password/1",
             Self::Audit => "lanyard/audit/1",
+            Self::GuestPassword => "lanyard/guest-password/1",
         }
     }
 

@@ -13,6 +13,7 @@ pub mod control;
 pub mod engine;
 pub mod enrolment;
 pub mod envelope;
+pub mod guest;
 pub mod hello;
 pub mod identity;
 pub mod keyring;

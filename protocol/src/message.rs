@@ -10,6 +10,7 @@ use crate::access::PolicyPart;
 use crate::certificate::CertificateDer;
 use crate::codec::{self, DecodeError};
 use crate::enrolment::{AuthorityKey, EnrolAnswer, EnrolRequest, KeyRequest, WhoIsAnswer};
+use crate::guest::{GuestOffer, GuestProof, GuestRequest, GuestSearch};
 use crate::hello::{Addresses, Hello};
 use crate::identity::NodeId;
 use crate::label::Digest;
@@ -87,6 +88,12 @@ pub enum Request {
     LogIn(LogInRequest),
     /// Somebody who has logged in here manages the network.
     Manage(Box<ManageRequest>),
+    /// Are you called so, and do you take guests?
+    GuestSearch(GuestSearch),
+    /// I am a guest, and know the password of a service of yours.
+    Guest(GuestRequest),
+    /// This proves it.
+    GuestProof(GuestProof),
 }
 
 /// What the sender of a request must have proven.
@@ -103,7 +110,13 @@ impl Request {
     #[must_use]
     pub const fn access(&self) -> Access {
         match self {
-            Self::WhoIs | Self::KeyRequest(_) | Self::Enrol(_) | Self::Hello(_) => Access::Anyone,
+            Self::WhoIs
+            | Self::KeyRequest(_)
+            | Self::Enrol(_)
+            | Self::Hello(_)
+            | Self::GuestSearch(_)
+            | Self::Guest(_)
+            | Self::GuestProof(_) => Access::Anyone,
             Self::Lookup(_)
             | Self::Status(_)
             | Self::Ticket(_)
@@ -132,7 +145,7 @@ pub enum Response {
     Found(Found),
     /// To [`Request::Status`]: whether the certificate is the one that the authority's live record stands for.
     Status(bool),
-    /// To [`Request::Ticket`].
+    /// To [`Request::Ticket`] and [`Request::GuestProof`].
     Grant(TicketGrant),
     /// To [`Request::Ping`].
     Pong,
@@ -152,6 +165,10 @@ pub enum Response {
     Assertion(Box<SignedAssertion>),
     /// To [`Request::Manage`].
     Managed(Managed),
+    /// To [`Request::GuestSearch`].
+    GuestHere,
+    /// To [`Request::Guest`].
+    GuestOffer(Box<GuestOffer>),
 }
 
 /// The frame of a message.

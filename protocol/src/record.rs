@@ -36,11 +36,13 @@ pub enum Table {
     Users = 15,
     /// The users of this node's own, by name.
     LocalUsers = 16,
+    /// The passwords of services that guests use, and the wrong guesses, by the service's name.
+    Guests = 17,
 }
 
 impl Table {
     /// Every table, in order of its number.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Keys,
         Self::Membership,
         Self::Authority,
@@ -57,6 +59,7 @@ impl Table {
         Self::Audit,
         Self::Users,
         Self::LocalUsers,
+        Self::Guests,
     ];
 
     /// The table's name, for people who must be told which one is damaged.
@@ -79,6 +82,7 @@ impl Table {
             Self::Users => "users",
             Self::LocalUsers => "local users",
             Self::Audit => "audit",
+            Self::Guests => "guests",
         }
     }
 }
@@ -104,7 +108,8 @@ impl Table {
             | Self::Policy
             | Self::Services
             | Self::Users
-            | Self::LocalUsers => true,
+            | Self::LocalUsers
+            | Self::Guests => true,
             Self::Invites | Self::Tickets | Self::Audit => false,
         }
     }

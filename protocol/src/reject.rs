@@ -79,6 +79,9 @@ pub enum Reject {
     /// Too many wrong passwords came from this node.
     #[error("too many wrong passwords came from this node")]
     TooManyGuesses,
+    /// The password of a service's guests was guessed wrongly too often, and takes no guess for so many seconds.
+    #[error("the password was tried wrongly too often")]
+    GuestsRest(u32),
 }
 
 /// What the owner of a revoked node can do.
@@ -130,9 +133,19 @@ impl Reject {
                 "check the spelling of both; who uses a user of somebody else's says who: `--person NAME`",
             ),
             Self::TooManyGuesses => (Code::Denied, "wait ten minutes, then try again"),
+            Self::GuestsRest(seconds) => return resting(self, seconds),
             Self::Unknown => (Code::NotFound, "see who is there: `lanyard peers`"),
         };
         let rule = if let Self::Needed(admission) = self { Some(admission) } else { None };
         Failure { rule, ..Failure::new(code, self.to_string(), remedy) }
     }
+}
+
+fn resting(reject: Reject, seconds: u32) -> Failure {
+    let remedy = match seconds.div_ceil(60) {
+        1 => "wait a minute, then try again".to_owned(),
+        minutes if minutes < 120 => format!("wait {minutes} minutes, then try again"),
+        minutes => format!("wait {} hours, then try again", minutes.div_ceil(60)),
+    };
+    Failure::new(Code::Denied, reject.to_string(), format!("{remedy}; or have a new password set there"))
 }

@@ -1,6 +1,6 @@
 //! What minting and validating a ticket need to know of a node: immutable, shared by every thread.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::access::{Notices, Policy, Subject};
@@ -9,6 +9,7 @@ use crate::certificate::{
 };
 use crate::channel::Suites;
 use crate::control::{Code, Failure};
+use crate::guest::PasswordMark;
 use crate::hello::Hello;
 use crate::identity::{NodeId, NodeKeys, NodeName, SealingKey, ServiceName, TicketId};
 use crate::keyring::KeyRing;
@@ -25,6 +26,8 @@ pub struct Snapshot {
     pub(crate) member: Option<Arc<Member>>,
     /// Tickets that were taken back one by one: minted here, or held here and given up.
     pub(crate) revoked_tickets: Arc<BTreeSet<TicketId>>,
+    /// What guests' tickets name the passwords of this node's services by.
+    pub(crate) guests: Arc<BTreeMap<ServiceName, PasswordMark>>,
 }
 
 /// What a node knows by being a member of a network.

@@ -29,6 +29,7 @@ pub use self::open::{GrantError, TicketError, accept, recheck, validate};
 use crate::certificate::{CertificateDer, VerifiedCertificate};
 use crate::channel::{HandshakeError, Psk};
 use crate::codec;
+use crate::guest::PasswordMark;
 pub use crate::identity::TicketId;
 use crate::identity::{EntityName, NodeId, SealingKey, SealingPublicKey, Secret, ServiceName, Signature};
 use crate::keyring::Tag;
@@ -42,6 +43,9 @@ use crate::time::Timestamp;
 /// either certificate.
 pub const TICKET_LIFE: Duration = Duration::from_secs(8 * 60 * 60);
 
+/// How long a guest's ticket lives: whoever goes on needs the password at hand once an hour, and is counted by it.
+pub const GUEST_TICKET_LIFE: Duration = Duration::from_secs(60 * 60);
+
 /// How long before its end a requester no longer uses a ticket, so that none ends on the way.
 pub const RENEW_BEFORE: Duration = Duration::from_secs(30);
 
@@ -52,13 +56,19 @@ pub struct TicketRequest {
     pub nonce: [u8; 32],
     /// The service.
     pub service: ServiceName,
-    /// The SHA-256 of the requester's certificate: the one that it has shown on this connection.
+    /// The SHA-256 of the requester's certificate: the one that it has shown on this connection. Of a guest, which has
+    /// none and does not send this, the hash of its exchange with the provider.
     pub certificate: Digest,
     /// On behalf of whom, if of a person who has logged in there.
     pub assertion: Option<Box<SignedAssertion>>,
 }
 
 impl TicketRequest {
+    /// What a guest's exchange stands for.
+    pub(crate) const fn of_guest(nonce: [u8; 32], service: ServiceName, exchange: Digest) -> Self {
+        Self { nonce, service, certificate: exchange, assertion: None }
+    }
+
     /// What the grant's signature refers to.
     fn digest(&self) -> Digest {
         Label::MessageHash.hash(&[b"ticket-request", &codec::encode(self)])
@@ -116,7 +126,7 @@ pub struct Terms {
     pub provider: NodeId,
     /// Who minted it.
     pub minter: NodeId,
-    /// The entity that the requester belongs to.
+    /// The entity that the requester belongs to; of a guest, which belongs to none, the provider's.
     pub entity: EntityName,
     /// On behalf of whom, if of a person.
     pub user: Option<Principal>,
@@ -156,8 +166,16 @@ struct SealedServiceHalf {
 struct ServiceHalf {
     terms: Terms,
     secret: Secret,
-    certificate: CertificateDer,
-    assertion: Option<Box<SignedAssertion>>,
+    requester: Shown,
+}
+
+/// What a requester has shown.
+#[derive(Serialize, Deserialize)]
+enum Shown {
+    /// A certificate, and on behalf of whom it asks.
+    Member { certificate: CertificateDer, assertion: Option<Box<SignedAssertion>> },
+    /// That it knows the service's password.
+    Guest { sealing: SealingPublicKey, password: PasswordMark },
 }
 
 /// The HPKE info of `for_client`: both ends of the ticket.
@@ -172,6 +190,8 @@ pub struct HeldTicket {
     key: ChannelKey,
     provider_key: SealingPublicKey,
     for_service: Vec<u8>,
+    /// Whether it was got by a password: it asks for no membership.
+    by_password: bool,
 }
 
 /// What a requester keeps of a ticket. It holds the secret: the store seals every record.
@@ -186,7 +206,7 @@ struct KeptTicket {
 
 impl HeldTicket {
     const fn new(terms: Terms, secret: Secret, provider_key: SealingPublicKey, for_service: Vec<u8>) -> Self {
-        Self { terms, key: ChannelKey::new(secret), provider_key, for_service }
+        Self { terms, key: ChannelKey::new(secret), provider_key, for_service, by_password: false }
     }
 
     /// The ticket that a record holds, or nothing if it is no such record or not this node's.
@@ -198,6 +218,11 @@ impl HeldTicket {
             return None;
         }
         Some(Self::new(terms, secret, provider_key, for_service))
+    }
+
+    /// This ticket, which a guest got by a password.
+    pub(crate) fn of_guest(self) -> Self {
+        Self { by_password: true, ..self }
     }
 
     /// The record to keep.
@@ -237,7 +262,10 @@ impl HeldTicket {
     /// [`TicketError`].
     pub fn check(&self, snapshot: &Snapshot, now: Timestamp) -> Result<(), TicketError> {
         let member = snapshot.member.as_ref().filter(|member| !member.is_revoked());
-        if member.ok_or(TicketError::NotMember)?.denies(self.terms.provider) {
+        if member.is_none() && !self.by_password {
+            return Err(TicketError::NotMember);
+        }
+        if member.is_some_and(|member| member.denies(self.terms.provider)) {
             return Err(TicketError::ProviderRevoked);
         }
         if snapshot.revoked_tickets.contains(&self.terms.id) {
@@ -259,10 +287,18 @@ impl HeldTicket {
 pub struct ValidTicket {
     terms: Terms,
     encoded_terms: Vec<u8>,
-    requester: VerifiedCertificate,
-    user: Option<VerifiedAssertion>,
+    requester: Requester,
     generation: u32,
     key: ChannelKey,
+}
+
+/// Who is behind a ticket.
+#[derive(Debug)]
+enum Requester {
+    /// A member, or somebody who has logged in there.
+    Member(Box<VerifiedCertificate>, Option<Box<VerifiedAssertion>>),
+    /// Somebody who knew the service's password.
+    Guest { sealing: SealingPublicKey, password: PasswordMark },
 }
 
 impl ValidTicket {
@@ -280,14 +316,29 @@ impl ValidTicket {
 
     /// The person on whose behalf it was minted, if it was for one.
     #[must_use]
-    pub const fn user(&self) -> Option<&VerifiedAssertion> {
-        self.user.as_ref()
+    pub fn user(&self) -> Option<&VerifiedAssertion> {
+        match &self.requester {
+            Requester::Member(_, user) => user.as_deref(),
+            Requester::Guest { .. } => None,
+        }
     }
 
-    /// The requester's certificate.
+    /// The requester's certificate; a guest has none.
     #[must_use]
-    pub const fn requester(&self) -> &VerifiedCertificate {
-        &self.requester
+    pub fn requester(&self) -> Option<&VerifiedCertificate> {
+        match &self.requester {
+            Requester::Member(certificate, _) => Some(certificate),
+            Requester::Guest { .. } => None,
+        }
+    }
+
+    /// The requester's sealing key: the static key of its channels.
+    #[must_use]
+    pub fn sealing_key(&self) -> &SealingPublicKey {
+        match &self.requester {
+            Requester::Member(certificate, _) => certificate.sealing_key(),
+            Requester::Guest { sealing, .. } => sealing,
+        }
     }
 
     /// The key of its channels' handshakes, where `key` is this node's: made for the first of them.
@@ -295,6 +346,6 @@ impl ValidTicket {
     /// # Errors
     /// [`HandshakeError::NonContributory`].
     pub fn psk(&self, key: &SealingKey) -> Result<&Psk, HandshakeError> {
-        self.key.psk(key, self.requester.sealing_key(), || self.encoded_terms.clone())
+        self.key.psk(key, self.sealing_key(), || self.encoded_terms.clone())
     }
 }

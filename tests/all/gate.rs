@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 
 use lanyard_protocol::access::{PolicyHead, PolicyPart, SignedPolicy};
 use lanyard_protocol::certificate::CertificateDer;
-use lanyard_protocol::enrolment::{Credentials, EnrolRequest, KeyRequest, Offer};
+use lanyard_protocol::codec;
+use lanyard_protocol::enrolment::{Credentials, EnrolRequest, KeyRequest, Offer, SHARE_LEN};
+use lanyard_protocol::guest::{GuestProof, GuestRequest, GuestSearch};
 use lanyard_protocol::hello::{Addresses, Hello};
 use lanyard_protocol::identity::{NodeId, SealingPublicKey};
 use lanyard_protocol::label::Digest;
@@ -100,6 +102,18 @@ kinds! {
         assertion: log_in_at(sender),
         manage: Manage::List { after: None },
     }));
+    Request::GuestSearch(_) => NotAdmitted, |_| Request::GuestSearch(GuestSearch {
+        provider: "alice".parse().unwrap(),
+    });
+    Request::Guest(_) => NotAdmitted, |sender| Request::Guest(GuestRequest {
+        provider: "alice".parse().unwrap(),
+        service: "db".parse().unwrap(),
+        nonce: [10; 32],
+        identity: sender,
+        sealing: SealingPublicKey([9; 32]),
+        share: codec::decode::<_, SHARE_LEN>(&[&[0x41], &[9; 32][..]].concat()).unwrap(),
+    });
+    Request::GuestProof(_) => NotAdmitted, |_| Request::GuestProof(GuestProof { confirmation: [11; 32] });
 }
 
 /// The answer to a request: strangers are answered so often and no more, so it may have to be asked again.
@@ -109,7 +123,11 @@ fn answered(to: &mut Stranger, request: &Request) -> Response {
 
 /// Sends one request of each kind, and sees that none does more than its row says.
 fn says_everything_in_vain(who: &str, puppet: &Puppet, to: &mut Stranger) {
-    for request in examples(puppet.id()) {
+    says_in_vain(who, examples(puppet.id()), to);
+}
+
+fn says_in_vain(who: &str, requests: Vec<Request>, to: &mut Stranger) {
+    for request in requests {
         let fate = fate(&request);
         let answer = match fate {
             Fate::NotAdmitted => say(to, &request),
@@ -215,4 +233,60 @@ fn who_has_expired_says_everything_in_vain() {
     // Also on the connection on which it was a member.
     says_everything_in_vain("one whose certificate has ended meanwhile", &puppet, &mut before);
     is_kept_out("an expired", &puppet, target);
+}
+
+/// What a guest needs no more: it is one.
+const fn is_of_guests(request: &Request) -> bool {
+    matches!(request, Request::GuestSearch(_) | Request::Guest(_) | Request::GuestProof(_))
+}
+
+/// R-L7, C2, C3, A9: whoever has proven to know a service's password, and holds its ticket, says everything else in vain,
+/// to its provider and to other members, opens no stream, and no other service; nor does anybody else with its ticket.
+#[test]
+fn guest_says_everything_else_in_vain() {
+    const POLICY: &str = "version = 1\n[roles]\nmember = [\"service.use\"]\n\
+        [[grant]]\nto = [\"guest\"]\nservice = [\"db@alice\", \"docs@alice\"]\n\
+        [[grant]]\nto = [\"role:member\"]\nservice = [\"chat@*\", \"file@*\"]\n";
+    let alice = Member::authority("alice");
+    let file = alice.host.write("policy.toml", POLICY.as_bytes());
+    let _ = alice.host.run(["policy", "apply", file.to_str().unwrap()]).ok();
+    let password = alice.host.write("password", b"harbour violet cactus noodle\n");
+    let file = password.to_str().unwrap();
+    // Nobody listens there: what is looked at is the channel.
+    let _ = alice.host.run(["expose", "db", "127.0.0.1:9", "--guest", "--password-file", file]).ok();
+    let _ = alice.host.run(["expose", "docs", "/usr/share"]).ok();
+    let bob = alice.admit("bob");
+    let (guest, uri) = (Puppet::new(), alice.invite_uri());
+    let (target, lane) = (alice.host.control_address(), alice.host.lane_address());
+    let mut connection = guest.connect(target, "/lanyard/control/1");
+    let whom = ("alice", id_of(&alice.host), uri.as_str());
+    let held = guest.visit(&mut connection, whom, ("db", "harbour violet cactus noodle")).unwrap();
+    guest.open(lane, &held, "db").unwrap();
+
+    let all_else = || examples(guest.id()).into_iter().filter(|request| !is_of_guests(request)).collect();
+    says_in_vain("a guest", all_else(), &mut connection);
+    opens_no_stream("a guest", &guest, target);
+    let mut other = guest.connect(bob.host.control_address(), "/lanyard/control/1");
+    says_everything_in_vain("a guest of another node", &guest, &mut other);
+    opens_no_stream("a guest of another node", &guest, bob.host.control_address());
+    for service in ["docs", "chat", "file", "ssh"] {
+        assert!(guest.open(lane, &held, service).is_err(), "{service} by the ticket for db");
+    }
+    assert!(guest.open(bob.host.lane_address(), &held, "db").is_err(), "at another node");
+    let thief = Puppet::new();
+    assert!(thief.open(lane, &held, "db").is_err(), "without the guest's key");
+    // docs is granted to guests and has no password; nobody has told anybody that it is there.
+    let mut again = guest.connect(target, "/lanyard/control/1");
+    for service in ["docs", "chat", "ssh"] {
+        let request = examples(guest.id())
+            .into_iter()
+            .find_map(|request| if let Request::Guest(request) = request { Some(request) } else { None });
+        let request = GuestRequest { service: service.parse().unwrap(), ..request.unwrap() };
+        let answer = answered(&mut again, &Request::Guest(request));
+        assert!(matches!(answer, Response::Reject(Reject::Invalid) | Response::GuestOffer(_)), "{answer:?}");
+        let proof = Request::GuestProof(GuestProof { confirmation: [7; 32] });
+        let answer = answered(&mut again, &proof);
+        assert!(matches!(answer, Response::Reject(Reject::Retry | Reject::Password)), "{answer:?}");
+    }
+    guest.open(lane, &held, "db").unwrap();
 }

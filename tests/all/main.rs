@@ -15,6 +15,7 @@ mod discovery;
 mod documents;
 mod enrolment;
 mod gate;
+mod guest;
 mod hostile;
 mod lan;
 mod load;

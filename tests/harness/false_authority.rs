@@ -82,6 +82,9 @@ impl FalseAuthority {
             | Request::Policy(_)
             | Request::LogIn(_)
             | Request::Manage(_)
+            | Request::GuestSearch(_)
+            | Request::Guest(_)
+            | Request::GuestProof(_)
             | Request::RevokeTicket(_) => Err(Reject::NotMember),
         };
         Some(answered.unwrap_or_else(Response::Reject))

@@ -15,6 +15,7 @@ mod false_authority;
 mod faulty;
 mod frames;
 mod glutton;
+mod guest;
 mod host;
 mod impostor;
 mod lan;

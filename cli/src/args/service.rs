@@ -14,6 +14,15 @@ pub(crate) struct Expose {
     /// A TCP port, as in 127.0.0.1:5432 or [::1]:5432, or a folder whose files others may read
     #[arg(value_name = "HOST:PORT|DIR")]
     pub(crate) target: String,
+    /// Let whoever knows a password use it without a certificate, if policy grants it to guests
+    #[arg(long)]
+    pub(crate) guest: bool,
+    /// A file that has the password in its first line, or - for standard input; else it is asked for
+    #[arg(long, value_name = "F", requires = "guest")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Take the password even if it is weak
+    #[arg(long, requires = "guest")]
+    pub(crate) weak: bool,
 }
 
 #[derive(Args, Debug)]
@@ -35,6 +44,12 @@ pub(crate) struct Forward {
     /// Where to listen: a port, or IP:PORT with IPv6 in brackets; any address but loopback lets other hosts in
     #[arg(value_name = "LISTEN", default_value = "127.0.0.1:0", value_parser = listen)]
     pub(crate) listen: SocketAddr,
+    /// Use it by its password, without a certificate
+    #[arg(long)]
+    pub(crate) guest: bool,
+    /// A file that has the password in its first line, or - for standard input; else it is asked for
+    #[arg(long, value_name = "F", requires = "guest")]
+    pub(crate) password_file: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -8,7 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use lanyard_protocol::control::{Code, Failure, Join, Joined, RoleName, State, Status};
-use lanyard_protocol::identity::{NetworkName, NodeId, NodeName};
+use lanyard_protocol::identity::{NetworkName, NodeId, NodeName, ServiceName};
 use serde::{Deserialize, Serialize};
 use tokio::io::{BufReader, Lines};
 use tokio::process::ChildStdout;
@@ -273,6 +273,10 @@ fn describe(context: &Context, status: &Status, asked: bool) -> Vec<String> {
             row("guid", format!("of a network: `{}`", context.command("status --network NAME")));
         }
         Some(_) | None => {}
+    }
+    if !status.guests.is_empty() {
+        let services: Vec<&str> = status.guests.iter().map(ServiceName::as_str).collect();
+        row("guests use", services.join(", "));
     }
     for address in &status.addresses {
         row("listens on", address.to_string());

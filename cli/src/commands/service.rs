@@ -1,11 +1,17 @@
 //! `expose`, `unexpose`, `service` and `forward`: TCP ports and folders of one host, used from another.
 
-use lanyard_protocol::control::{Code, Expose, Exposed, Forward, ForwardEvent, HostPort, ServiceRef, Target};
+use std::path::Path;
+
+use lanyard_protocol::control::{
+    Code, Expose, Exposed, Forward, ForwardEvent, GuestPassword, GuestStatus, HostPort, Password, ServiceRef,
+    Target,
+};
 
 use super::{Context, file};
 use crate::args;
 use crate::client::segment;
 use crate::error::{Error, Result};
+use crate::input;
 use crate::progress::size;
 
 /// `lanyard expose`
@@ -14,7 +20,14 @@ pub(super) async fn expose(context: &Context, expose: args::Expose) -> Result {
         Ok(target) => Target::Tcp(target),
         Err(_) => Target::Folder(file::absolute(expose.target.as_ref())?),
     };
-    let wanted = Expose { name: expose.name, target };
+    let guest = match expose.guest {
+        false => None,
+        true => {
+            let password = password(context, expose.password_file.as_deref(), true).await?;
+            Some(GuestPassword { password, weak: expose.weak })
+        }
+    };
+    let wanted = Expose { name: expose.name, target, guest };
     let exposed: Exposed = context.client().post("/v1/services", &wanted).await?;
     if context.printer.is_json() {
         return context.printer.json(&exposed);
@@ -23,7 +36,17 @@ pub(super) async fn expose(context: &Context, expose: args::Expose) -> Result {
     Ok(())
 }
 
-fn say_what_is_next(context: &Context, Exposed { name, target, provider, .. }: &Exposed) {
+/// The password of a service's guests.
+async fn password(context: &Context, file: Option<&Path>, is_new: bool) -> Result<Password> {
+    let client = context.client();
+    // Nobody types a password for a node that is not there.
+    if !client.is_running().await? {
+        let _: Vec<Exposed> = client.get("/v1/services").await?;
+    }
+    input::password(&context.printer, file, "the service's password", is_new).await
+}
+
+fn say_what_is_next(context: &Context, Exposed { name, target, provider, guests, .. }: &Exposed) {
     let printer = &context.printer;
     printer.say(&format!("{name} stands for {target}, now and after every start"));
     let Some(provider) = provider else {
@@ -36,6 +59,16 @@ fn say_what_is_next(context: &Context, Exposed { name, target, provider, .. }: &
     printer.say(&format!("on another machine: `{using}`"));
     printer
         .say(&format!("policy says who may; on the authority: `lanyard policy allow WHO {name}@{provider}`"));
+    let Some(guests) = guests else { return };
+    let using = format!("lanyard forward {name}@{provider} --guest --password-file F");
+    if guests.granted {
+        printer.say(&format!("whoever knows the password may, without a certificate: `{using}`"));
+    } else {
+        printer.say(&format!(
+            "whoever knows the password may, without a certificate, once policy grants it to guests: \
+             `lanyard policy allow guest {name}@{provider}`, then there `{using}`"
+        ));
+    }
 }
 
 /// `lanyard unexpose`
@@ -71,21 +104,37 @@ async fn list(context: &Context) -> Result {
             service.refused.to_string(),
             size(service.received),
             size(service.sent),
+            guests(service.guests.as_ref()),
         ]
     };
     let rows: Vec<Vec<String>> = exposed.iter().map(row).collect();
-    context.printer.table(&["NAME", "TARGET", "OPEN", "OPENED", "REFUSED", "IN", "OUT"], &rows)
+    context.printer.table(&["NAME", "TARGET", "OPEN", "OPENED", "REFUSED", "IN", "OUT", "GUESTS"], &rows)
+}
+
+/// How a service stands with guests.
+fn guests(guests: Option<&GuestStatus>) -> String {
+    match guests {
+        None => "-".to_owned(),
+        Some(guests) if !guests.granted => "not granted".to_owned(),
+        Some(GuestStatus { rests_s: Some(rest), .. }) => format!("rests {} min", rest.div_ceil(60)),
+        Some(GuestStatus { wrong: 0, .. }) => "by password".to_owned(),
+        Some(GuestStatus { wrong, .. }) => format!("by password, {wrong} wrong"),
+    }
 }
 
 /// `lanyard forward`: until interrupted.
 pub(super) async fn forward(context: &Context, forward: args::Forward) -> Result {
-    let args::Forward { service, listen } = forward;
+    let args::Forward { service, listen, guest, password_file } = forward;
+    let guest = match guest {
+        false => None,
+        true => Some(password(context, password_file.as_deref(), false).await?),
+    };
     let (client, printer) = (context.client(), &context.printer);
     if !listen.ip().is_loopback() {
         let warning = format!("warning: whoever reaches {listen} uses {service} by this node's ticket");
         printer.stress(&warning);
     }
-    let wanted = Forward { service: service.clone(), listen };
+    let wanted = Forward { service: service.clone(), listen, guest };
     let asked = client.post_events::<ForwardEvent>("/v1/forward", &wanted);
     let mut events = client.in_time(asked).await?;
     let mut last = String::new();

@@ -351,5 +351,6 @@ fn body(answer: Answer) -> Response {
         Answer::Policy(policy) => json(policy),
         Answer::Explained(explained) => json(explained),
         Answer::Why(walked) => json(walked.walk),
+        Answer::Guests(guests) => json(guests),
     }
 }

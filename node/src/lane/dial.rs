@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use lanyard_protocol::channel::{Binding, ChannelReject};
-use lanyard_protocol::control::{Code, Failure, ServiceRef};
+use lanyard_protocol::control::{Code, Failure, ServiceRef, Visit};
 use lanyard_protocol::engine::ChannelGrant;
 use lanyard_protocol::identity::{NodeId, NodeName};
 use lanyard_protocol::people::Actor;
@@ -55,16 +55,53 @@ pub struct Dialled {
 /// # Errors
 /// What the user is told: denied, unreachable, unknown.
 pub(crate) async fn open(handle: &Handle, actor: &Actor, service: &ServiceRef) -> Result<Dialled, Failure> {
+    open_by(handle, Right::Actor(actor, service)).await
+}
+
+/// As [`open`], as a guest.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) async fn visit(handle: &Handle, visit: &Visit) -> Result<Dialled, Failure> {
+    open_by(handle, Right::Guest(visit)).await
+}
+
+/// By what right a service is used, and which.
+#[derive(Clone, Copy)]
+enum Right<'a> {
+    Actor(&'a Actor, &'a ServiceRef),
+    Guest(&'a Visit),
+}
+
+impl Right<'_> {
+    /// Whether there may be another ticket in the place of one that was refused. A guest's is taken back also when the
+    /// password was set anew to the same.
+    const fn may_renew(self, error: &OpenError) -> bool {
+        let revoked = matches!(error, OpenError::Refused(ChannelReject::Revoked));
+        matches!(error, OpenError::NoTicket | OpenError::Refused(ChannelReject::Expired))
+            || revoked && matches!(self, Self::Guest(_))
+    }
+
+    async fn ticket(self, handle: &Handle) -> Result<Box<ChannelGrant>, Failure> {
+        match self {
+            Self::Actor(actor, service) => handle.open(actor.clone(), service.clone()).await,
+            Self::Guest(visit) => handle.visit(visit.clone()).await,
+        }
+    }
+}
+
+async fn open_by(handle: &Handle, right: Right<'_>) -> Result<Dialled, Failure> {
+    let (Right::Actor(_, service) | Right::Guest(Visit { service, .. })) = right;
     let mut retried = false;
     loop {
-        let grant = handle.open(actor.clone(), service.clone()).await?;
+        let grant = right.ticket(handle).await?;
         match connect(handle, &grant).await {
             Ok((channel, way)) => {
                 let peer = grant.ticket.terms().provider;
                 tracing::debug!(peer = %peer.short(), %service, ?way, "channel opened there");
                 return Ok(Dialled { channel, peer, name: grant.provider, way });
             }
-            Err(OpenError::NoTicket | OpenError::Refused(ChannelReject::Expired)) if !retried => {
+            Err(error) if !retried && right.may_renew(&error) => {
                 retried = true;
                 handle.no_ticket(grant.ticket.terms().id).await?;
             }

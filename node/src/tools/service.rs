@@ -2,7 +2,8 @@
 //!
 //! A name is offered with what it stands for ([`Target`]): a TCP port, which is connected to for each channel
 //! ([`tcp`]), or a folder whose files are read ([`folder`]). Who may use it is decided by policy, which grants nothing
-//! that it does not name; a user has no say in what the name stands for. Both are kept ([`table`]) and come back after
+//! that it does not name; a user has no say in what the name stands for. A name may have a password, by which guests use
+//! it if policy grants it to them. Both are kept ([`table`]) and come back after
 //! a restart. On the other side a port is carried to a service ([`forward`]), and files are got from a folder
 //! ([`get`]).
 
@@ -18,7 +19,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lanyard_protocol::control::{Code, Expose, Exposed, Failure, Target};
+use lanyard_protocol::control::{
+    Code, Expose, Exposed, Failure, GuestPassword, GuestStatus, SetGuest, Target,
+};
 use lanyard_protocol::identity::ServiceName;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -95,12 +98,17 @@ impl Exposures {
     ///
     /// # Errors
     /// What the user is told: the name is taken, the target is none, it cannot be kept.
-    pub(super) async fn expose(&self, Expose { name, target }: Expose) -> Result<Exposed, Failure> {
+    pub(super) async fn expose(&self, wanted: Expose) -> Result<Exposed, Failure> {
+        let Expose { name, target, guest } = wanted;
         let target = target::existing(target).await?;
         let mut offered = self.offered.lock().await;
         if let Some(there) = offered.get(&name) {
             if there.target == target {
-                return Ok(self.describe(&name, there));
+                let guests = match guest {
+                    Some(password) => self.set_guest(&name, Some(password)).await?,
+                    None => self.handle.guests().await?,
+                };
+                return Ok(self.describe(&name, there, &guests));
             }
             let remedy = format!("choose another name, or first `lanyard unexpose {name}`");
             return Err(Failure::new(
@@ -123,9 +131,11 @@ impl Exposures {
                 remedy,
             ));
         }
+        // Before the service is there: without a password also none that was left from another of its name.
+        let guests = self.set_guest(&name, guest).await?;
         self.store.commit(vec![table::set(&name, &target)]).await.map_err(|error| unkept(&error))?;
         let exposure = self.serve(name.clone(), target);
-        let described = self.describe(&name, &exposure);
+        let described = self.describe(&name, &exposure, &guests);
         offered.insert(name, exposure);
         Ok(described)
     }
@@ -143,18 +153,32 @@ impl Exposures {
                 "see what is: `lanyard service list`",
             ));
         };
+        let described = self.describe(name, exposure, &[]);
+        // The password first: whatever happens in between, it is none of a later service of this name.
+        let _ = self.set_guest(name, None).await?;
         self.store.commit(vec![table::erase(name)]).await.map_err(|error| unkept(&error))?;
         self.services.stop(name);
         exposure.withdrawn.cancel();
-        let described = self.describe(name, exposure);
         offered.remove(name);
         Ok(described)
     }
 
     /// What is offered, by name.
-    pub(super) async fn list(&self) -> Vec<Exposed> {
+    ///
+    /// # Errors
+    /// What the user is told: the node is stopping.
+    pub(super) async fn list(&self) -> Result<Vec<Exposed>, Failure> {
         let offered = self.offered.lock().await;
-        offered.iter().map(|(name, exposure)| self.describe(name, exposure)).collect()
+        let guests = self.handle.guests().await?;
+        Ok(offered.iter().map(|(name, exposure)| self.describe(name, exposure, &guests)).collect())
+    }
+
+    async fn set_guest(
+        &self,
+        name: &ServiceName,
+        password: Option<GuestPassword>,
+    ) -> Result<Vec<GuestStatus>, Failure> {
+        self.handle.set_guest(SetGuest { service: name.clone(), password }).await
     }
 
     /// Why `name` cannot stand for `target`.
@@ -185,7 +209,7 @@ impl Exposures {
         exposure
     }
 
-    fn describe(&self, name: &ServiceName, exposure: &Exposure) -> Exposed {
+    fn describe(&self, name: &ServiceName, exposure: &Exposure, guests: &[GuestStatus]) -> Exposed {
         Exposed {
             name: name.clone(),
             target: exposure.target.clone(),
@@ -195,6 +219,7 @@ impl Exposures {
             refused: exposure.refused.load(Ordering::Relaxed),
             received: exposure.tally.received(),
             sent: exposure.tally.sent(),
+            guests: guests.iter().find(|guests| guests.service == *name).cloned(),
         }
     }
 }

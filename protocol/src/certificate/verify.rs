@@ -57,6 +57,15 @@ impl TrustAnchor {
         Ok(Self { der, network, key, key_id: key_identifier(&key), validity, webpki })
     }
 
+    /// The CA certificate of whichever network `der` says, under whichever key: somebody has to vouch for it otherwise.
+    ///
+    /// # Errors
+    /// [`CertificateError`]: not a CA certificate of ours.
+    pub(crate) fn of_stranger(der: CertificateDer) -> Result<Self, CertificateError> {
+        let ca = read_ca(&der)?.contents;
+        Self::new(der, Fingerprint::of(&ca.key), ca.network)
+    }
+
     /// The CA certificate.
     #[must_use]
     pub const fn der(&self) -> &CertificateDer {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, ServiceRef};
+use super::{Failure, GuestPassword, GuestStatus, Password, ServiceRef};
 use crate::identity::{NameError, NodeName, ServiceName};
 
 /// A TCP port as a person names it: `HOST:PORT`, an IPv6 address in brackets.
@@ -119,6 +119,9 @@ pub struct Expose {
     pub name: ServiceName,
     /// What it stands for.
     pub target: Target,
+    /// The password by which guests may use it, if policy lets them. Without one the service keeps the one that it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guest: Option<GuestPassword>,
 }
 
 /// A service that is offered.
@@ -140,6 +143,9 @@ pub struct Exposed {
     pub received: u64,
     /// Bytes that went to its users since the node's start.
     pub sent: u64,
+    /// How it stands with guests, if it has a password for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guests: Option<GuestStatus>,
 }
 
 /// Asks for a TCP port on this host to be carried to a service of another node, for as long as the events are read.
@@ -149,6 +155,9 @@ pub struct Forward {
     pub service: ServiceRef,
     /// Where to listen; port 0 picks one. An address that is not loopback lets other hosts in.
     pub listen: SocketAddr,
+    /// The password by which the service is used as a guest: no certificate is shown, and none is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guest: Option<Password>,
 }
 
 /// What happens at a forwarded port.

@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{Guid, Time};
-use crate::identity::{NetworkName, NodeId, NodeName};
+use crate::identity::{NetworkName, NodeId, NodeName, ServiceName};
 
 /// The answer to [`Command::Status`](super::Command::Status).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,9 @@ pub struct Status {
     /// asks to join, or was turned away by last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guid: Option<Guid>,
+    /// The services that guests may use by a password.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guests: Vec<ServiceName>,
 }
 
 /// What a node is in its network.

@@ -189,6 +189,7 @@ fn sealed_file() -> (Snapshot, Vec<u8>, Vec<u8>) {
         suites: Suites::PORTABLE,
         member: Some(std::sync::Arc::new(Member::new(anchor, leaf.clone()))),
         revoked_tickets: std::sync::Arc::default(),
+        guests: std::sync::Arc::default(),
     };
     let sealed = envelope::seal(&snapshot, core::slice::from_ref(&leaf), NOW, &mut rng()).unwrap();
     let mut chunk = [0; envelope::CHUNK_MAX];

@@ -86,6 +86,8 @@ impl Engine {
             }
             Command::Users(list) => self.list_users(id, caller, list, now),
             Command::ChangeUser(change) => self.change_user(id, caller, change, now),
+            Command::SetGuest(set) => self.set_guest(id, set, now),
+            Command::Guests => self.show_guests(id, now),
         }
     }
 
@@ -213,6 +215,7 @@ impl Engine {
             warnings: if owner { self.warnings(now) } else { Vec::new() },
             addresses: if owner { self.local.addresses.control.clone() } else { Vec::new() },
             guid: self.guid().filter(|_| owner),
+            guests: if owner { self.guest_services().cloned().collect() } else { Vec::new() },
         }
     }
 
@@ -247,7 +250,13 @@ impl Engine {
                  again; revocations since then are learnt from members"
             )
         });
-        damaged.chain(ended.map(|error| error.to_string())).chain(clock).chain(restored).collect()
+        let guests = self.guest_warnings(now);
+        damaged
+            .chain(ended.map(|error| error.to_string()))
+            .chain(clock)
+            .chain(restored)
+            .chain(guests)
+            .collect()
     }
 
     /// The peer as a user is shown it.

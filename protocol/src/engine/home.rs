@@ -99,6 +99,12 @@ impl Engine {
         if self.active_member().is_none() || self.contacts.next.is_some_and(|next| now < next) {
             return;
         }
+        self.dial_contacts();
+        self.contacts.next = (!self.contacts.addresses.is_empty()).then(|| now.after(CONTACT_EVERY));
+    }
+
+    /// Dials the named addresses at which nobody is connected.
+    pub(super) fn dial_contacts(&mut self) {
         let connected = |address: &&SocketAddr| {
             let node = self.contacts.answered.get(*address);
             node.and_then(|node| self.peers.get(*node)).is_some_and(|peer| peer.connected.is_some())
@@ -108,6 +114,10 @@ impl Engine {
         for address in missing {
             self.dial_for(Dialling::Contact(address), None, vec![address]);
         }
-        self.contacts.next = (!self.contacts.addresses.is_empty()).then(|| now.after(CONTACT_EVERY));
+    }
+
+    /// Whether a named address is being dialled.
+    pub(super) fn dials_contacts(&self) -> bool {
+        self.wires.dials.values().any(|dialling| matches!(dialling, Dialling::Contact(_)))
     }
 }

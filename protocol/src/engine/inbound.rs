@@ -55,6 +55,9 @@ impl Engine {
             Request::Policy(part) => self.policy_received(from, inbound, part, now),
             Request::LogIn(request) => self.log_in_requested(from, inbound, request, now),
             Request::Manage(request) => self.manage_requested(from, inbound, *request, now),
+            Request::GuestSearch(search) => self.guest_searched(inbound, &search),
+            Request::Guest(request) => self.guest_requested(from, source, inbound, &request, now),
+            Request::GuestProof(proof) => self.guest_proved(from, inbound, &proof, now),
         }
     }
 
@@ -287,7 +290,7 @@ impl Engine {
         }
         let minted = ticket::mint(&snapshot, request, &granted, now, &mut *self.rng);
         let Minted { grant, terms } = minted.map_err(|_| Reject::Invalid)?;
-        self.tickets.minted.add(&terms, self.ring.generation());
+        self.tickets.minted.add(&terms, false, self.ring.generation());
         Ok(grant)
     }
 }

@@ -35,6 +35,10 @@ pub(super) enum Stretching {
     LogIn(Box<Checking>),
     /// A user's new password.
     Credential(Box<Setting>),
+    /// The password of a service's guests.
+    Guest(super::guests::Setting),
+    /// The password with which this node is a guest, in the visit with this number.
+    Visit(u64),
 }
 
 /// An invite whose code is being stretched.
@@ -81,7 +85,9 @@ impl Engine {
             | Stretching::Network(_)
             | Stretching::Password(_)
             | Stretching::LogIn(_)
-            | Stretching::Credential(_) => None,
+            | Stretching::Credential(_)
+            | Stretching::Guest(_)
+            | Stretching::Visit(_) => None,
         });
         let nameplate = in_draft.max().map_or(0, |taken| taken + 1).max(authority.free_nameplate(now));
         let (network, root) = (authority.anchor().network().clone(), authority.anchor().fingerprint());

@@ -9,10 +9,11 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
+use super::around::Around;
 use super::{CommandId, DialId, Engine, RequestId, WorkId};
 use crate::control::{self, Answer, Code as FailureCode, Failure, Password};
 use crate::enrolment::{Asked, Comparison, Invitation, JoinError, Prospect, Requested};
-use crate::identity::{NetworkName, NodeId, NodeName, Secret};
+use crate::identity::{NetworkName, NodeName, Secret};
 use crate::time::Timestamp;
 
 /// How long a node looks for an authority. One that waits for a person waits as long as its user does.
@@ -57,10 +58,8 @@ struct Wish {
 /// Who was seen.
 #[derive(Default)]
 struct Sight {
-    /// Discovered nodes that are being turned to, and the question once it is out.
-    asking: BTreeMap<NodeId, Option<RequestId>>,
-    /// When each was last turned to.
-    asked: BTreeMap<NodeId, Timestamp>,
+    /// Discovered nodes that are asked which network they are of.
+    around: Around,
     /// The networks that were found, by name, pin and authority.
     found: BTreeMap<Prospect, Vec<SocketAddr>>,
     /// Whether there are networks of other names than the one that is wanted.
@@ -105,9 +104,7 @@ impl Joining {
     pub(super) fn clock_set_back(&mut self, by: Duration) {
         self.deadline = self.deadline.map(|deadline| deadline.before(by));
         self.alarm = self.alarm.map(|alarm| alarm.before(by));
-        for asked in self.sight.asked.values_mut() {
-            *asked = asked.before(by);
-        }
+        self.sight.around.set_back(by);
     }
 
     fn fits(&self, network: &NetworkName) -> bool {

@@ -18,6 +18,7 @@ use crate::certificate::{
 };
 use crate::codec;
 use crate::enrolment::{Authority, OwnRequest};
+use crate::guest::Guests;
 use crate::hello::Addresses;
 use crate::identity::{Fingerprint, IdentityKey, NetworkName, NodeId, NodeKeys, SealingKey};
 use crate::keyring::KeyRing;
@@ -160,6 +161,7 @@ pub(super) fn engine(
     };
     first.extend(spent);
     let people = people(&mut loading, setup.require_log_in, &mut *rng);
+    let guests = guests(&mut loading);
     let request = own_request(&loading).filter(|_| membership.member.is_none());
     let mut engine = Engine {
         ring: Arc::new(KeyRing::new(now, &mut *rng)),
@@ -173,6 +175,8 @@ pub(super) fn engine(
         spread: super::Spread::default(),
         policies: super::Policies::new(published),
         people,
+        guests,
+        visits: super::Visits::default(),
         contacts: super::Contacts { addresses: setup.contacts, ..super::Contacts::default() },
         joining: None,
         stretching: BTreeMap::new(),
@@ -215,6 +219,15 @@ fn people(loading: &mut Loading, require: Option<bool>, rng: &mut dyn CryptoRng)
     let (local, network) = (load(Table::LocalUsers), load(Table::Users));
     let kept = loading.find(Table::Membership, LOG_IN).is_some();
     People::new(local, network, require.unwrap_or(kept))
+}
+
+/// Whoever was a guest of a service whose record is damaged is none any more, until its password is set again.
+fn guests(loading: &mut Loading) -> Guests {
+    let (guests, unread) = Guests::load(loading.of(Table::Guests));
+    for key in unread {
+        loading.damage(Table::Guests, &key);
+    }
+    guests
 }
 
 fn restored(loading: &Loading) -> Option<Timestamp> {

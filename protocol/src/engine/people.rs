@@ -191,7 +191,9 @@ impl Engine {
             | Command::MayUse(..)
             | Command::Users(_)
             | Command::ChangeUser(_)
-            | Command::Why(_) => Err(not_owner()),
+            | Command::Why(_)
+            | Command::SetGuest(_)
+            | Command::Guests => Err(not_owner()),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::guests::Undo as UndoGuests;
 use super::people::Altered;
 use super::rewrite::{RecordKey, Rewrites, records_of};
 use super::{CommandId, Engine, InboundId, Membership, Output, PersistId, Policies};
@@ -47,6 +48,8 @@ enum Install {
     Policy(Box<PublishedPolicy>),
     /// A node one of whose users is another, and with it the policy if everybody has to know.
     User(Box<Altered>, Option<Box<PublishedPolicy>>),
+    /// Nothing more than it is: the password of a service's guests has changed.
+    Guests(Box<UndoGuests>),
 }
 
 impl Engine {
@@ -120,6 +123,12 @@ impl Engine {
         self.persist_pending(writes, Pending::new(then, Some(install)));
     }
 
+    /// As [`Engine::persist`], for the password of a service's guests, which is obeyed before.
+    pub(super) fn persist_guests(&mut self, writes: Vec<Write>, undo: UndoGuests) {
+        let install = Some(Install::Guests(Box::new(undo)));
+        self.persist_pending(writes, Pending::new(Vec::new(), install));
+    }
+
     fn persist_pending(&mut self, writes: Vec<Write>, mut pending: Pending) {
         if writes.is_empty() {
             self.wires.outputs.extend(pending.then);
@@ -163,6 +172,7 @@ impl Engine {
                     }
                 }
                 Some(Install::Policy(_)) => self.policies.was_written(),
+                Some(Install::Guests(undo)) => self.undo_guests(*undo),
                 Some(Install::Membership(_)) | None => {}
             }
             self.wires.outputs.extend(pending.then.into_iter().filter_map(refused));
@@ -198,6 +208,7 @@ impl Engine {
                     self.adopt_policy(*published, now);
                 }
             }
+            Some(Install::Guests(undo)) => self.guests_changed(&undo, now),
             Some(Install::Revocations(_, Some(command))) => self.revocation_durable(command, now),
             Some(Install::Revocations(_, None) | Install::Change(_)) | None => {}
         }

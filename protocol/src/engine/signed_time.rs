@@ -127,7 +127,9 @@ impl Engine {
         if now < before {
             self.clock_set_back(before.since(now), now);
         } else {
-            self.errands.set_forward(now.since(before.after(passed)));
+            let by = now.since(before.after(passed));
+            self.errands.set_forward(by);
+            self.visits.set_forward(by);
         }
         if self.clock.is_behind() && !was_behind {
             self.renew_soon(now);
@@ -192,6 +194,7 @@ impl Engine {
     /// a clock that was ahead gets another chance.
     fn clock_set_back(&mut self, by: Duration, now: Timestamp) {
         self.errands.set_back(by);
+        self.visits.set_back(by);
         self.homing.set_back(by);
         self.contacts.set_back(by);
         if let Some(joining) = &mut self.joining {

@@ -2,7 +2,7 @@
 
 mod admit;
 mod answer;
-mod attempts;
+mod charge;
 mod denied;
 mod guids;
 mod invites;
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use self::admit::Open;
-use self::attempts::Attempts;
+use self::charge::Charged;
 use self::denied::Denied;
 use self::guids::Guids;
 use self::invites::Invites;
@@ -30,6 +30,7 @@ use self::passwords::Passwords;
 pub use self::records::EnrolmentRecord;
 use self::records::Enrolments;
 use self::requests::Requests;
+use super::attempts::Attempts;
 use super::message::{EnrolAnswer, Way};
 use crate::certificate::{
     self, CertificateDer, CertificateError, Role, Subject, TrustAnchor, Validity, VerifiedCertificate,
@@ -79,7 +80,7 @@ pub struct Origin {
 impl Origin {
     /// The address that a stranger's share is counted by: of an IPv6 network elsewhere, which one host may have all of,
     /// the network.
-    fn counted(&self) -> core::net::IpAddr {
+    pub(crate) fn counted(&self) -> core::net::IpAddr {
         match self.address {
             core::net::IpAddr::V6(address) if !self.attached => {
                 core::net::IpAddr::V6((u128::from(address) >> 64 << 64).into())
@@ -136,7 +137,7 @@ pub struct Authority {
     guids: Guids,
     requests: Requests,
     enrolments: Enrolments,
-    attempts: Attempts,
+    attempts: Attempts<Charged>,
     denied: Denied,
     /// How many come in without anything.
     open: Open,

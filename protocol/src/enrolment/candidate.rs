@@ -349,7 +349,7 @@ fn confirm(
     let PakeAnswer { share, confirmation }: &PakeAnswer = theirs.as_ref()?;
     let share: &Share = share;
     let shared = exchange.finish(share)?;
-    let confirmations = shared.confirmations(&Transcript::new(about, request, share, answer));
+    let confirmations = shared.confirmations(&Transcript::of_enrolment(about, request, share, answer));
     confirmations.authority.fits(confirmation).then(|| confirmations.candidate.to_bytes())
 }
 

@@ -2,7 +2,8 @@
 //!
 //! The exchange is SPAKE2 as the `spake2` crate does it: an asymmetric pair of roles on the Ed25519 group. It
 //! binds only the two identities and confirms nothing, so both are done here: a transcript over everything said
-//! so far, and a confirmation of it by each side.
+//! so far, and a confirmation of it by each side. The side that begins is the *candidate*, the other one, which
+//! confirms first, the *authority*; so a guest is here in the candidate's place and its provider in the authority's.
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -11,10 +12,8 @@ use sha2::Sha256;
 use spake2::{Ed25519Group, Identity, Password, Spake2};
 use zeroize::Zeroizing;
 
-use super::message::{AuthorityKey, KeyRequest, Share, Way};
-use crate::certificate::CertificateDer;
+use super::message::{AuthorityKey, KeyRequest, Share};
 use crate::codec;
-use crate::control::Admission;
 use crate::identity::{Fingerprint, NetworkName, NodeId, Secret};
 use crate::label::{Digest, Label};
 
@@ -39,20 +38,24 @@ pub(crate) fn password_salt(network: &NetworkName, root: Fingerprint) -> [u8; 32
 
 /// Which secret an exchange is about: what confirms one is no confirmation of the other.
 #[derive(Clone, Copy)]
-pub(super) enum About {
+pub(crate) enum About {
+    /// The code of an invite.
     Code,
+    /// The network's password.
     Password,
+    /// The password that guests of a service have.
+    Guest,
 }
 
 /// One side of an exchange whose other share has not come yet.
-pub(super) struct Exchange {
+pub(crate) struct Exchange {
     state: Spake2<Ed25519Group>,
     share: Share,
 }
 
 impl Exchange {
     /// The candidate's side.
-    pub(super) fn candidate(
+    pub(crate) fn candidate(
         code: &Secret,
         candidate: NodeId,
         authority: NodeId,
@@ -63,7 +66,7 @@ impl Exchange {
     }
 
     /// The authority's side.
-    pub(super) fn authority(
+    pub(crate) fn authority(
         code: &Secret,
         candidate: NodeId,
         authority: NodeId,
@@ -79,12 +82,12 @@ impl Exchange {
     }
 
     /// The share to send.
-    pub(super) fn share(&self) -> &Share {
+    pub(crate) fn share(&self) -> &Share {
         &self.share
     }
 
     /// The shared key, or nothing if `other` is no share of the other role, or one's own sent back.
-    pub(super) fn finish(self, other: &Share) -> Option<SharedKey> {
+    pub(crate) fn finish(self, other: &Share) -> Option<SharedKey> {
         if other.point == self.share.point {
             return None;
         }
@@ -97,84 +100,71 @@ fn roles(code: &Secret, candidate: NodeId, authority: NodeId) -> (Password, Iden
 }
 
 /// The key that both sides have if they started from the same code.
-pub(super) struct SharedKey(Zeroizing<Vec<u8>>);
+pub(crate) struct SharedKey(Zeroizing<Vec<u8>>);
 
 impl SharedKey {
     /// What each side sends to prove that it has the key and saw the same conversation.
-    pub(super) fn confirmations(&self, transcript: &Transcript<'_>) -> Confirmations {
+    pub(crate) fn confirmations(&self, transcript: &Transcript) -> Confirmations {
         let transcript = transcript.digest();
         let keys = Label::Pake.derive::<64>(transcript.as_bytes(), &self.0, &[]);
         let (authority, candidate) = keys.split_at(32);
         Confirmations {
-            authority: Confirmation::new(authority, b"authority", &transcript),
-            candidate: Confirmation::new(candidate, b"candidate", &transcript),
+            authority: Confirmation::new(authority, b"authority", transcript),
+            candidate: Confirmation::new(candidate, b"candidate", transcript),
         }
     }
 }
 
-/// Everything said up to the authority's share.
-pub(super) struct Transcript<'a> {
-    about: About,
-    request: &'a KeyRequest,
-    share: &'a Share,
-    admission: Admission,
-    way: Way,
-    nonce: &'a Option<[u8; 32]>,
-    leaf: &'a CertificateDer,
-    ca: &'a CertificateDer,
-    token: &'a [u8],
-}
+/// The hash of everything said up to the authority's share.
+pub(crate) struct Transcript(Digest);
 
-impl<'a> Transcript<'a> {
-    /// The request and the answer to it, whose share in this exchange is `share`.
-    pub(super) fn new(
-        about: About,
-        request: &'a KeyRequest,
-        share: &'a Share,
-        answer: &'a AuthorityKey,
-    ) -> Self {
-        Self {
-            about,
-            request,
-            share,
-            admission: answer.admission,
-            way: answer.way,
-            nonce: &answer.nonce,
-            leaf: &answer.leaf,
-            ca: &answer.ca,
-            token: &answer.token,
-        }
-    }
-}
-
-impl Transcript<'_> {
-    fn digest(&self) -> Digest {
-        let about: &[u8] = match self.about {
+impl Transcript {
+    /// What was said, part by part.
+    pub(crate) fn new(about: About, said: &[&[u8]]) -> Self {
+        let about: &[u8] = match about {
             About::Code => b"code",
             About::Password => b"password",
+            About::Guest => b"guest",
         };
-        Label::Pake.hash(&[
+        Self(Label::Pake.hash(&[&[about], said].concat()))
+    }
+
+    /// The request and the answer to it, whose share in this exchange is `share`.
+    pub(super) fn of_enrolment(
+        about: About,
+        request: &KeyRequest,
+        share: &Share,
+        answer: &AuthorityKey,
+    ) -> Self {
+        Self::new(
             about,
-            &codec::encode(self.request),
-            &codec::encode(self.share),
-            &codec::encode(&self.admission),
-            &codec::encode(&self.way),
-            &codec::encode(self.nonce),
-            self.leaf.as_bytes(),
-            self.ca.as_bytes(),
-            self.token,
-        ])
+            &[
+                &codec::encode(request),
+                &codec::encode(share),
+                &codec::encode(&answer.admission),
+                &codec::encode(&answer.way),
+                &codec::encode(&answer.nonce),
+                answer.leaf.as_bytes(),
+                answer.ca.as_bytes(),
+                &answer.token,
+            ],
+        )
+    }
+
+    /// What stands for it.
+    pub(crate) const fn digest(&self) -> &Digest {
+        &self.0
     }
 }
 
 /// Both sides' proofs.
-pub(super) struct Confirmations {
-    pub(super) authority: Confirmation,
-    pub(super) candidate: Confirmation,
+pub(crate) struct Confirmations {
+    pub(crate) authority: Confirmation,
+    pub(crate) candidate: Confirmation,
 }
 
 /// One side's proof: to be sent by that side and checked by the other.
-pub(super) struct Confirmation(Hmac<Sha256>);
+pub(crate) struct Confirmation(Hmac<Sha256>);
 
 impl Confirmation {
     #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
@@ -185,12 +175,12 @@ impl Confirmation {
         Self(mac)
     }
 
-    pub(super) fn to_bytes(&self) -> [u8; 32] {
+    pub(crate) fn to_bytes(&self) -> [u8; 32] {
         self.0.clone().finalize().into_bytes().into()
     }
 
     /// In constant time.
-    pub(super) fn fits(&self, received: &[u8; 32]) -> bool {
+    pub(crate) fn fits(&self, received: &[u8; 32]) -> bool {
         self.0.clone().verify(received.into()).is_ok()
     }
 }

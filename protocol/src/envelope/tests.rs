@@ -63,6 +63,7 @@ impl Network {
             suites: Suites::PORTABLE,
             member: Some(Arc::new(member)),
             revoked_tickets: Arc::default(),
+            guests: Arc::default(),
         };
         Node { snapshot, certificate }
     }

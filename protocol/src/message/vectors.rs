@@ -179,6 +179,9 @@ fn request_frames_with_one_fault_are_refused_for_it() {
         ("LogIn, again", Request::LogIn(log_in(Proof::Assertion(Box::new(log_in_at_till()))))),
         ("Manage, list", manage(Manage::List { after: Some("ana".parse().unwrap()) })),
         ("Manage, role", manage(set_role())),
+        ("GuestSearch", Request::GuestSearch(GuestSearch { provider: "office".parse().unwrap() })),
+        ("Guest", guest()),
+        ("GuestProof", Request::GuestProof(GuestProof { confirmation: [9; 32] })),
     ] {
         family.accept(name, input(&frame(&request)));
     }
@@ -187,10 +190,11 @@ fn request_frames_with_one_fault_are_refused_for_it() {
     family.refuse("a ticket's id that is cut", "D4", input(&cut), "malformed");
     policies(&mut family);
     people(&mut family);
+    guests(&mut family);
     tickets(&mut family);
     hellos(&mut family);
     key_requests(&mut family);
-    family.check((52, 20), judge::<Request>);
+    family.check((57, 23), judge::<Request>);
 }
 
 fn policies(family: &mut Family) {
@@ -223,6 +227,30 @@ fn people(family: &mut Family) {
     family.refuse("a role twice", "B10", input(&twice), "not the canonical encoding");
     let many = [&good[..roles - 1], &[253, 0, 0, 0, 0, 0, 0, 0, 0x40]].concat();
     family.refuse("2^62 roles", "D4", input(&many), "malformed");
+}
+
+fn guest() -> Request {
+    Request::Guest(GuestRequest {
+        provider: "office".parse().unwrap(),
+        service: "db".parse().unwrap(),
+        nonce: [7; 32],
+        identity: node(),
+        sealing: SealingKey::from_bytes(&[3; 32]).public_key(),
+        share: share(),
+    })
+}
+
+fn guests(family: &mut Family) {
+    // version, kind, length, provider (6), length, service (2), nonce (32), identity (32), sealing (32), share (33)
+    let good = frame(&guest());
+    let provider = |length: u8, name: &[u8]| [&good[..2], &[length], name, &good[9..]].concat();
+    family.refuse("a provider in capitals", "B10, H4", input(&provider(6, b"OFFICE")), "malformed");
+    family.refuse("a provider of 65 bytes", "D4", input(&provider(65, &[b'a'; 65])), "malformed");
+    family.refuse("a guest's share of 32 bytes", "D11", input(&good[..good.len() - 1]), "malformed");
+    let small = [&good[..44], &[0; 32], &good[76..]].concat();
+    family.refuse("a guest of small order", "B10", input(&small), "malformed");
+    let proof = frame(&Request::GuestProof(GuestProof { confirmation: [9; 32] }));
+    family.refuse("a guest's confirmation that is cut", "D4", input(&proof[..33]), "malformed");
 }
 
 fn tickets(family: &mut Family) {
@@ -313,6 +341,11 @@ fn key_requests(family: &mut Family) {
     family.refuse("a nameplate of 2^32", "D4", input(&large), "malformed");
 }
 
+fn guest_offer() -> GuestOffer {
+    let lane = hello().addresses.lane;
+    GuestOffer { leaf: certificate(), ca: certificate(), lane, share: share(), confirmation: [9; 32] }
+}
+
 /// B10, C12, D4, D11: of an answer there is one encoding, and its parts are what they must be.
 #[test]
 fn response_frames_with_one_fault_are_refused_for_it() {
@@ -338,6 +371,9 @@ fn response_frames_with_one_fault_are_refused_for_it() {
         ("Assertion", Response::Assertion(Box::new(log_in_at_till()))),
         ("Managed", Response::Managed(Managed::Done { epoch: 3 })),
         ("Reject", Response::Reject(Reject::NotMember)),
+        ("Reject, for a while", Response::Reject(Reject::GuestsRest(3600))),
+        ("GuestHere", Response::GuestHere),
+        ("GuestOffer", Response::GuestOffer(Box::new(guest_offer()))),
     ] {
         family.accept(name, input(&frame(&response)));
     }
@@ -361,6 +397,9 @@ fn response_frames_with_one_fault_are_refused_for_it() {
         let cut = &good[..good.len() - missing];
         family.refuse(&format!("a grant without its last {missing} bytes"), "C11", input(cut), "malformed");
     }
+    let offer = frame(&Response::GuestOffer(Box::new(guest_offer())));
+    let cut = &offer[..offer.len() - 1];
+    family.refuse("a provider's confirmation that is cut", "D4", input(cut), "malformed");
     family.refuse("a request", "B14", input(&frame(&enrol())), "not the canonical encoding");
-    family.check((23, 13), judge::<Response>);
+    family.check((24, 16), judge::<Response>);
 }

@@ -4,14 +4,14 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::{
-    ClientHalf, SealedServiceHalf, ServiceHalf, SignedGrant, TICKET_LIFE, Terms, TicketGrant, TicketId,
+    ClientHalf, GUEST_TICKET_LIFE, SealedServiceHalf, ServiceHalf, Shown, SignedGrant, TICKET_LIFE, Terms,
+    TicketGrant, TicketId, TicketRequest, client_info,
 };
-use super::{TicketRequest, client_info};
-use crate::access::Granted;
+use crate::access::{Granted, Grantee};
 use crate::certificate::BACKDATE;
 use crate::codec;
 use crate::identity::Secret;
-use crate::label::Label;
+use crate::label::{Digest, Label};
 use crate::people::VerifiedAssertion;
 use crate::seal;
 use crate::snapshot::Snapshot;
@@ -45,8 +45,8 @@ pub struct Minted {
 
 /// Mints a ticket for one of this node's own services, in answer to `request`.
 ///
-/// It begins with the later of both certificates, and ends after [`TICKET_LIFE`], or after less if the grant says so,
-/// or with whichever ends first; the log-in of whom it is for among them.
+/// It begins with the later of both certificates, and ends after [`TICKET_LIFE`], a guest's after [`GUEST_TICKET_LIFE`],
+/// or after less if the grant says so, or with whichever ends first; the log-in of whom it is for among them.
 ///
 /// # Errors
 /// [`MintError`].
@@ -58,37 +58,56 @@ pub fn mint(
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<Minted, MintError> {
     let member = snapshot.member.as_ref().ok_or(MintError::NotMember)?;
-    let requester = granted.requester();
-    if request.certificate != requester.digest() || request.service != *granted.service() {
+    let (own, requester) = (&member.certificate, granted.requester());
+    if request.certificate != shown_as(requester) || request.service != *granted.service() {
         return Err(MintError::OtherCertificate);
     }
-    let life = granted.max_ticket().map_or(TICKET_LIFE, |most| most.min(TICKET_LIFE));
-    let log_in = granted.user().map(VerifiedAssertion::assertion);
-    let log_in_ends = log_in.map_or_else(|| requester.not_after(), |log_in| log_in.expires);
-    let certificates_end = requester.not_after().min(member.certificate.not_after());
-    let expires = now.after(life).min(certificates_end).min(log_in_ends);
+    let (node, entity, log_in, longest) = match requester {
+        Grantee::Member(certificate, user) => {
+            let log_in = user.as_deref().map(VerifiedAssertion::assertion);
+            (certificate.node_id(), certificate.entity(), log_in, TICKET_LIFE)
+        }
+        Grantee::Guest(guest) => (guest.node_id(), own.entity(), None, GUEST_TICKET_LIFE),
+    };
+    let certificate = match requester {
+        Grantee::Member(certificate, _) => certificate,
+        Grantee::Guest(_) => own,
+    };
+    let life = granted.max_ticket().map_or(longest, |most| most.min(longest));
+    let log_in_ends = log_in.map_or_else(|| certificate.not_after(), |log_in| log_in.expires);
+    let expires = now.after(life).min(certificate.not_after()).min(own.not_after()).min(log_in_ends);
     if expires <= now {
         return Err(MintError::Ended);
     }
     // As early as both certificates: whose time is ahead mints for those whose is not.
-    let begins = requester.not_before().max(member.certificate.not_before());
+    let begins = certificate.not_before().max(own.not_before());
     let mut id = [0; 16];
     rng.fill_bytes(&mut id);
     let me = snapshot.node_id();
     let terms = Terms {
         id: TicketId(id),
         service: request.service.clone(),
-        requester: requester.node_id(),
+        requester: node,
         provider: me,
         minter: me,
-        entity: requester.entity().clone(),
+        entity: entity.clone(),
         user: log_in.map(|log_in| log_in.principal.clone()),
         not_before: begins.min(now.before(BACKDATE)),
         expires,
     };
     let minted = seal_both(snapshot, request, granted, terms, rng)?;
-    member.verified.remember(requester);
+    if let Grantee::Member(certificate, _) = requester {
+        member.verified.remember(certificate);
+    }
     Ok(minted)
+}
+
+/// What the request has to be for: the certificate that was shown, or the exchange over the password.
+fn shown_as(requester: &Grantee) -> Digest {
+    match requester {
+        Grantee::Member(certificate, _) => certificate.digest(),
+        Grantee::Guest(guest) => guest.exchange(),
+    }
 }
 
 fn seal_both(
@@ -98,15 +117,23 @@ fn seal_both(
     terms: Terms,
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<Minted, MintError> {
-    let requester = granted.requester();
     let secret = Secret::generate(rng);
-    let assertion = granted.user().map(|user| Box::new(user.signed().clone()));
-    let half = ServiceHalf { terms, secret, certificate: requester.der().clone(), assertion };
+    let (requester, key) = match granted.requester() {
+        Grantee::Member(certificate, user) => {
+            let assertion = user.as_ref().map(|user| Box::new(user.signed().clone()));
+            (Shown::Member { certificate: certificate.der().clone(), assertion }, certificate.sealing_key())
+        }
+        Grantee::Guest(guest) => {
+            let (sealing, password) = (*guest.sealing_key(), guest.password());
+            (Shown::Guest { sealing, password }, guest.sealing_key())
+        }
+    };
+    let half = ServiceHalf { terms, secret, requester };
     let for_service = seal_for_service(snapshot, &half, rng);
     let ServiceHalf { terms, secret, .. } = half;
     let half = ClientHalf { terms, secret };
     let for_client = seal::seal(
-        requester.sealing_key(),
+        key,
         &client_info(half.terms.requester, half.terms.minter),
         &[],
         &Zeroizing::new(codec::encode(&half)),

@@ -25,6 +25,9 @@ const KNOWN_OF_NODE: usize = 2048;
 /// is not remembered opens nothing.
 const MINTED_MAX: usize = 16_384;
 
+/// Live tickets of guests. Whoever knows a password can be as many guests as they like: they leave room for members.
+const LIVE_OF_GUESTS: usize = 256;
+
 /// A ticket that this node has minted.
 #[derive(Debug)]
 pub(crate) struct MintedTicket {
@@ -33,6 +36,8 @@ pub(crate) struct MintedTicket {
     pub(crate) not_before: Timestamp,
     pub(crate) expires: Timestamp,
     pub(crate) revoked: bool,
+    /// Whether it is a guest's.
+    pub(crate) guest: bool,
     /// The key ring's generation that sealed it.
     generation: u32,
 }
@@ -79,9 +84,16 @@ impl MintedTickets {
         self.of(requester).map(|(_, ticket)| ticket).filter(move |ticket| now < ticket.expires)
     }
 
+    /// Whether another ticket for the guest `requester` can be remembered.
+    pub(crate) fn has_room_for_guest(&mut self, requester: NodeId, now: Timestamp) -> bool {
+        self.live(now).filter(|(_, _, ticket)| ticket.guest).count() < LIVE_OF_GUESTS
+            && self.has_room(requester, None, now)
+    }
+
     /// Remembers a ticket that was sealed under `generation` of the key ring.
-    pub(crate) fn add(&mut self, terms: &Terms, generation: u32) {
+    pub(crate) fn add(&mut self, terms: &Terms, guest: bool, generation: u32) {
         let ticket = MintedTicket {
+            guest,
             service: terms.service.clone(),
             user: terms.user.clone(),
             not_before: terms.not_before,
@@ -172,7 +184,7 @@ mod tests {
         let (mut minted, later) = (MintedTickets::default(), NOW.after(TICKET_LIFE));
         for number in 0..64 {
             assert!(minted.has_room(node(1), None, NOW), "{number}");
-            minted.add(&terms(node(1), number, NOW), 1);
+            minted.add(&terms(node(1), number, NOW), false, 1);
         }
         assert!(!minted.has_room(node(1), None, NOW) && minted.has_room(node(2), None, NOW));
         assert!(minted.has_room(node(1), None, later));
@@ -189,7 +201,7 @@ mod tests {
         let mut taken = 0;
         while minted.has_room(node(1), Some(&ana), NOW) {
             let terms = Terms { user: Some(ana.clone()), ..terms(node(1), taken, NOW) };
-            minted.add(&terms, 1);
+            minted.add(&terms, false, 1);
             assert!(minted.revoke(node(1), terms.id, NOW));
             taken += 1;
         }
@@ -197,15 +209,27 @@ mod tests {
         assert!(minted.has_room(node(1), None, NOW));
     }
 
+    /// D4, D9: guests have so many live tickets, whoever they say they are, and members have room then.
+    #[test]
+    fn guests_have_256_live_tickets() {
+        let (mut minted, later) = (MintedTickets::default(), NOW.after(TICKET_LIFE));
+        for number in 0..=255 {
+            assert!(minted.has_room_for_guest(node(number), NOW), "{number}");
+            minted.add(&terms(node(number), 0, NOW), true, 1);
+        }
+        assert!(!minted.has_room_for_guest(node(1), NOW) && minted.has_room(node(1), None, NOW));
+        assert!(minted.has_room_for_guest(node(1), later));
+    }
+
     /// C4, D4: where there is no room, what has ended gives way, and nothing that lives or was revoked.
     #[test]
     fn no_live_ticket_is_forgotten() {
         let (mut minted, later) = (MintedTickets::default(), NOW.after(TICKET_LIFE));
-        minted.add(&terms(node(1), 0, NOW), 1);
+        minted.add(&terms(node(1), 0, NOW), false, 1);
         assert!(minted.revoke(node(1), terms(node(1), 0, NOW).id, NOW));
         for number in 1..16_384 {
             // Not by way of the room of one requester: many of them would need as many keys.
-            minted.add(&terms(node(1), number, NOW), 1);
+            minted.add(&terms(node(1), number, NOW), false, 1);
         }
         assert!(!minted.has_room(node(2), None, NOW));
         assert!(minted.has_room(node(2), None, later));
@@ -218,7 +242,7 @@ mod tests {
     fn a_ticket_is_taken_back_from_its_requester_alone() {
         let mut minted = MintedTickets::default();
         let terms = terms(node(1), 7, NOW);
-        minted.add(&terms, 1);
+        minted.add(&terms, false, 1);
         assert!(!minted.revoke(node(2), terms.id, NOW));
         assert!(!minted.revoke(node(1), terms.id, terms.expires));
         assert_eq!(minted.revoked().count(), 0);
@@ -233,7 +257,7 @@ mod tests {
         let mut rng = ChaCha20Rng::seed_from_u64(1);
         let (mut minted, ring) = (MintedTickets::default(), KeyRing::new(NOW, &mut rng));
         let terms = terms(node(1), 7, NOW);
-        minted.add(&terms, ring.generation());
+        minted.add(&terms, false, ring.generation());
         assert!(minted.revoke(node(1), terms.id, NOW));
         let once = ring.rotated(NOW.after(ROTATION), &mut rng);
         minted.keep_what_opens(&once);

@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use super::{
-    ChannelKey, ClientHalf, HeldTicket, SealedServiceHalf, ServiceHalf, SessionKeyCache, SignedGrant,
-    TICKET_LIFE, Terms, TicketGrant, TicketRequest, ValidTicket, client_info,
+    ChannelKey, ClientHalf, HeldTicket, Requester, SealedServiceHalf, ServiceHalf, SessionKeyCache, Shown,
+    SignedGrant, TICKET_LIFE, Terms, TicketGrant, TicketRequest, ValidTicket, client_info,
 };
 use crate::access::Subject;
-use crate::certificate::{CertificateError, SKEW, VerifiedCertificate};
+use crate::certificate::{CertificateDer, CertificateError, SKEW, VerifiedCertificate};
 use crate::channel::{ChannelReject, FOR_SERVICE_MAX};
 use crate::codec;
 use crate::identity::NodeKeys;
 use crate::keyring::{ROTATION, RingError};
 use crate::label::{Digest, Label};
-use crate::people::VerifiedAssertion;
+use crate::people::{SignedAssertion, VerifiedAssertion};
 use crate::seal;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Member, Snapshot};
 use crate::time::Timestamp;
 
 /// The most bytes of what a half seals.
@@ -227,13 +227,20 @@ pub fn recheck(
     if snapshot.revoked_tickets.contains(&ticket.terms.id) {
         return Err(TicketError::TakenBack(ticket));
     }
-    if ticket.user.as_ref().is_some_and(|user| !user.stands(member)) {
-        return Err(TicketError::LoggedOut(ticket));
-    }
     let provider = member.certificate.name();
-    let subject = Subject::of_user(&ticket.requester, ticket.user.as_ref());
-    let granted = member.policy.decide(&subject, &ticket.terms.service, provider);
-    if granted.is_none() {
+    let service = &ticket.terms.service;
+    let subject = match &ticket.requester {
+        Requester::Member(_, Some(user)) if !user.stands(member) => {
+            return Err(TicketError::LoggedOut(ticket));
+        }
+        Requester::Member(certificate, user) => Subject::of_user(certificate, user.as_deref()),
+        // Another password, or none any more.
+        Requester::Guest { password, .. } if snapshot.guests.get(service) != Some(password) => {
+            return Err(TicketError::TakenBack(ticket));
+        }
+        Requester::Guest { .. } => Subject::guest(),
+    };
+    if member.policy.decide(&subject, service, provider).is_none() {
         return Err(TicketError::NotAllowed(ticket));
     }
     Ok(ticket)
@@ -247,22 +254,39 @@ fn open(snapshot: &Snapshot, for_service: &[u8], now: Timestamp) -> Result<Valid
     let opened =
         snapshot.ring.open(Label::TicketForService, &codec::encode(&outer.service), &outer.sealed)?;
     let half: ServiceHalf = codec::decode::<_, HALF_MAX>(&opened).map_err(|_| TicketError::Content)?;
-    let ServiceHalf { terms, secret, certificate, assertion } = half;
+    let ServiceHalf { terms, secret, requester } = half;
     let tag = snapshot.ring.tag_under(generation, Label::TicketService, terms.service.as_str().as_bytes())?;
-    // A ticket outlives no certificate, so at its own time the certificate still held.
-    let at = now.min(terms.expires);
-    let requester = member.verify(&certificate, at)?;
-    // Nor does it outlive the log-in. Whether that was taken back is looked at each time.
-    let user = assertion.map(|shown| shown.authenticate(member, &requester, at)).transpose();
-    let user = user.map_err(|_| TicketError::Content)?;
-    let consistent = tag == outer.service
-        && terms.provider == snapshot.node_id()
-        && terms.requester == requester.node_id()
-        && terms.entity == *requester.entity()
-        && terms.user.as_ref() == user.as_ref().map(VerifiedAssertion::principal);
-    if !consistent {
+    let requester = match requester {
+        Shown::Member { certificate, assertion } => {
+            believe(member, &certificate, assertion, now.min(terms.expires))?
+        }
+        Shown::Guest { sealing, password } => Requester::Guest { sealing, password },
+    };
+    let of_requester = match &requester {
+        Requester::Member(certificate, user) => {
+            terms.requester == certificate.node_id()
+                && terms.entity == *certificate.entity()
+                && terms.user.as_ref() == user.as_deref().map(VerifiedAssertion::principal)
+        }
+        Requester::Guest { .. } => terms.entity == *member.certificate.entity() && terms.user.is_none(),
+    };
+    if tag != outer.service || terms.provider != snapshot.node_id() || !of_requester {
         return Err(TicketError::Content);
     }
     let encoded_terms = terms.encoded();
-    Ok(ValidTicket { terms, encoded_terms, requester, user, generation, key: ChannelKey::new(secret) })
+    Ok(ValidTicket { terms, encoded_terms, requester, generation, key: ChannelKey::new(secret) })
+}
+
+/// Believes what a member has shown, as of the time `at`. A ticket outlives neither certificate nor log-in, so at its
+/// own time both still held; whether they were taken back since is looked at each time.
+fn believe(
+    member: &Member,
+    certificate: &CertificateDer,
+    assertion: Option<Box<SignedAssertion>>,
+    at: Timestamp,
+) -> Result<Requester, TicketError> {
+    let requester = member.verify(certificate, at)?;
+    let user = assertion.map(|shown| shown.authenticate(member, &requester, at)).transpose();
+    let user = user.map_err(|_| TicketError::Content)?;
+    Ok(Requester::Member(Box::new(requester), user.map(Box::new)))
 }

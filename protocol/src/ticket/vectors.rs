@@ -99,6 +99,7 @@ impl World {
             suites: Suites::ALL,
             member: Some(Arc::new(member)),
             revoked_tickets: Arc::default(),
+            guests: Arc::default(),
         }
     }
 
@@ -136,7 +137,13 @@ impl World {
     /// What a provider seals to itself.
     fn half(&self) -> ServiceHalf {
         let certificate = self.leaf(&self.requester, "till").der().clone();
-        ServiceHalf { terms: self.terms(), secret: secret([9; 32]), certificate, assertion: None }
+        self.half_with(certificate)
+    }
+
+    /// The same, of whoever has shown this certificate.
+    fn half_with(&self, certificate: CertificateDer) -> ServiceHalf {
+        let requester = Shown::Member { certificate, assertion: None };
+        ServiceHalf { terms: self.terms(), secret: secret([9; 32]), requester }
     }
 
     pub(crate) fn for_service(&self) -> Vec<u8> {
@@ -378,7 +385,7 @@ fn tickets_with_one_fault_are_refused_for_it() {
     );
     envelopes(&mut family, &world);
     contents(&mut family, &world);
-    family.check((30, 2), |case| {
+    family.check((33, 2), |case| {
         let now = case["now"].as_u64().map_or(NOW, Timestamp::from_secs);
         validate(&world.snapshot(), &SessionKeyCache::default(), &unhex(&case["for_service"]), now)
             .map(drop)
@@ -442,6 +449,25 @@ fn envelopes(family: &mut Family, world: &World) {
     family.refuse("at its end", "C4", at_its_end, format!("the ticket expired at {expires}, it is {late}"));
 }
 
+/// What was sealed for somebody without a certificate, to a service that has no password and is not granted to guests.
+fn guests(family: &mut Family, world: &World) {
+    let terms = world.terms();
+    let sealing = world.requester.sealing.public_key();
+    let half = |terms: Terms, sealing: SealingPublicKey| {
+        let requester = Shown::Guest { sealing, password: PasswordMark::from_bytes([6; 16]) };
+        let half = ServiceHalf { terms, secret: secret([9; 32]), requester };
+        shown(&world.sealed(&codec::encode(&half)))
+    };
+    let content = "its content is not one";
+    let bank = Terms { entity: "bank".parse().unwrap(), ..terms.clone() };
+    family.refuse("a guest of another entity than the provider", "R-L7", half(bank, sealing), content);
+    let ana: crate::identity::UserName = "ana".parse().unwrap();
+    let user = Principal { person: ana.clone().into(), user: ana, home: crate::people::Home::Network };
+    let user = Terms { user: Some(user), ..terms.clone() };
+    family.refuse("a guest for a user", "R-L7, I3", half(user, sealing), content);
+    family.refuse("a guest by a password that is none", "C4", half(terms, sealing), "the ticket was revoked");
+}
+
 /// What only the holder of the ring could have sealed: a replica, or an implementation with a fault.
 fn contents(family: &mut Family, world: &World) {
     let good = world.half();
@@ -465,19 +491,17 @@ fn contents(family: &mut Family, world: &World) {
         (
             "another certificate than its requester",
             "C10",
-            ServiceHalf { certificate: world.leaf(&world.other, "till").der().clone(), ..world.half() },
+            world.half_with(world.leaf(&world.other, "till").der().clone()),
         ),
         (
             "a certificate of another entity",
             "B2",
-            ServiceHalf {
-                certificate: world.leaf_for(&world.requester, "till", "bank", NOW).der().clone(),
-                ..world.half()
-            },
+            world.half_with(world.leaf_for(&world.requester, "till", "bank", NOW).der().clone()),
         ),
     ] {
         family.refuse(name, ids, shown(&world.sealed(&codec::encode(&half))), content);
     }
+    guests(family, world);
     let encoded = codec::encode(&good);
     for (name, plaintext) in [
         ("a byte behind what is sealed", [&encoded[..], &[0]].concat()),
@@ -494,7 +518,7 @@ fn contents(family: &mut Family, world: &World) {
     let denied = world.sealed_as(tag, Label::TicketForService, &codec::encode(&half(denied)));
     family.refuse("a service that policy does not grant", "C3", shown(&denied), "policy no longer grants it");
     let certificate = World::of_another_authority().leaf(&world.requester, "till").der().clone();
-    let stranger = ServiceHalf { certificate, ..world.half() };
+    let stranger = world.half_with(certificate);
     family.refuse(
         "a certificate of another authority",
         "B3",

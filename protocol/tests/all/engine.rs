@@ -264,7 +264,7 @@ fn a_provider_believes_its_own_ticket() {
     let snapshot = lan.hosts[2].engine.snapshot();
     let valid = validate(&snapshot, &cache, grant.ticket.for_service(), lan.now).unwrap();
     assert_eq!(valid.terms(), grant.ticket.terms());
-    assert_eq!(valid.requester().name().as_str(), "till-1");
+    assert_eq!(valid.requester().unwrap().name().as_str(), "till-1");
     validate(&snapshot, &cache, grant.ticket.for_service(), lan.now).unwrap();
 }
 

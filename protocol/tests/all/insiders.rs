@@ -112,7 +112,7 @@ fn a_beginning_that_is_passed_on_to_another_provider_is_refused() {
             service: &terms.service,
         };
         let psk = ticket.psk(snapshot.sealing_key())?;
-        let key = ticket.requester().sealing_key();
+        let key = ticket.sealing_key();
         Responder::read(&binding, psk, key, Suites::ALL, message_1, &mut rng(52)).map(drop)
     };
     let (victims, attackers) = (begin(&lan, 1, &meant), begin(&lan, 3, &own));

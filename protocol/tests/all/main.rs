@@ -8,6 +8,7 @@ mod candidate;
 mod channel;
 mod clock;
 mod engine;
+mod guests;
 mod insiders;
 mod pair;
 mod people;

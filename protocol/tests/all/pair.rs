@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use lanyard_protocol::audit::Entry;
-use lanyard_protocol::control::{Answer, Caller, Command, Failure, Init, InviteRequest, Join};
+use lanyard_protocol::control::{
+    Answer, Caller, Command, Failure, Init, InviteRequest, Join, Password, Visit,
+};
 use lanyard_protocol::engine::{
     ChannelGrant, CommandId, Connection, DialId, Engine, Finished, InboundId, OnlineCheck, Output, RequestId,
     Setup, Work, WorkId,
@@ -305,6 +307,30 @@ impl Lan {
         let id = CommandId(self.next);
         let now = self.time(host);
         self.hosts[host].engine.handle_open(id, actor, service.parse().unwrap(), now);
+        self.drain(host);
+        id
+    }
+
+    /// Opens a channel as a guest.
+    pub(crate) fn visit(
+        &mut self,
+        host: usize,
+        service: &str,
+        password: &str,
+    ) -> Result<Box<ChannelGrant>, Failure> {
+        let id = self.begin_visit(host, service, password);
+        self.run_until(|lan| lan.hosts[host].channels.contains_key(&id));
+        self.hosts[host].channels.remove(&id).expect("the engine answers every command in time")
+    }
+
+    /// Begins to, and waits for nothing.
+    pub(crate) fn begin_visit(&mut self, host: usize, service: &str, password: &str) -> CommandId {
+        self.next += 1;
+        let id = CommandId(self.next);
+        let password = Password::new(password).unwrap();
+        let visit = Visit { service: service.parse().unwrap(), password };
+        let now = self.time(host);
+        self.hosts[host].engine.handle_open_guest(id, visit, now);
         self.drain(host);
         id
     }

@@ -144,6 +144,8 @@ pub(super) fn given_away(bytes: &[u8]) -> Option<&'static str> {
         Response::Policy(_) => Some("the version of a policy"),
         Response::Assertion(_) => Some("a log-in"),
         Response::Managed(_) => Some("what was managed"),
+        Response::GuestHere => Some("the name of a node"),
+        Response::GuestOffer(_) => Some("a share of a guest's password"),
         Response::Enrolled(_) => Some("a certificate"),
         Response::TicketRevoked => Some("the end of a ticket"),
         Response::WhoIs(_)

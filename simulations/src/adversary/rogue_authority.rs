@@ -102,7 +102,10 @@ impl RogueAuthority {
             | Request::RevokeTicket(_)
             | Request::Policy(_)
             | Request::LogIn(_)
-            | Request::Manage(_) => None,
+            | Request::Manage(_)
+            | Request::GuestSearch(_)
+            | Request::Guest(_)
+            | Request::GuestProof(_) => None,
         }
     }
 }

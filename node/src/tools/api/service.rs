@@ -39,8 +39,8 @@ async fn expose(State(tools): State<Tools>, Input(wanted): Input<Expose>) -> Res
     Ok(Json(tools.exposures.expose(wanted).await?))
 }
 
-async fn list(State(tools): State<Tools>) -> Json<Vec<Exposed>> {
-    Json(tools.exposures.list().await)
+async fn list(State(tools): State<Tools>) -> Result<Json<Vec<Exposed>>, ApiError> {
+    Ok(Json(tools.exposures.list().await?))
 }
 
 async fn withdraw(State(tools): State<Tools>, Path(name): Path<String>) -> Result<Json<Exposed>, ApiError> {

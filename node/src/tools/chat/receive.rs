@@ -41,6 +41,9 @@ impl Chat {
     }
 
     async fn receive_all(self: Arc<Self>, session: Session) -> Result<(), ReceiveError> {
+        if session.name.is_none() {
+            return Err(ReceiveError::Misbehaved("somebody without a certificate"));
+        }
         let conversation = self.conversation(session.peer)?;
         let (mut to, mut from) = session.channel.split();
         let Some(ToReceiver::Hello { stream }) = next(&mut from).await? else {
@@ -59,7 +62,7 @@ impl Chat {
             if text.is_empty() || text.len() > TEXT_MAX || number == 0 {
                 return Err(ReceiveError::Misbehaved("a text of no allowed length or number"));
             }
-            let name = Some(session.name.clone());
+            let name = session.name.clone();
             let line = Line { direction: Direction::Received, at, name, text };
             self.store(&conversation, stream, number, line, &mut to).await?;
         }

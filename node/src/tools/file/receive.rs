@@ -108,13 +108,15 @@ impl Files {
     /// One channel of a sender.
     pub(super) async fn take_offer(self: Arc<Self>, session: Session) {
         let peer = session.peer;
+        // Who has no certificate offers nothing.
+        let Some(name) = session.name else { return };
         let (mut to, mut from) = session.channel.split();
         let offer = tokio::time::timeout(PROMPT, frame::recv::<_, Offer, MESSAGE_MAX>(&mut from)).await;
         let Ok(Ok(Some(offer))) = offer else {
             tracing::debug!(peer = %peer.short(), "no offer came");
             return;
         };
-        let reply = match check(&offer, peer, &session.name) {
+        let reply = match check(&offer, peer, &name) {
             Ok(offered) => self.decide_and_store(offered, &mut to, &mut from).await,
             Err(why) => Some(Reply::Decline(why)),
         };

@@ -9,14 +9,15 @@ use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 
-use lanyard_protocol::control::{Caller, Code, Command, Failure, Forward, ForwardEvent, ServiceRef};
+use lanyard_protocol::control::{Caller, Code, Command, Failure, Forward, ForwardEvent, ServiceRef, Visit};
+use lanyard_protocol::engine::ChannelGrant;
 use lanyard_protocol::people::Actor;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use crate::handle::Handle;
-use crate::lane;
+use crate::lane::{self, Dialled};
 use crate::tasks::Tasks;
 use crate::tools::carry::{CarryError, Connection, Tally};
 
@@ -66,11 +67,13 @@ impl Forwards {
         actor: Actor,
         wanted: Forward,
     ) -> Result<mpsc::Receiver<ForwardEvent>, Failure> {
-        let Forward { service, listen } = wanted;
+        let Forward { service, listen, guest } = wanted;
         let room = Arc::clone(&self.ports).try_acquire_owned().map_err(|_| too_many_ports())?;
-        let grant = self.handle.open(actor.clone(), service.clone()).await?;
-        // A ticket may have been held since before the provider went away.
-        self.handle.command(Caller::NODE, Command::Ping(service.peer.clone())).await?;
+        let user = match guest {
+            Some(password) => User::Guest(Visit { service, password }),
+            None => User::Actor(actor, service),
+        };
+        let grant = user.ticket(&self.handle).await?;
         let listener = TcpListener::bind(listen).await.map_err(|error| unusable(listen, &error))?;
         let address = listener.local_addr().map_err(|error| unusable(listen, &error))?;
         let (events, watched) = mpsc::channel(EVENTS);
@@ -78,8 +81,7 @@ impl Forwards {
         let _ = events.try_send(ForwardEvent::Listening { address, provider: grant.provider.clone() });
         let port = Port {
             handle: self.handle.clone(),
-            actor,
-            service,
+            user,
             events,
             opening: Arc::new(Semaphore::new(OPENING)),
             own: Arc::new(Semaphore::new(CONNECTIONS)),
@@ -95,11 +97,47 @@ impl Forwards {
     }
 }
 
+/// By what right a port leads to a service, and to which.
+enum User {
+    /// By the ticket of a member, or of somebody who has logged in there.
+    Actor(Actor, ServiceRef),
+    /// By that of somebody who knows the service's password.
+    Guest(Visit),
+}
+
+impl User {
+    const fn service(&self) -> &ServiceRef {
+        match self {
+            Self::Actor(_, service) => service,
+            Self::Guest(visit) => &visit.service,
+        }
+    }
+
+    /// The ticket, of a provider that is there.
+    async fn ticket(&self, handle: &Handle) -> Result<Box<ChannelGrant>, Failure> {
+        match self {
+            Self::Actor(actor, service) => {
+                let grant = handle.open(actor.clone(), service.clone()).await?;
+                // A ticket may have been held since before the provider went away.
+                handle.command(Caller::NODE, Command::Ping(service.peer.clone())).await?;
+                Ok(grant)
+            }
+            Self::Guest(visit) => handle.visit(visit.clone()).await,
+        }
+    }
+
+    async fn open(&self, handle: &Handle) -> Result<Dialled, Failure> {
+        match self {
+            Self::Actor(actor, service) => lane::open(handle, actor, service).await,
+            Self::Guest(visit) => lane::visit(handle, visit).await,
+        }
+    }
+}
+
 /// One port that is carried.
 struct Port {
     handle: Handle,
-    actor: Actor,
-    service: ServiceRef,
+    user: User,
     events: mpsc::Sender<ForwardEvent>,
     opening: Arc<Semaphore>,
     own: Arc<Semaphore>,
@@ -134,7 +172,7 @@ impl Port {
         let connection = Connection::new(stream);
         match self.room() {
             Some(room) => _ = open.spawn(Arc::clone(self).carry(connection, room)),
-            None => self.tell(too_many_connections(&self.service)),
+            None => self.tell(too_many_connections(self.user.service())),
         }
     }
 
@@ -146,7 +184,7 @@ impl Port {
     async fn carry(self: Arc<Self>, connection: Connection, _room: Room) {
         let opened = async {
             let _turn = self.opening.acquire().await;
-            lane::open(&self.handle, &self.actor, &self.service).await
+            self.user.open(&self.handle).await
         };
         let channel = match opened.await {
             Ok(dialled) => dialled.channel,
@@ -157,9 +195,9 @@ impl Port {
         self.tally.add_received(tally.received());
         self.tally.add_sent(tally.sent());
         if let Err(error) = carried {
-            tracing::debug!(service = %self.service, %error, "a connection was cut");
+            tracing::debug!(service = %self.user.service(), %error, "a connection was cut");
             if let (CarryError::Channel(_), 0) = (&error, tally.received()) {
-                self.tell(ended_at_once(&self.service, &error));
+                self.tell(ended_at_once(self.user.service(), &error));
             }
         }
     }
@@ -172,7 +210,7 @@ impl Port {
 
 impl Drop for Port {
     fn drop(&mut self) {
-        tracing::debug!(service = %self.service, sent = self.tally.sent(), received = self.tally.received(), "no longer forwarded");
+        tracing::debug!(service = %self.user.service(), sent = self.tally.sent(), received = self.tally.received(), "no longer forwarded");
     }
 }
 

@@ -152,6 +152,12 @@ impl Subject {
         }
     }
 
+    /// Somebody without a certificate.
+    #[must_use]
+    pub fn guest() -> Self {
+        Self { said: vec![Who::new(Kind::Guest, "")] }
+    }
+
     /// Somebody who has logged in at the node with this certificate; without an assertion, the node.
     #[must_use]
     pub fn of_user(certificate: &VerifiedCertificate, user: Option<&VerifiedAssertion>) -> Self {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use super::{Joining, RETRY_TIME, Secrets, Stage};
 use crate::control::{Code as FailureCode, Failure};
+use crate::engine::around::ASKED_MAX;
 use crate::engine::{DialId, Engine, RequestId, Sent};
 use crate::enrolment::{Invitation, InviteUri, Prospect, WhoIsAnswer};
 use crate::identity::{NetworkName, NodeId};
@@ -14,12 +15,6 @@ use crate::time::Timestamp;
 
 /// How long it goes on listening after the first network was found, for another one with the same name.
 const LISTEN_TIME: Duration = Duration::from_millis(700);
-
-/// Discovered nodes that are asked at the same time which network they are of.
-const ASKED_MAX: usize = 8;
-
-/// How long after it was asked a discovered node is asked again: it may have become a member.
-const ASK_AGAIN: Duration = Duration::from_secs(3);
 
 impl Engine {
     /// Turns to everyone who may know an authority.
@@ -42,43 +37,18 @@ impl Engine {
         if !joining.is_searching() || matches!(joining.wish.invitation, Invitation::Uri(_)) {
             return;
         }
-        let sight = &joining.sight;
-        let mut next: Vec<(Option<Timestamp>, NodeId)> = self
-            .peers
-            .iter()
-            .map(|(id, _)| (sight.asked.get(&id).copied(), id))
-            .filter(|(asked, id)| {
-                !sight.asking.contains_key(id) && asked.is_none_or(|asked| now.since(asked) >= ASK_AGAIN)
-            })
-            .collect();
-        next.sort();
+        let due = joining.sight.around.due(&self.peers, now);
         if joining.sight.found.is_empty() {
             joining.alarm = Some(now.after(RETRY_TIME));
         }
-        for (_, peer) in next {
-            if self.joining.as_ref().is_none_or(|joining| joining.sight.asking.len() >= ASKED_MAX) {
+        for peer in due {
+            if self.joining.as_ref().is_none_or(|joining| joining.sight.around.is_full()) {
                 break;
             }
-            self.ask_whois(peer, now);
-        }
-    }
-
-    fn ask_whois(&mut self, peer: NodeId, now: Timestamp) {
-        let Some(known) = self.peers.get(peer) else { return };
-        let addresses = known.worth_dialling(now);
-        let (connected, dialling) = (known.connected.is_some(), known.dialling);
-        let mut question = None;
-        if connected {
-            question = Some(self.request(peer, &Request::WhoIs, Sent::WhoIs(peer)));
-        } else if let (Some(addresses), false) = (addresses, dialling) {
-            self.peers.dial_began(peer);
-            self.dial(Some(peer), addresses);
-        } else if !dialling {
-            return;
-        }
-        if let Some(joining) = &mut self.joining {
-            joining.sight.asking.insert(peer, question);
-            joining.sight.asked.insert(peer, now);
+            let question = self.turn_to(peer, &Request::WhoIs, Sent::WhoIs(peer), now);
+            if let (Some(question), Some(joining)) = (question, &mut self.joining) {
+                joining.sight.around.begin(peer, question, now);
+            }
         }
     }
 
@@ -103,10 +73,10 @@ impl Engine {
     /// A discovered node is connected.
     pub(in crate::engine) fn join_peer_connected(&mut self, peer: NodeId, now: Timestamp) {
         let Some(joining) = &mut self.joining else { return };
-        if joining.is_searching() && joining.sight.asking.contains_key(&peer) {
+        if joining.is_searching() && joining.sight.around.turns_to(peer) {
             let question = self.request(peer, &Request::WhoIs, Sent::WhoIs(peer));
             if let Some(joining) = &mut self.joining {
-                joining.sight.asking.insert(peer, Some(question));
+                joining.sight.around.put(peer, question);
             }
         } else if matches!(&joining.stage, Stage::Connecting(prospect, _) if prospect.node == peer)
             && let Stage::Connecting(prospect, secrets) =
@@ -118,7 +88,7 @@ impl Engine {
 
     pub(in crate::engine) fn join_dial_failed(&mut self, peer: NodeId, now: Timestamp) {
         let Some(joining) = &mut self.joining else { return };
-        joining.sight.asking.remove(&peer);
+        joining.sight.around.forget(peer);
         if matches!(&joining.stage, Stage::Connecting(prospect, _) if prospect.node == peer) {
             self.set_back(super::unreachable(), now);
         } else {
@@ -135,10 +105,9 @@ impl Engine {
         now: Timestamp,
     ) {
         let Some(joining) = &mut self.joining else { return };
-        if joining.sight.asking.get(&peer) != Some(&Some(request)) {
+        if !joining.sight.around.answered(peer, request) {
             return;
         }
-        joining.sight.asking.remove(&peer);
         if let Some(Response::WhoIs(answer)) = response {
             self.network_found(answer, now);
         }

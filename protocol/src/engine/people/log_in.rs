@@ -504,9 +504,13 @@ impl Stretching {
         match self {
             Self::LogIn(checking) => checking.to.node(),
             Self::Credential(setting) => setting.node(),
-            Self::Invite(_) | Self::JoinCode | Self::JoinPassword | Self::Network(_) | Self::Password(_) => {
-                None
-            }
+            Self::Invite(_)
+            | Self::JoinCode
+            | Self::JoinPassword
+            | Self::Network(_)
+            | Self::Password(_)
+            | Self::Guest(_)
+            | Self::Visit(_) => None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use rand_core::CryptoRng;
 
-use super::attempts::{Attempt, Charge};
+use super::charge::{Charge, Charged};
 use super::{Authority, Issued, Origin, TOKEN_LIFE, Token};
 use crate::certificate::VerifiedCertificate;
 use crate::codec;
@@ -28,7 +28,7 @@ struct Asking {
 struct Exchanges {
     code: Option<PakeAnswer>,
     password: Option<PakeAnswer>,
-    guesses: Vec<(Charge, Confirmation)>,
+    guesses: Charged,
     writes: Vec<Write>,
 }
 
@@ -75,8 +75,7 @@ impl Authority {
         };
         let exchanges = self.exchange(request, &answer, keys.node_id(), now, rng)?;
         if !exchanges.guesses.is_empty() {
-            let attempt = Attempt::new(exchanges.guesses, origin.address, now);
-            self.attempts.add(origin.node, attempt, now);
+            self.attempts.add(origin.node, exchanges.guesses, origin.address, now);
         }
         (answer.code, answer.password) = (exchanges.code, exchanges.password);
         answer.signature = keys.identity.sign(Label::AuthorityKey, &answer.signed(request.digest()));
@@ -153,7 +152,7 @@ impl Authority {
             let (pake, expected) =
                 respond(About::Code, stretched, share, (request, answer), me, rng).ok_or(Reject::Invite)?;
             exchanges.writes.extend(self.invites.charge(*nameplate, now)?);
-            exchanges.guesses.push((Charge::Code(*nameplate), expected));
+            exchanges.guesses.push(Charge::Code(*nameplate), expected);
             exchanges.code = Some(pake);
         }
         if let Some(share) = password {
@@ -161,7 +160,7 @@ impl Authority {
             let (pake, expected) = respond(About::Password, stretched, share, (request, answer), me, rng)
                 .ok_or(Reject::Password)?;
             exchanges.writes.push(write);
-            exchanges.guesses.push((Charge::Password(now), expected));
+            exchanges.guesses.push(Charge::Password(now), expected);
             exchanges.password = Some(pake);
         }
         Ok(exchanges)
@@ -185,7 +184,7 @@ fn respond(
     let exchange = Exchange::authority(secret, request.identity, me, rng);
     let ours = exchange.share().clone();
     let shared = exchange.finish(share)?;
-    let confirmations = shared.confirmations(&Transcript::new(about, request, &ours, answer));
+    let confirmations = shared.confirmations(&Transcript::of_enrolment(about, request, &ours, answer));
     let confirmation = confirmations.authority.to_bytes();
     Some((PakeAnswer { share: ours, confirmation }, confirmations.candidate))
 }

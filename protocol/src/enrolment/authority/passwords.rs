@@ -1,26 +1,15 @@
 //! The network's password, and the wrong guesses at it.
 
-use core::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use super::{AuthorityError, decode};
 use crate::codec;
 use crate::control::{PasswordStatus, Time};
+use crate::enrolment::guesses::{Guesses, PER_DAY};
 use crate::identity::Secret;
 use crate::record::{Record, Table, Write};
 use crate::reject::Reject;
 use crate::time::Timestamp;
-
-/// Wrong guesses within an hour, from wherever, after which the password rests: people who mistype.
-const PER_HOUR: usize = 10;
-
-/// Wrong guesses within a day after which it rests until a person sets it again: ten thousand a year is what a
-/// guesser could make of it otherwise.
-const PER_DAY: usize = 30;
-
-const HOUR: Duration = Duration::from_secs(60 * 60);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 const KEY: &[u8] = b"password";
 
@@ -29,7 +18,8 @@ const KEY: &[u8] = b"password";
 struct Kept {
     stretched: Secret,
     since: Timestamp,
-    wrong: Vec<Timestamp>,
+    wrong: Guesses,
+    /// Whether there were so many within a day that it rests until a person sets it again.
     locked: bool,
 }
 
@@ -48,7 +38,7 @@ impl Passwords {
     }
 
     pub(super) fn set(&mut self, stretched: Secret, now: Timestamp) -> Write {
-        self.0 = Some(Kept { stretched, since: now, wrong: Vec::new(), locked: false });
+        self.0 = Some(Kept { stretched, since: now, wrong: Guesses::default(), locked: false });
         self.write()
     }
 
@@ -72,8 +62,7 @@ impl Passwords {
     pub(super) fn charge(&mut self, now: Timestamp) -> Result<(&Secret, Write), Reject> {
         self.check(now)?;
         let kept = self.0.as_mut().ok_or(Reject::Password)?;
-        kept.wrong.retain(|wrong| now.since(*wrong) < DAY);
-        kept.wrong.push(now);
+        kept.wrong.charge(now);
         kept.locked = kept.wrong.len() >= PER_DAY;
         let write = self.write();
         let kept = self.0.as_ref().ok_or(Reject::Password)?;
@@ -83,31 +72,36 @@ impl Passwords {
     /// Takes back the charge of a guess that was right.
     pub(super) fn refund(&mut self, charged: Timestamp) -> Option<Write> {
         let kept = self.0.as_mut()?;
-        let at = kept.wrong.iter().position(|wrong| *wrong == charged)?;
-        kept.wrong.remove(at);
+        if !kept.wrong.refund(charged) {
+            return None;
+        }
         kept.locked = kept.wrong.len() >= PER_DAY;
         Some(self.write())
     }
 
     pub(super) fn status(&self, now: Timestamp) -> Option<PasswordStatus> {
         let kept = self.0.as_ref()?;
-        let wrong = kept.wrong.iter().filter(|wrong| now.since(**wrong) < DAY).count();
+        let wrong = kept.wrong.wrong(now);
         Some(PasswordStatus { since: Time(kept.since), wrong, locked: kept.rests(now) })
     }
 }
 
 impl Kept {
     fn rests(&self, now: Timestamp) -> bool {
-        let lately = self.wrong.iter().filter(|wrong| now.since(**wrong) < HOUR).count();
-        self.locked || lately >= PER_HOUR
+        self.locked || self.wrong.rests_for(now).is_some()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use core::time::Duration;
+
     use zeroize::Zeroizing;
 
     use super::*;
+    use crate::enrolment::guesses::PER_HOUR;
+
+    const HOUR: Duration = Duration::from_secs(60 * 60);
 
     const START: Timestamp = Timestamp::from_secs(1_795_253_400);
 

@@ -1,7 +1,7 @@
 //! Whether a candidate has proven what it was asked for.
 
 use super::answer::is_for_neighbours;
-use super::attempts::Charge;
+use super::charge::Charge;
 use super::requests::Waiting;
 use super::{Authority, Origin, Refused, Token};
 use crate::certificate::request::CertificateRequest as Wanted;
