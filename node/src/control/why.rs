@@ -53,10 +53,11 @@ async fn why(
 }
 
 async fn walk(handle: &Handle, caller: Caller, ask: &AskWhy) -> Result<Walked, Failure> {
-    match handle.command(caller, Command::Why(ask.clone())).await? {
-        Answer::Why(walked) => Ok(*walked),
-        other => Err(Failure::new(Code::Failed, format!("no answer to that: {other:?}"), "report it")),
-    }
+    let answer = handle.command(caller, Command::Why(ask.clone())).await?;
+    let Answer::Why(walked) = answer else {
+        return Err(Failure::new(Code::Failed, format!("no answer to that: {answer:?}"), "report it"));
+    };
+    Ok(*walked)
 }
 
 /// Whether this node serves it, and where.

@@ -138,7 +138,13 @@ impl Errand {
                 other.service == wish.service && other.actor == wish.actor
             }
             Want::Why(walking) => walking.is_for(wish),
-            _ => false,
+            Want::Ping
+            | Want::Whois
+            | Want::Confirm(..)
+            | Want::Certificate
+            | Want::Revocation(_)
+            | Want::LogIn(_)
+            | Want::Manage(_) => false,
         };
         same && matches!(&self.step, Step::Asked(node, Asking::Ticket(_)) if *node == of)
     }

@@ -54,10 +54,9 @@ fn as_user(user: &str, ask: AskWhy) -> AskWhy {
 }
 
 fn why_as(lan: &mut Lan, (host, caller): (usize, Caller), ask: AskWhy) -> Result<Walked, Failure> {
-    match lan.command_as(host, caller, Command::Why(ask))? {
-        Answer::Why(walked) => Ok(*walked),
-        other => panic!("{other:?}"),
-    }
+    let answer = lan.command_as(host, caller, Command::Why(ask))?;
+    let Answer::Why(walked) = answer else { panic!("{answer:?}") };
+    Ok(*walked)
 }
 
 fn why(lan: &mut Lan, host: usize, ask: AskWhy) -> Walked {

@@ -92,12 +92,12 @@ impl Engine {
         now: Timestamp,
     ) {
         let root = self.membership.member.as_ref().map(|member| member.anchor.fingerprint());
-        let said = match response {
-            Response::WhoIs(said) => {
-                Stranger::Of { network: said.network.clone(), ours: Some(said.root) == root }
-            }
-            Response::Reject(Reject::NotMember) => Stranger::None,
-            _ => Stranger::Silent,
+        let said = if let Response::WhoIs(said) = response {
+            Stranger::Of { network: said.network.clone(), ours: Some(said.root) == root }
+        } else if *response == Response::Reject(Reject::NotMember) {
+            Stranger::None
+        } else {
+            Stranger::Silent
         };
         let Some(walking) = self.walking(number) else { return };
         let was_refused = walking.at == LinkName::Certificate;
