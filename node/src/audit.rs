@@ -6,7 +6,7 @@
 //!   00000000000000041207.jsonl           at most eight of 16 MiB: the oldest gives way, which is recorded
 //! ```
 //!
-//! One thread writes ([`Log`](log::Log)): a group of records, one sync, then the store's word on how far the log has
+//! One thread writes ([`Log`]): a group of records, one sync, then the store's word on how far the log has
 //! come. So after a crash the log may be ahead of that word, never behind it, and an end that was cut off is found. The
 //! loop waits for nothing. But what it persists is reported durable only when the records that came before are too:
 //! whatever was granted is on record, or was not granted. A ticket is the exception, for it costs microseconds and a

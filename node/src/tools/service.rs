@@ -5,7 +5,7 @@
 //! that it does not name; a user has no say in what the name stands for. A name may have a password, by which guests use
 //! it if policy grants it to them. Both are kept ([`table`]) and come back after
 //! a restart. On the other side a port is carried to a service ([`forward`]), and files are got from a folder
-//! ([`get`]).
+//! ([`get`](mod@get)).
 
 mod folder;
 mod forward;
