@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Extension;
+use lanyard_protocol::certificate::Verified;
 use lanyard_protocol::control::{Code, Failure};
 use lanyard_protocol::engine::{Damaged, Engine, Setup, SetupError};
 use lanyard_protocol::record::Table;
@@ -176,6 +177,7 @@ fn engine(config: &Config, store: &Store) -> Result<Engine, StartError> {
         leaf_life: config.certificate_life,
         has_aes: ambient::has_aes(),
         steady: ambient::steady(),
+        verified: Verified::default(),
         machine: ambient::machine(),
         require_log_in: config.require_login,
     };

@@ -27,8 +27,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::error::{CertificateError, ProfileError};
 pub use self::issue::{issue_ca, issue_leaf};
-pub(crate) use self::verified::Verified;
-pub use self::verify::{AuthenticatedPeer, TrustAnchor, VerifiedCertificate, verify, verify_again};
+pub use self::verified::Verified;
+pub use self::verify::{AuthenticatedPeer, TrustAnchor, VerifiedCertificate, verify};
 use crate::codec;
 use crate::identity::{EntityName, NetworkName, NodeId, NodeName, SealingPublicKey};
 use crate::label::Digest;

@@ -63,6 +63,7 @@ use self::signed_time::Clock;
 pub use self::signed_time::ClockFault;
 use self::tickets::Tickets;
 use self::visit::Visits;
+use crate::certificate::Verified;
 use crate::control::MachineId;
 use crate::enrolment::{Authority, OwnRequest};
 use crate::guest::Guests;
@@ -121,6 +122,8 @@ struct Local {
     machine: MachineId,
     /// This node's own request to be admitted, if one is under way.
     own: Option<OwnRequest>,
+    /// Certificates that need not be verified again.
+    verified: Verified,
     /// The network that a node without one has seen last.
     in_sight: Option<NetworkName>,
 }

@@ -7,11 +7,7 @@ use core::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::certificate::{
-    self, AuthenticatedPeer, CertificateDer, CertificateError, TrustAnchor, VerifiedCertificate,
-};
-use crate::identity::NodeId;
-use crate::time::Timestamp;
+use crate::certificate::CertificateDer;
 
 /// The most addresses that a node tells of itself: a few interfaces in both address families.
 pub const ADDRESSES_MAX: usize = 8;
@@ -47,23 +43,6 @@ impl Addresses {
             addresses.shrink_to_fit();
         }
         self
-    }
-}
-
-impl Hello {
-    /// Believes the certificate on a connection whose other end has proven to be `connection`; `known` is what it has
-    /// shown before.
-    ///
-    /// # Errors
-    /// [`CertificateError`].
-    pub fn authenticate(
-        &self,
-        anchor: &TrustAnchor,
-        known: Option<&VerifiedCertificate>,
-        connection: NodeId,
-        now: Timestamp,
-    ) -> Result<AuthenticatedPeer, CertificateError> {
-        certificate::verify_again(anchor, &self.certificate, known, now)?.prove(connection)
     }
 }
 

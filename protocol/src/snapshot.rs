@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::access::{Notices, Policy, Subject};
 use crate::certificate::{
-    self, AuthenticatedPeer, CertificateDer, CertificateError, TrustAnchor, Verified, VerifiedCertificate,
+    AuthenticatedPeer, CertificateDer, CertificateError, TrustAnchor, Verified, VerifiedCertificate,
 };
 use crate::channel::Suites;
 use crate::control::{Code, Failure};
@@ -39,20 +39,20 @@ pub(crate) struct Member {
     /// Which users have changed of late.
     pub(crate) notices: Arc<Notices>,
     pub(crate) revocations: Arc<RevocationList>,
-    /// The certificates in tickets that this node has minted of late.
-    pub(crate) verified: Arc<Verified>,
+    /// Certificates that need not be verified again.
+    pub(crate) verified: Verified,
 }
 
 impl Member {
     /// A node that has just become a member.
-    pub(crate) fn new(anchor: TrustAnchor, certificate: VerifiedCertificate) -> Self {
+    pub(crate) fn new(anchor: TrustAnchor, certificate: VerifiedCertificate, verified: Verified) -> Self {
         Self {
             anchor,
             certificate,
             policy: Policy::starter(),
             notices: Arc::default(),
             revocations: Arc::default(),
-            verified: Arc::default(),
+            verified,
         }
     }
 
@@ -85,7 +85,7 @@ impl Member {
         shown.map(|shown| shown.clone().verify(self, requester, now)).transpose()
     }
 
-    /// Believes the certificate in a ticket, or says why not. Whether its membership was taken away is another matter.
+    /// Believes a certificate, or says why not. Whether its membership was taken away is another matter.
     ///
     /// # Errors
     /// [`CertificateError`].
@@ -94,7 +94,7 @@ impl Member {
         leaf: &CertificateDer,
         now: Timestamp,
     ) -> Result<VerifiedCertificate, CertificateError> {
-        certificate::verify_again(&self.anchor, leaf, self.verified.get(leaf).as_deref(), now)
+        self.verified.verify(&self.anchor, leaf, now)
     }
 
     /// The revocation that ended `node`'s membership, if one did.
@@ -113,18 +113,17 @@ impl Member {
     }
 
     /// Believes a peer's certificate on a connection whose other end has proven to be `connection`, unless its
-    /// membership was taken away; `known` is a certificate of its that was verified before.
+    /// membership was taken away.
     ///
     /// # Errors
     /// [`CertificateError`].
     pub(crate) fn authenticate(
         &self,
         hello: &Hello,
-        known: Option<&VerifiedCertificate>,
         connection: NodeId,
         now: Timestamp,
     ) -> Result<AuthenticatedPeer, CertificateError> {
-        let peer = hello.authenticate(&self.anchor, known, connection, now)?;
+        let peer = self.verify(&hello.certificate, now)?.prove(connection)?;
         match self.revoked(connection) {
             Some(revocation) => Err(CertificateError::Revoked { at: revocation.at }),
             None => Ok(peer),

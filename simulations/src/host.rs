@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use core::time::Duration;
+use lanyard_protocol::certificate::Verified;
 use lanyard_protocol::control::MachineId;
 use lanyard_protocol::engine::{Engine, OnlineCheck, Setup};
 use lanyard_protocol::identity::NodeId;
@@ -53,13 +54,14 @@ pub(crate) struct Host {
     disk: Box<dyn Disk>,
     clock: HostClock,
     options: NodeOptions,
+    verified: Verified,
     seed: [u8; 32],
     /// Whether packets that come to a host on which nobody runs are refused, or go unanswered.
     powered: bool,
 }
 
 impl Host {
-    pub(crate) fn new(id: HostId, seed: &[u8; 32], options: NodeOptions) -> Self {
+    pub(crate) fn new(id: HostId, seed: &[u8; 32], options: NodeOptions, verified: Verified) -> Self {
         let own = |purpose: &str| {
             let mut hasher = blake3::Hasher::new_keyed(seed);
             hasher.update(purpose.as_bytes()).update(&id.0.to_le_bytes());
@@ -71,6 +73,7 @@ impl Host {
             disk: Box::new(MemoryDisk::default()),
             clock: HostClock::new(options.ahead, options.drift),
             options,
+            verified,
             seed: own("node"),
             powered: true,
         }
@@ -177,6 +180,7 @@ impl Host {
             leaf_life: self.options.leaf_life,
             has_aes: self.options.has_aes,
             steady: HostClock::steady(at),
+            verified: self.verified.clone(),
             machine: MachineId::new(&format!("machine {}", self.port.host.0)),
             ..Setup::default()
         };

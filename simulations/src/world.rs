@@ -8,9 +8,11 @@
 mod crew;
 mod schedule;
 
+use core::num::NonZeroUsize;
 use core::time::Duration;
 use std::sync::Arc;
 
+use lanyard_protocol::certificate::Verified;
 use lanyard_protocol::identity::NodeId;
 
 use self::schedule::Schedule;
@@ -26,6 +28,10 @@ use crate::trace::Step;
 
 /// How long a keep-alive takes to find that the other end of a connection is not there: two pings in vain.
 const DEAD_AFTER: Duration = Duration::from_secs(40);
+
+/// Certificates that the whole world need not verify again. What a node believes is the same whoever has verified it, and
+/// ten thousand nodes that each meet ten others would verify each certificate twenty times.
+const CERTIFICATES: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
 
 /// What becomes of batches that a disk was given and has not confirmed, when its host ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +54,7 @@ pub struct World {
     /// When keep-alives find what is dead.
     probes: Vec<Moment>,
     seed: [u8; 32],
+    verified: Verified,
     facts: Vec<Observed>,
     events: u64,
 }
@@ -65,6 +72,7 @@ impl World {
             horizon: Duration::from_secs(1),
             probes: Vec::new(),
             seed: *hasher.finalize().as_bytes(),
+            verified: Verified::with_capacity(CERTIFICATES),
             facts: Vec::new(),
             events: 0,
         }
@@ -112,7 +120,7 @@ impl World {
         topology.links.push(link);
         topology.sides.push(0);
         self.horizon = self.horizon.min(link.latency.max(LATENCY_MIN));
-        self.schedule.add(Host::new(id, &self.seed, options));
+        self.schedule.add(Host::new(id, &self.seed, options, self.verified.clone()));
         id
     }
 

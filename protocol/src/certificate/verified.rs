@@ -1,45 +1,72 @@
 //! Certificates that this process has verified, and need not again.
 
 use core::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use core::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 
-use super::{CertificateDer, VerifiedCertificate};
+use super::{CertificateDer, CertificateError, TrustAnchor, VerifiedCertificate, verify};
 use crate::label::Digest;
+use crate::time::Timestamp;
 
-/// Certificates that are remembered: about 2 KiB each, so at most 2 MiB, for a ticket is shown soon after it is minted.
-const CAPACITY: usize = 1024;
+/// Certificates that are remembered unless another number is said: as many as a member remembers peers, about 2 KiB
+/// each.
+const CAPACITY: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
-/// Certificates that were verified of late, by their digests: what [`verify_again`](super::verify_again) compares with.
+/// Certificates that were verified of late, by their digests: whoever comes back shows what it has shown before, and the
+/// ticket that it uses has the certificate in it with which it asked.
 ///
-/// Bounded: the one that was not used for longest gives way, and is verified again. That one is here says nothing of
-/// the time, nor of revocations.
-pub(crate) struct Verified(Mutex<LruCache<Digest, Arc<VerifiedCertificate>>>);
+/// Bounded: the one that was not used for longest gives way, and is verified again. Only what holds is remembered, so a
+/// stranger fills it with nothing. That one is here says nothing of the time, nor of revocations: these are looked at
+/// each time. Clones share what they remember, also between engines of one process: what was verified is the same bytes
+/// under the same CA key, whoever did it.
+#[derive(Clone)]
+pub struct Verified(Arc<Mutex<LruCache<Digest, VerifiedCertificate>>>);
 
 impl Default for Verified {
     fn default() -> Self {
-        Self(Mutex::new(LruCache::unbounded()))
+        Self::with_capacity(CAPACITY)
     }
 }
 
 impl Verified {
-    /// Takes note of a certificate. That it is a [`VerifiedCertificate`] says that somebody has verified it.
-    pub(crate) fn remember(&self, certificate: &VerifiedCertificate) {
-        let mut verified = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let digest = certificate.digest();
-        if verified.get(&digest).is_some() {
-            return;
-        }
-        if verified.len() >= CAPACITY {
-            verified.pop_lru();
-        }
-        verified.put(digest, Arc::new(certificate.clone()));
+    /// Room for `capacity` certificates. It takes memory as it fills.
+    #[must_use]
+    pub fn with_capacity(capacity: NonZeroUsize) -> Self {
+        let mut cache = LruCache::unbounded();
+        cache.resize(capacity);
+        Self(Arc::new(Mutex::new(cache)))
     }
 
-    /// The certificate that was once verified with the digest of `leaf`.
-    pub(crate) fn get(&self, leaf: &CertificateDer) -> Option<Arc<VerifiedCertificate>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&leaf.digest()).cloned()
+    /// As [`verify()`]; of a certificate that was verified before, under the same CA key, only the time is looked at.
+    ///
+    /// # Errors
+    /// [`CertificateError`].
+    pub fn verify(
+        &self,
+        anchor: &TrustAnchor,
+        leaf: &CertificateDer,
+        now: Timestamp,
+    ) -> Result<VerifiedCertificate, CertificateError> {
+        let known = self.lock().get(&leaf.digest()).filter(|known| known.is(anchor, leaf)).cloned();
+        if let Some(known) = known {
+            anchor.check_time(now)?;
+            known.check_time(now)?;
+            return Ok(known);
+        }
+        let verified = verify(anchor, leaf, now)?;
+        self.remember(&verified);
+        Ok(verified)
+    }
+
+    /// Takes note of a certificate. That it is a [`VerifiedCertificate`] says that somebody has verified it.
+    pub(crate) fn remember(&self, certificate: &VerifiedCertificate) {
+        self.lock().put(certificate.digest(), certificate.clone());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LruCache<Digest, VerifiedCertificate>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

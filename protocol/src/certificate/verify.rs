@@ -1,6 +1,7 @@
 //! Believes a certificate or does not. Only here is `webpki` known.
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use rustls_pki_types::{CertificateDer as PkiDer, TrustAnchor as PkiAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
@@ -96,7 +97,7 @@ impl TrustAnchor {
         self.validity
     }
 
-    fn check_time(&self, now: Timestamp) -> Result<(), CertificateError> {
+    pub(super) fn check_time(&self, now: Timestamp) -> Result<(), CertificateError> {
         let (not_before, not_after) = (self.validity.not_before(), self.validity.not_after());
         match self.validity.at(now) {
             Moment::Before => Err(CertificateError::AuthorityNotYetValid { not_before, now }),
@@ -168,28 +169,8 @@ pub fn verify(
     let validity = read.contents.validity;
     anchor.check_path(leaf, now.clamp(validity.not_before(), validity.not_after()))?;
     let root = anchor.fingerprint();
-    Ok(VerifiedCertificate { der: leaf.clone(), digest: leaf.digest(), contents: read.contents, root })
-}
-
-/// As [`verify`]. Where `known` is the same certificate, and was verified under the same anchor, only the time is looked
-/// at: whoever comes back shows what it has shown before.
-///
-/// # Errors
-/// [`CertificateError`].
-pub fn verify_again(
-    anchor: &TrustAnchor,
-    leaf: &CertificateDer,
-    known: Option<&VerifiedCertificate>,
-    now: Timestamp,
-) -> Result<VerifiedCertificate, CertificateError> {
-    match known.filter(|known| known.der == *leaf && known.root == anchor.fingerprint()) {
-        Some(known) => {
-            anchor.check_time(now)?;
-            known.check_time(now)?;
-            Ok(known.clone())
-        }
-        None => verify(anchor, leaf, now),
-    }
+    let verified = Contents { der: leaf.clone(), digest: leaf.digest(), says: read.contents, root };
+    Ok(VerifiedCertificate(Arc::new(verified)))
 }
 
 fn check_time(validity: &Validity, now: Timestamp) -> Result<(), CertificateError> {
@@ -200,93 +181,101 @@ fn check_time(validity: &Validity, now: Timestamp) -> Result<(), CertificateErro
     }
 }
 
-/// A leaf that a network's authority issued, and what it says. Made by [`verify`] alone.
+/// A leaf that a network's authority issued, and what it says. Made by [`verify`] alone. Clones are the same memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerifiedCertificate {
+pub struct VerifiedCertificate(Arc<Contents>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Contents {
     der: CertificateDer,
     digest: Digest,
-    contents: LeafContents,
+    says: LeafContents,
     /// Under which CA key.
     root: Fingerprint,
 }
 
 impl VerifiedCertificate {
+    /// Whether it is `leaf`, verified under the key of `anchor`.
+    pub(super) fn is(&self, anchor: &TrustAnchor, leaf: &CertificateDer) -> bool {
+        self.0.der == *leaf && self.0.root == anchor.fingerprint()
+    }
+
     /// The certificate itself.
     #[must_use]
-    pub const fn der(&self) -> &CertificateDer {
-        &self.der
+    pub fn der(&self) -> &CertificateDer {
+        &self.0.der
     }
 
     /// The SHA-256 of the certificate.
     #[must_use]
-    pub const fn digest(&self) -> Digest {
-        self.digest
+    pub fn digest(&self) -> Digest {
+        self.0.digest
     }
 
     /// The serial number, by which it is revoked.
     #[must_use]
-    pub const fn serial(&self) -> Serial {
-        self.contents.serial
+    pub fn serial(&self) -> Serial {
+        self.0.says.serial
     }
 
     /// Everything that it says of the node.
     #[must_use]
-    pub const fn subject(&self) -> &Subject {
-        &self.contents.subject
+    pub fn subject(&self) -> &Subject {
+        &self.0.says.subject
     }
 
     /// The node's identity key.
     #[must_use]
-    pub const fn node_id(&self) -> NodeId {
-        self.contents.subject.node
+    pub fn node_id(&self) -> NodeId {
+        self.0.says.subject.node
     }
 
     /// The node's name.
     #[must_use]
-    pub const fn name(&self) -> &NodeName {
-        &self.contents.subject.name
+    pub fn name(&self) -> &NodeName {
+        &self.0.says.subject.name
     }
 
     /// The organisation, shop or household that the node belongs to.
     #[must_use]
-    pub const fn entity(&self) -> &EntityName {
-        &self.contents.subject.entity
+    pub fn entity(&self) -> &EntityName {
+        &self.0.says.subject.entity
     }
 
     /// The network.
     #[must_use]
-    pub const fn network(&self) -> &NetworkName {
-        &self.contents.subject.network
+    pub fn network(&self) -> &NetworkName {
+        &self.0.says.subject.network
     }
 
     /// What the node is to the network.
     #[must_use]
-    pub const fn role(&self) -> Role {
-        self.contents.subject.role
+    pub fn role(&self) -> Role {
+        self.0.says.subject.role
     }
 
     /// The key to which to seal what is for the node.
     #[must_use]
-    pub const fn sealing_key(&self) -> &SealingPublicKey {
-        &self.contents.subject.sealing
+    pub fn sealing_key(&self) -> &SealingPublicKey {
+        &self.0.says.subject.sealing
     }
 
     /// The first second of its validity.
     #[must_use]
-    pub const fn not_before(&self) -> Timestamp {
-        self.contents.validity.not_before()
+    pub fn not_before(&self) -> Timestamp {
+        self.0.says.validity.not_before()
     }
 
     /// The last second of its validity, which is never after the end of the CA certificate's.
     #[must_use]
-    pub const fn not_after(&self) -> Timestamp {
-        self.contents.validity.not_after()
+    pub fn not_after(&self) -> Timestamp {
+        self.0.says.validity.not_after()
     }
 
     /// When the authority issued it, by the authority's clock. It may seem up to [`BACKDATE`] later for a
     /// certificate as old as the network.
     #[must_use]
-    pub const fn issued(&self) -> Timestamp {
+    pub fn issued(&self) -> Timestamp {
         self.not_before().after(BACKDATE)
     }
 
@@ -295,7 +284,7 @@ impl VerifiedCertificate {
     /// # Errors
     /// [`CertificateError::NotYetValid`], [`CertificateError::Expired`].
     pub fn check_time(&self, now: Timestamp) -> Result<(), CertificateError> {
-        check_time(&self.contents.validity, now)
+        check_time(&self.0.says.validity, now)
     }
 
     /// Binds the certificate to the connection on which it was shown, whose other end has proved to hold the
@@ -325,7 +314,7 @@ impl AuthenticatedPeer {
 
     /// The peer's identity key.
     #[must_use]
-    pub const fn node_id(&self) -> NodeId {
+    pub fn node_id(&self) -> NodeId {
         self.0.node_id()
     }
 }

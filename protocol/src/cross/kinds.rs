@@ -6,7 +6,9 @@ use zeroize::Zeroizing;
 use super::enrolment::{Enrolment, enrolments};
 use super::{NOW, libp2p_input, rng};
 use crate::access::{Assembly, Notices, PublishedPolicy, STARTER, SignedPolicy};
-use crate::certificate::{self, CertificateDer, LEAF_LIFE, TrustAnchor, VerifiedCertificate, request};
+use crate::certificate::{
+    self, CertificateDer, LEAF_LIFE, TrustAnchor, Verified, VerifiedCertificate, request,
+};
 use crate::channel::{Binding, Initiator, MESSAGE_1_LEN, MESSAGE_2_LEN, Psk, Responder, Suites};
 use crate::codec;
 use crate::identity::{CaKey, PersonName, SealingKey, Secret, Signature, UserName};
@@ -164,7 +166,7 @@ fn log_ins(kinds: &mut Vec<Kind>) {
     let signed = SignedAssertion::sign(key, anchor.fingerprint(), Some(leaf.der().clone()), assertion);
     add(kinds, "log-in", Some(Label::UserAssertion), codec::encode(&signed), |bytes| {
         let (_, anchor, leaf) = selfsame_as(certificate::Role::Authority);
-        let member = Member::new(anchor, leaf.clone());
+        let member = Member::new(anchor, leaf.clone(), Verified::default());
         decode::<SignedAssertion>(bytes).is_some_and(|signed| signed.verify(&member, &leaf, NOW).is_ok())
     });
     let keys = Enrolment::authority_keys();
@@ -187,7 +189,7 @@ fn sealed_file() -> (Snapshot, Vec<u8>, Vec<u8>) {
         keys: std::sync::Arc::new(Enrolment::authority_keys()),
         ring: std::sync::Arc::new(KeyRing::new(NOW, &mut rng())),
         suites: Suites::PORTABLE,
-        member: Some(std::sync::Arc::new(Member::new(anchor, leaf.clone()))),
+        member: Some(std::sync::Arc::new(Member::new(anchor, leaf.clone(), Verified::default()))),
         revoked_tickets: std::sync::Arc::default(),
         guests: std::sync::Arc::default(),
     };

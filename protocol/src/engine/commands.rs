@@ -177,7 +177,7 @@ impl Engine {
             anchor.network(),
             format!("as its authority, with the CA {}", anchor.fingerprint()),
         );
-        let member = Member::new(anchor, certificate);
+        let member = Member::new(anchor, certificate, self.local.verified.clone());
         let membership =
             Membership { member: Some(Arc::new(member)), authority: Some(authority), home: Some(me) };
         let result = Ok(Answer::Initialised(initialised));

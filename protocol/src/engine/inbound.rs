@@ -150,7 +150,7 @@ impl Engine {
             self.respond(inbound, &Response::Reject(Reject::NotMember));
             return;
         };
-        match (member.authenticate(hello, self.known_certificate(from), from, now), self.hello()) {
+        match (self.authenticate(&member, hello, from, now), self.hello()) {
             // Whoever is answered is known from then on.
             (Ok(_), Some(_)) if !self.peers.has_room(from, now) => {
                 self.respond(inbound, &Response::Reject(Reject::Busy));

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use super::DialId;
 pub use crate::access::OnlineCheck;
+use crate::certificate::Verified;
 use crate::control::MachineId;
 use crate::identity::Secret;
 use crate::record::{Record, Table};
@@ -27,6 +28,8 @@ pub struct Setup {
     pub has_aes: bool,
     /// What the steady clock says now: see [`Engine::handle_clock`](super::Engine::handle_clock).
     pub steady: Duration,
+    /// Certificates that need not be verified again; engines of one process may share them.
+    pub verified: Verified,
     /// What tells this machine from every other.
     pub machine: MachineId,
     /// Whether whoever runs the node has to log in before anything leaves it on their behalf. If nothing is said, as it

@@ -14,7 +14,7 @@ use super::tickets::Place;
 use super::{Clock, Damaged, Engine, Local, Membership, Setup, Wires};
 use crate::access::{Policy, PublishedPolicy};
 use crate::certificate::{
-    self, CertificateDer, LEAF_LIFE, LEAF_LIFE_MAX, LEAF_LIFE_MIN, TrustAnchor, VerifiedCertificate,
+    self, CertificateDer, LEAF_LIFE, LEAF_LIFE_MAX, LEAF_LIFE_MIN, TrustAnchor, Verified, VerifiedCertificate,
 };
 use crate::codec;
 use crate::enrolment::{Authority, OwnRequest};
@@ -149,7 +149,7 @@ pub(super) fn engine(
     let (kept, now) = kept_time(&mut loading, now);
     let (keys, mut first) = keys(&loading, &mut *rng)?;
     let leaf_life = setup.leaf_life.unwrap_or(LEAF_LIFE).clamp(LEAF_LIFE_MIN, LEAF_LIFE_MAX);
-    let mut membership = membership(&mut loading, &keys, leaf_life, now, &mut *rng)?;
+    let mut membership = membership(&mut loading, &keys, &setup.verified, leaf_life, now, &mut *rng)?;
     let published = policy(&mut loading, &mut membership);
     first.extend(mend_revocations(&mut membership, kept.unwrap_or_default()));
     let ((peers, spent), tickets) = match &membership.member {
@@ -190,6 +190,7 @@ pub(super) fn engine(
             damaged: loading.damaged,
             machine: setup.machine,
             own: request,
+            verified: setup.verified,
             in_sight: None,
         },
         clock: Clock::new(now, setup.steady),
@@ -283,6 +284,7 @@ fn keys(loading: &Loading, rng: &mut dyn CryptoRng) -> Result<(NodeKeys, Vec<Wri
 fn membership(
     loading: &mut Loading,
     keys: &NodeKeys,
+    verified: &Verified,
     leaf_life: Duration,
     now: Timestamp,
     rng: &mut dyn CryptoRng,
@@ -294,7 +296,7 @@ fn membership(
         return Err(damaged);
     }
     let Some(record) = loading.find(Table::Membership, MEMBER) else { return Ok(Membership::default()) };
-    let (mut member, home) = member(record, keys).ok_or(damaged)?;
+    let (mut member, home) = member(record, keys, verified).ok_or(damaged)?;
     let (revocations, unread) = RevocationList::load(loading.of(Table::Revocations));
     member.revocations = Arc::new(revocations);
     for key in unread {
@@ -355,14 +357,14 @@ fn policy(loading: &mut Loading, membership: &mut Membership) -> Option<Publishe
     published
 }
 
-fn member(record: &Record, keys: &NodeKeys) -> Option<(Member, NodeId)> {
+fn member(record: &Record, keys: &NodeKeys, verified: &Verified) -> Option<(Member, NodeId)> {
     let kept: KeptMember = codec::decode::<_, 8192>(&record.value).ok()?;
     let anchor = TrustAnchor::new(kept.ca, kept.root, kept.network).ok()?;
     // At the time of issue: a certificate that has ended since still says who this node is.
     let certificate = certificate::verify(&anchor, &kept.leaf, kept.issued).ok()?;
     let ours =
         certificate.node_id() == keys.node_id() && *certificate.sealing_key() == keys.sealing.public_key();
-    ours.then(|| (Member::new(anchor, certificate), kept.home))
+    ours.then(|| (Member::new(anchor, certificate, verified.clone()), kept.home))
 }
 
 /// `signed` is the latest time that somebody has signed: what the wall clock says makes nothing forgotten.

@@ -2,12 +2,13 @@
 
 use super::peers::{Greeting, Peer};
 use super::{Engine, Output, Sent};
-use crate::certificate::{AuthenticatedPeer, SKEW, VerifiedCertificate};
+use crate::certificate::{AuthenticatedPeer, CertificateError, SKEW};
 use crate::hello::Hello;
 use crate::identity::NodeId;
 use crate::label::Digest;
 use crate::message::{Request, Response};
 use crate::reject::Reject;
+use crate::snapshot::Member;
 use crate::time::Timestamp;
 
 /// Whether a peer can be asked now.
@@ -88,12 +89,22 @@ impl Engine {
         }
     }
 
-    /// A certificate of the peer's that was verified before, to compare with what it shows.
-    pub(super) fn known_certificate(&self, peer: NodeId) -> Option<&VerifiedCertificate> {
+    /// Believes what the peer shows on a connection whose other end has proven to be it. What this node knows of it
+    /// already need not be verified again: from before, or because it has issued it.
+    pub(super) fn authenticate(
+        &self,
+        member: &Member,
+        hello: &Hello,
+        peer: NodeId,
+        now: Timestamp,
+    ) -> Result<AuthenticatedPeer, CertificateError> {
         let met = self.peers.get(peer).and_then(|peer| peer.certificate.as_ref());
         let issued =
             || self.membership.authority.as_ref().and_then(|authority| authority.certificate_of(peer));
-        met.or_else(issued)
+        if let Some(known) = met.or_else(issued) {
+            member.verified.remember(known);
+        }
+        member.authenticate(hello, peer, now)
     }
 
     /// The answer to a greeting.
@@ -106,7 +117,7 @@ impl Engine {
     ) {
         let proven = match (&response, self.active_member()) {
             (Some(Response::Hello(hello)), Some(member)) => {
-                let proven = member.authenticate(hello, self.known_certificate(peer), peer, now);
+                let proven = self.authenticate(member, hello, peer, now);
                 Some(proven.map(|proven| (proven, hello.clone())))
             }
             _ => None,

@@ -3,7 +3,7 @@
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
-use crate::certificate::{self, CertificateDer, CertificateError, SKEW, VerifiedCertificate};
+use crate::certificate::{CertificateDer, CertificateError, SKEW, VerifiedCertificate};
 use crate::codec::{self, DecodeError};
 use crate::identity::{ContentKey, Fingerprint, NodeId, NodeName, PublicKey, Secret, Signature};
 use crate::label::{Digest, Label};
@@ -237,7 +237,8 @@ fn check_receiver(
     receiver: &VerifiedCertificate,
     now: Timestamp,
 ) -> Result<(), HeaderError> {
-    certificate::verify(&member.anchor, receiver.der(), now)
+    member
+        .verify(receiver.der(), now)
         .map_err(|error| HeaderError::Receiver { name: receiver.name().clone(), error })?;
     check_not_revoked(member, receiver)
 }
@@ -279,8 +280,7 @@ pub fn open(snapshot: &Snapshot, header: &[u8], now: Timestamp) -> Result<Opened
     if terms.sealed_at > now.after(SKEW) {
         return Err(HeaderError::Future { sealed_at: terms.sealed_at, now });
     }
-    let sender =
-        certificate::verify(&member.anchor, &terms.sender, terms.sealed_at).map_err(HeaderError::Sender)?;
+    let sender = member.verify(&terms.sender, terms.sealed_at).map_err(HeaderError::Sender)?;
     check_not_revoked(member, &sender)?;
     sender
         .node_id()

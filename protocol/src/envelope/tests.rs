@@ -11,7 +11,8 @@ use rand_core::SeedableRng as _;
 
 use super::*;
 use crate::certificate::{
-    CertificateError, Role, Subject, TrustAnchor, Validity, VerifiedCertificate, issue_ca, issue_leaf, verify,
+    CertificateError, Role, Subject, TrustAnchor, Validity, Verified, VerifiedCertificate, issue_ca,
+    issue_leaf, verify,
 };
 use crate::channel::Suites;
 use crate::identity::{CaKey, Fingerprint, NodeKeys};
@@ -56,7 +57,7 @@ impl Network {
         let validity = Validity::starting(NOW, HOUR * 72).unwrap();
         let leaf = issue_leaf(&self.key, &self.anchor, subject, validity, &mut rng(seed)).unwrap();
         let certificate = verify(&self.anchor, &leaf, NOW).unwrap();
-        let member = Member::new(self.anchor.clone(), certificate.clone());
+        let member = Member::new(self.anchor.clone(), certificate.clone(), Verified::default());
         let snapshot = Snapshot {
             keys: Arc::new(keys),
             ring: Arc::new(KeyRing::new(NOW, &mut rng(seed))),

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{Home, Principal};
-use crate::certificate::{self, CertificateDer, CertificateError, Role, SKEW, VerifiedCertificate};
+use crate::certificate::{CertificateDer, CertificateError, Role, SKEW, VerifiedCertificate};
 use crate::identity::{EntityName, Fingerprint, IdentityKey, KeyError, NodeId, UserRole};
 use crate::label::Label;
 use crate::snapshot::Member;
@@ -165,7 +165,7 @@ impl SignedAssertion {
         }
         let directory = match (&said.principal.home, &self.certificate) {
             (Home::Network, Some(der)) => {
-                let authority = certificate::verify(&member.anchor, der, now)?;
+                let authority = member.verify(der, now)?;
                 if authority.role() != Role::Authority || said.roles.len() > ROLES_MAX {
                     return Err(AssertionError::NotAuthority);
                 }
@@ -225,7 +225,7 @@ mod tests {
 
     use super::*;
     use crate::access::Notices;
-    use crate::certificate::{LEAF_LIFE, Subject, TrustAnchor, Validity};
+    use crate::certificate::{self, LEAF_LIFE, Subject, TrustAnchor, Validity, Verified};
     use crate::identity::{CaKey, NetworkName, NodeKeys, SealingKey};
 
     const NOW: Timestamp = Timestamp::from_secs(1_795_253_400);
@@ -271,7 +271,7 @@ mod tests {
 
         /// A provider.
         fn member(&self) -> Member {
-            Member::new(self.anchor.clone(), self.nas.1.clone())
+            Member::new(self.anchor.clone(), self.nas.1.clone(), Verified::default())
         }
 
         /// `ana` at the till.

@@ -7,7 +7,7 @@ use rand_core::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::certificate::{self, BACKDATE, LEAF_LIFE, Role, Subject, TrustAnchor, Validity};
+use crate::certificate::{self, BACKDATE, LEAF_LIFE, Role, Subject, TrustAnchor, Validity, Verified};
 use crate::channel::{FOR_SERVICE_MAX, Suites};
 use crate::identity::{CaKey, Fingerprint, IdentityKey, NetworkName, NodeKeys};
 use crate::keyring::{KeyRing, RingError};
@@ -92,7 +92,7 @@ impl World {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let certificate = self.leaf(&self.provider, "nas");
         let anchor = self.anchor.clone();
-        let member = Member::new(anchor, certificate);
+        let member = Member::new(anchor, certificate, Verified::default());
         Snapshot {
             keys: Arc::new(keys(20)),
             ring: Arc::clone(&self.ring),

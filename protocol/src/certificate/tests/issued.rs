@@ -19,9 +19,11 @@ fn issued_certificates_verify_and_say_what_they_were_issued_for() {
 /// B3, B4: what was verified before is looked at again: the time, and under which anchor that was.
 #[test]
 fn a_known_certificate_is_verified_again_by_time_and_anchor() {
-    let known = verify(&anchor(), &leaf(), NOW).unwrap();
-    let again = |now| verify_again(&anchor(), &leaf(), Some(&known), now);
+    let verified = Verified::default();
+    let known = verified.verify(&anchor(), &leaf(), NOW).unwrap();
+    let again = |now| verified.clone().verify(&anchor(), &leaf(), now);
     assert_eq!(again(NOW).unwrap(), known);
+    assert!(core::ptr::eq(again(NOW).unwrap().der(), known.der()), "it was verified twice");
     let late = NOW.after(LEAF_LIFE + SKEW + SKEW);
     assert!(matches!(again(late), Err(CertificateError::Expired { .. })));
     assert!(matches!(
@@ -32,11 +34,11 @@ fn a_known_certificate_is_verified_again_by_time_and_anchor() {
     let key = CaKey::from_seed(&[77; 32]);
     let ca = issue_ca(&key, anchor().network(), NOW, &mut rng()).unwrap();
     let other = TrustAnchor::new(ca, Fingerprint::of(&key.public_key()), anchor().network().clone()).unwrap();
-    assert!(verify_again(&other, &leaf(), Some(&known), NOW).is_err());
+    assert!(verified.verify(&other, &leaf(), NOW).is_err());
     let mut altered = leaf().as_bytes().to_vec();
     *altered.last_mut().unwrap() ^= 1;
     let altered: CertificateDer = altered.try_into().unwrap();
-    assert!(verify_again(&anchor(), &altered, Some(&known), NOW).is_err());
+    assert!(verified.verify(&anchor(), &altered, NOW).is_err());
 }
 
 proptest! {

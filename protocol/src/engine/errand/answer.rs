@@ -4,7 +4,6 @@ use core::time::Duration;
 
 use super::failure::{perhaps_done, this_node, unknown};
 use super::{Asking, Errand, Origin, Step, Target, Want};
-use crate::certificate;
 use crate::control::{Answer, Code, Failure, Pong};
 use crate::engine::Engine;
 use crate::identity::NodeId;
@@ -122,7 +121,7 @@ impl Engine {
 
     fn looked_up(&mut self, number: u64, found: &Found, now: Timestamp) {
         let Some(member) = self.membership.member.clone() else { return };
-        match certificate::verify(&member.anchor, &found.certificate, now) {
+        match member.verify(&found.certificate, now) {
             Ok(certificate) if certificate.node_id() != self.node_id() => {
                 let target = Target::Node(certificate.node_id());
                 self.walk_was_told(number);

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
 use super::*;
-use crate::certificate::{LEAF_LIFE, Subject, TrustAnchor, Validity, issue_ca, issue_leaf, verify};
+use crate::certificate::{LEAF_LIFE, Subject, TrustAnchor, Validity, Verified, issue_ca, issue_leaf, verify};
 use crate::engine::peers::{Greeting, PEERS_OF_AUTHORITY};
 use crate::engine::{Setup, load};
 use crate::hello::Addresses;
@@ -45,7 +45,7 @@ impl Network {
         let mut network = Self { ca, anchor, engine };
         let (node, sealing) = (network.engine.node_id(), network.engine.keys.sealing.public_key());
         let own = network.leaf(node, sealing);
-        let member = Member::new(network.anchor.clone(), own);
+        let member = Member::new(network.anchor.clone(), own, Verified::default());
         network.engine.membership.member = Some(Arc::new(member));
         network
     }
@@ -99,7 +99,7 @@ fn a_member_for_whom_there_is_no_room_is_told_so() {
     let mut network = Network::new();
     let (first, hello) = network.hello(0);
     let member = network.engine.active_member().unwrap();
-    let proven = member.authenticate(&hello, None, first, NOW).unwrap();
+    let proven = member.authenticate(&hello, first, NOW).unwrap();
     for number in 0..PEERS_OF_AUTHORITY as u64 {
         let node = key(number).node_id();
         network.engine.peers.connected(node, connection().remote, false, NOW);

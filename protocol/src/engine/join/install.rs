@@ -35,7 +35,7 @@ impl Engine {
             format!("with a certificate until {}, from the CA {}", leaf.not_after(), anchor.fingerprint());
         let gained = self.entry_from(home, What::MembershipGained).about(anchor.network()).because(certified);
         self.audit(gained);
-        let member = Member::new(anchor, leaf);
+        let member = Member::new(anchor, leaf, self.local.verified.clone());
         let membership = Membership { member: Some(Arc::new(member)), authority: None, home: Some(home) };
         let result = Ok(Answer::Joined(joined));
         self.persist_membership(writes, membership, vec![Output::Answer { to: joining.command, result }]);
